@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+// Guest-physical memory: RAM blocks and MMIO regions in one address space, seen through an immutable flat view.
+//
+// The flat view is a sorted array of disjoint ranges. It is replaced as a whole (mem_commit) and readers that hold
+// a pointer into it drop it at their next safepoint; the accelerator arranges that wait. RAM never moves while the
+// space lives. MMIO handlers run with the space's lock held unless their region says MEM_UNLOCKED; they never block.
+//
+// Per 4 KiB page of RAM there is a map of 64 code lines of 64 bytes: a set bit says that a translated unit was read
+// from that line. Whoever writes RAM (mem_write, the soft MMU's slow path) reports writes to such lines to the
+// watcher; the inline fast path never writes a page with a set bit because its write tag is withheld.
+#ifndef MEM_MEM_H
+#define MEM_MEM_H
+
+#include "base/types.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct error;
+
+enum { MEM_PAGE_BITS = 12, MEM_PAGE_SIZE = 1 << MEM_PAGE_BITS, MEM_CODE_LINE_BITS = 6 };
+
+// What an access to guest-physical memory came to. Guest-caused, hence a value.
+enum mem_result {
+    MEM_OK = 0,
+    MEM_NOTHING_THERE, // no region at this address: decode error, the guest's external abort
+    MEM_REFUSED,       // the device rejects this size or offset: slave error, likewise an external abort
+};
+
+struct mem_mmio_ops {
+    // size is 1, 2, 4 or 8 bytes, offset is aligned to size; the value is zero-extended and little-endian.
+    enum mem_result (*read)(void *opaque, uint64_t offset, unsigned size, uint64_t *ret_value);
+    enum mem_result (*write)(void *opaque, uint64_t offset, unsigned size, uint64_t value);
+    unsigned min_size, max_size; // accepted access sizes; a wider access is split, a narrower one is refused
+};
+
+enum mem_flags {
+    MEM_READONLY = 1 << 0, // ROM: guest writes are dropped
+    MEM_UNLOCKED = 1 << 1, // MMIO: the device has its own lock; handlers run without the space's
+};
+
+struct mem_ram {
+    uint8_t *host; // page-aligned, zero-filled anonymous memory
+    uint64_t size; // bytes, a multiple of 4096
+    _Atomic uint64_t *code_lines; // one word a page, bit n = line n holds translated code
+    _Atomic uint8_t *dirty;       // one byte a page, for migration; not yet maintained by the fast path
+    char name[32];
+};
+
+struct mem_range {
+    uint64_t base, size;            // guest-physical, bytes
+    struct mem_ram *ram;            // NULL for MMIO
+    uint64_t ram_offset;            // of base in *ram
+    const struct mem_mmio_ops *ops; // NULL for RAM
+    void *opaque;
+    uint32_t flags; // enum mem_flags
+    const char *name;
+};
+
+struct mem_view {
+    size_t count;
+    struct mem_range ranges[]; // sorted by base, disjoint
+};
+
+// Told after bytes of lines with translated code were written by anything but translated code's own slow path.
+struct mem_watcher {
+    void (*code_written)(void *opaque, struct mem_ram *ram, uint64_t offset, uint64_t len);
+    void *opaque;
+};
+
+struct mem_space {
+    _Atomic(const struct mem_view *) view;
+    pthread_mutex_t *lock; // the machine lock, borrowed
+    struct mem_watcher watcher;
+    struct mem_build *build; // regions not yet committed, private to mem.c
+};
+
+// lock is borrowed and outlives the space. 0 or -ENOMEM.
+int mem_space_create(pthread_mutex_t *lock, struct mem_space **ret_space, struct error *err);
+void mem_space_destroy(struct mem_space *space);
+
+// Adds a region to the build list; an overlap with an existing one is -EEXIST with a sentence naming both.
+int mem_add_ram(struct mem_space *space, const char *name, struct gpa base, uint64_t size, uint32_t flags,
+                struct mem_ram **ret_ram, struct error *err);
+int mem_add_mmio(struct mem_space *space, const char *name, struct gpa base, uint64_t size,
+                 const struct mem_mmio_ops *ops, void *opaque, uint32_t flags, struct error *err);
+// Maps an already added RAM block again (aliases); base and size are multiples of 4096.
+int mem_add_alias(struct mem_space *space, const char *name, struct gpa base, struct mem_ram *ram, uint64_t offset,
+                  uint64_t size, uint32_t flags, struct error *err);
+void mem_remove(struct mem_space *space, struct gpa base);
+// Publishes the build list as a new view and returns the old one (NULL at first); the caller frees the old view
+// with free() once every reader has passed a safepoint.
+const struct mem_view *mem_commit(struct mem_space *space);
+
+// The range that holds addr, or NULL. Valid until the reader's next safepoint.
+const struct mem_range *mem_find(const struct mem_space *space, struct gpa addr);
+
+// Any thread. Take the machine lock for locked MMIO unless the caller says it holds it (locked = true).
+enum mem_result mem_read(struct mem_space *space, struct gpa addr, void *buf, uint64_t len, bool locked);
+enum mem_result mem_write(struct mem_space *space, struct gpa addr, const void *buf, uint64_t len, bool locked);
+enum mem_result mem_mmio_read(struct mem_space *space, const struct mem_range *range, uint64_t offset, unsigned size,
+                              uint64_t *ret_value, bool locked);
+enum mem_result mem_mmio_write(struct mem_space *space, const struct mem_range *range, uint64_t offset,
+                               unsigned size, uint64_t value, bool locked);
+// Host pointer to len contiguous bytes of RAM at addr, or NULL where they are not all in one writable RAM range.
+// For DMA: the caller reports writes with mem_wrote.
+void *mem_host(struct mem_space *space, struct gpa addr, uint64_t len);
+void mem_wrote(struct mem_space *space, struct gpa addr, uint64_t len);
+
+// True when any of the len bytes at offset lies in a line with translated code.
+static inline bool mem_has_code(const struct mem_ram *ram, uint64_t offset, uint64_t len)
+{
+    for (uint64_t page = offset >> MEM_PAGE_BITS; page <= (offset + len - 1) >> MEM_PAGE_BITS; page++) {
+        uint64_t lines = atomic_load_explicit(&ram->code_lines[page], memory_order_relaxed);
+        if (!lines)
+            continue;
+        uint64_t start = page << MEM_PAGE_BITS;
+        uint64_t from = offset > start ? offset - start : 0;
+        uint64_t to = offset + len - start > MEM_PAGE_SIZE ? MEM_PAGE_SIZE - 1 : offset + len - start - 1;
+        unsigned first = from >> MEM_CODE_LINE_BITS, last = to >> MEM_CODE_LINE_BITS;
+        uint64_t mask = (last == 63 ? ~0ull : (1ull << (last + 1)) - 1) & ~((1ull << first) - 1);
+        if (lines & mask)
+            return true;
+    }
+    return false;
+}
+
+#endif
