@@ -32,12 +32,18 @@ struct state_field {
     uint8_t kind; // enum state_kind
     const char *name;
     uint32_t offset, count;
+    uint32_t stride; // bytes from one element to the next where they are members of an array of structs; 0: packed
 };
 
 #define STATE_FIELD(id_, kind_, type_, member_)                                                                    \
     {.id = (id_), .kind = (kind_), .name = #member_, .offset = offsetof(struct type_, member_), .count = 1}
 #define STATE_ARRAY(id_, kind_, type_, member_, count_)                                                            \
     {.id = (id_), .kind = (kind_), .name = #member_, .offset = offsetof(struct type_, member_), .count = (count_)}
+// The member of each struct of the array array_ (count_ of them).
+#define STATE_EACH(id_, kind_, type_, array_, member_, count_)                                                     \
+    {.id = (id_), .kind = (kind_), .name = #array_ "." #member_,                                                   \
+     .offset = offsetof(struct type_, array_[0].member_), .count = (count_),                                       \
+     .stride = sizeof(((struct type_ *)0)->array_[0])}
 
 struct device;
 
@@ -58,6 +64,11 @@ struct device {
     const struct device_class *class;
     char path[48]; // instance path, set by the board ("/virt/uart0")
 };
+
+// path is copied; NULL names the device after its type.
+void device_init(struct device *dev, const struct device_class *class, const char *path);
+void device_reset(struct device *dev);
+void device_destroy(struct device *dev); // NULL is allowed
 
 #define DEVICE_CLASS(type_, version_, fields_, reset_, post_load_, destroy_, mmio_, mmio_size_)                     \
     {.type = (type_), .version = (version_), .fields = (fields_), .field_count = ARRAY_SIZE(fields_),               \
