@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// The head of every guest's CPU state: what translated code, the interpreter and the dispatcher share about a vCPU
+// without knowing its guest. A frontend's state struct begins with a struct ir_env. Translated code addresses all of
+// it relative to one host register.
+//
+// Thread: the vCPU's own thread, except `budget`, `irq_pending` and inline-table tags, which others set atomically.
+#ifndef IR_ENV_H
+#define IR_ENV_H
+
+#include "ir/types.h"
+
+#include <stdatomic.h>
+
+enum { IR_PAGE_BITS = 12, IR_PAGE_SIZE = 1 << IR_PAGE_BITS, IR_MMU_INDICES = 8, IR_RETURN_STACK = 16 };
+
+// One inline-table entry. A tag equals the page-aligned address it was presented with (tag bits included) when plain
+// RAM access of that kind is allowed; any low bit set makes the compare fail and so forces the slow path.
+// host address = guest virtual address + addend.
+struct ir_tlb_entry {
+    _Atomic uint64_t read, write, exec;
+    uint64_t addend;
+};
+enum { IR_TLB_INVALID = 1 }; // tag of an empty entry
+
+struct ir_tlb_table {
+    struct ir_tlb_entry *entries;
+    uint64_t mask; // (number of entries - 1) << 5: a byte offset mask; index = (va >> (12 - 5)) & mask
+};
+
+// One jump-cache entry: where the unit for a guest PC under (key, generation) begins in host code.
+struct ir_jump_entry {
+    uint64_t va;       // guest virtual PC; 1 = empty
+    uint64_t key_gen;  // env.key_gen at insertion
+    const void *code;  // host entry point
+    const void *unit;  // accel's record
+};
+
+// Why control came back to the dispatcher. Negative values never occur; helpers return 0 to go on.
+enum ir_exit {
+    IR_EXIT_NONE = 0,
+    IR_EXIT_JUMP,   // go on at env.pc: unknown or unlinked successor
+    IR_EXIT_POLL,   // budget was negative; go on at env.pc after attending to requests
+    IR_EXIT_FAULT,  // a memory op faulted: env.pc is the instruction, accel holds the fault
+    IR_EXIT_STATE,  // env.pc is next; key, context or interrupt masks may have changed
+    IR_EXIT_HALT,   // wait for an interrupt (WFI, HLT), env.pc is next
+    IR_EXIT_WAIT_EVENT, // wait for an event or an interrupt (WFE)
+    IR_EXIT_YIELD,  // give other vCPUs a chance
+    IR_EXIT_COUNT
+};
+
+struct ir_env {
+    _Atomic int32_t budget;       // negative: leave at the next poll
+    uint32_t fp_mode;             // host-neutral FP control of the running unit: IR_FP_ROUND | FTZ | DN ... bits
+    union {
+        struct {
+            uint32_t key;         // unit key flags, from the frontend (guest_isa.h)
+            uint32_t gen;         // exec generation of the context, unique over contexts
+        };
+        uint64_t key_gen;
+    };
+    uint64_t pc_page;             // guest virtual page of the running unit
+    uint64_t pc;                  // full PC, true whenever the dispatcher runs and inside helpers that may exit
+    uint32_t fp_flags;            // accumulated IEEE exceptions, ARM FPSR bit values; see ir_fp_exceptions
+    uint32_t exit_arg;            // detail of the exit, defined by who exits
+    struct ir_tlb_table mmu[IR_MMU_INDICES];
+    struct ir_jump_entry *jump_cache;
+    uint64_t jump_mask;           // (number of entries - 1) << 5; index = (va << 3) & mask (PC is 4-byte aligned or not)
+    const void *link_exit;        // backend: exit record of the direct exit just taken, or NULL
+    uint64_t return_top;          // index into return_stack, modulo IR_RETURN_STACK
+    struct ir_jump_entry *return_stack; // accel's array of IR_RETURN_STACK entries
+    _Atomic uint32_t irq_pending; // bit n = input enum vcpu_irq n asserted
+    uint32_t insn_count;          // counting mode
+    void *vcpu;                   // struct vcpu, owned by accel
+    uint64_t host_scratch[8];     // the backend's own: saved host control words, spill of its trampoline
+};
+
+// Accumulated exceptions: ARM FPSR positions.
+enum ir_fp_exceptions { IR_FP_IOC = 1, IR_FP_DZC = 2, IR_FP_OFC = 4, IR_FP_UFC = 8, IR_FP_IXC = 16, IR_FP_IDC = 128 };
+
+// Memory as translated code's slow paths and the interpreter reach it; accel implements it. Each returns
+// IR_EXIT_NONE with the value done, or an exit code with nothing done (the fault is held by accel).
+// Values are in host order, sized by attr (enum ir_memop), already extended as attr says.
+struct ir_runtime {
+    int (*load)(struct ir_env *env, uint64_t va, uint32_t attr, union ir_value *ret_value);
+    int (*store)(struct ir_env *env, uint64_t va, uint32_t attr, const union ir_value *value);
+    // Compare-and-swap: *ret_old is what was there; stored when equal to *expected.
+    int (*cas)(struct ir_env *env, uint64_t va, uint32_t attr, const union ir_value *expected,
+               const union ir_value *desired, union ir_value *ret_old);
+    int (*rmw)(struct ir_env *env, uint64_t va, uint32_t attr, enum ir_rmw kind, const union ir_value *operand,
+               union ir_value *ret_old);
+};
+
+#endif
