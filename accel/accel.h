@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// Running vCPUs: the interface of accelerators to boards and the control layer.
+//
+// An accel owns N vCPUs of one guest ISA over one memory space, one host thread each. Threads: create, start and
+// destroy from the main thread; calls marked (any) from anywhere; calls marked (stopped) only while the machine is
+// stopped by accel_pause. Nothing here takes the machine lock; callers of accel_pause and accel_wait must not hold it.
+#ifndef ACCEL_ACCEL_H
+#define ACCEL_ACCEL_H
+
+#include "accel/guest_isa.h"
+#include "mem/mem.h"
+
+struct accel;
+
+enum accel_engine { ACCEL_INTERPRETER, ACCEL_JIT, ACCEL_LOCKSTEP };
+
+// What the machine learns from its vCPUs. Called on vCPU threads without locks; must not block.
+struct accel_events {
+    void *opaque;
+    void (*stopped)(void *opaque, unsigned cpu, int reason); // enum accel_stop: the vCPU is parked
+};
+enum accel_stop { ACCEL_STOP_BREAKPOINT, ACCEL_STOP_WATCHPOINT, ACCEL_STOP_STEP, ACCEL_STOP_LOCKSTEP_DIFFERENCE };
+
+struct accel_config {
+    enum accel_engine engine;
+    const struct guest_isa *isa;
+    struct mem_space *mem;
+    const struct log *log;
+    unsigned cpu_count;
+    const struct guest_cpu_config *cpus; // cpu_count of them, copied
+    size_t code_cache_size;              // bytes, 0 = default
+    uint64_t host_feature_mask;          // backend features allowed
+    bool perf_map;                       // write /tmp/perf-PID.map
+    bool no_chain;                       // debugging aid: every unit returns to the dispatcher
+    struct accel_events events;
+};
+
+int accel_create(const struct accel_config *config, struct accel **ret_accel, struct error *err);
+void accel_destroy(struct accel *accel); // stops and joins the threads
+
+// vCPUs are created powered off and paused. start powers one on at entry (its reset state plus start_at); off parks it
+// for good until the next start. Both (any), asynchronous. accel_cpu_on answers whether it is powered.
+int accel_cpu_start(struct accel *accel, unsigned cpu, uint64_t entry, uint64_t arg); // -EALREADY when on
+void accel_cpu_off(struct accel *accel, unsigned cpu);
+bool accel_cpu_on(const struct accel *accel, unsigned cpu);
+
+// Pause parks every vCPU at a safepoint and waits for it; resume lets them run. Counted: each pause needs its resume.
+// The machine begins paused once.
+void accel_pause(struct accel *accel);
+void accel_resume(struct accel *accel);
+// (stopped) all vCPUs back to powered-off reset state, TLBs and code dropped where needed.
+void accel_reset(struct accel *accel);
+
+// (any) an interrupt input of a vCPU.
+void accel_set_irq(struct accel *accel, unsigned cpu, enum vcpu_irq irq, bool level);
+
+// (any) Guest RAM was written or the map changed behind the vCPUs' back.
+void accel_code_written(struct accel *accel, struct mem_ram *ram, uint64_t offset, uint64_t len);
+void accel_memory_map_changed(struct accel *accel, const struct mem_view *old_view); // waits, then frees old_view
+
+// Debugger, (stopped). Addresses are guest virtual as the vCPU sees them.
+struct ir_env *accel_env(struct accel *accel, unsigned cpu);
+int accel_debug_read(struct accel *accel, unsigned cpu, uint64_t va, void *buf, size_t len);
+int accel_debug_write(struct accel *accel, unsigned cpu, uint64_t va, const void *buf, size_t len);
+int accel_breakpoint(struct accel *accel, uint64_t va, bool insert);
+int accel_watchpoint(struct accel *accel, uint64_t va, uint64_t len, unsigned access, bool insert);
+// The next resume runs exactly one instruction on cpu (others stay parked), then reports ACCEL_STOP_STEP.
+void accel_step(struct accel *accel, unsigned cpu);
+
+// Prints counters ("info jit"): units, links, TLB refills, walks, exits by cause, time translating.
+void accel_print_stats(struct accel *accel, FILE *out);
+
+#endif
