@@ -74,6 +74,22 @@ uint64_t operand_random(struct rng *rng, const struct fp_format *f)
     return sign | (uint64_t)random_exponent(rng, f) << f->frac_bits | random_fraction(rng, f);
 }
 
+uint64_t operand_special(struct rng *rng, const struct fp_format *f)
+{
+    uint64_t sign = (rng_next(rng) & 1) << (f->width - 1);
+    uint64_t inf = (uint64_t)f->exp_max << f->frac_bits, quiet = 1ull << (f->frac_bits - 1);
+    uint64_t payload = 1 + rng_below(rng, 7);
+    const uint64_t choice[] = {0,
+                               (uint64_t)f->bias << f->frac_bits,
+                               inf,
+                               1,
+                               inf | quiet,
+                               inf | quiet | payload,
+                               inf | payload,
+                               inf | payload << (f->frac_bits - 4)};
+    return sign | choice[rng_below(rng, 8)];
+}
+
 uint64_t operand_near(struct rng *rng, const struct fp_format *f, uint64_t a)
 {
     const uint64_t top = 1ull << (f->width - 1), mask = top - 1 + top;

@@ -18,6 +18,8 @@ uint64_t rng_next(struct rng *rng);
 unsigned rng_below(struct rng *rng, unsigned n);
 
 uint64_t operand_random(struct rng *rng, const struct fp_format *f);
+// One of zero, one, infinity, the least subnormal, two quiet and two signalling NaNs, either sign.
+uint64_t operand_special(struct rng *rng, const struct fp_format *f);
 // Half the time close to a in exponent or significand, else as operand_random.
 uint64_t operand_near(struct rng *rng, const struct fp_format *f, uint64_t a);
 
