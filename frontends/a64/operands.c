@@ -186,3 +186,6 @@ static void put_index_extension(struct a64_text *t, uint32_t s, unsigned scale)
 OPERAND(xoff) { put_index_extension(t, value, t->insn->size); }
 OPERAND(xoff8) { put_index_extension(t, value, 3); }
 OPERAND(vxoff) { put_index_extension(t, value, vector_scale(t->insn)); }
+
+OPERAND(R5) { put_gpr(t, value, (t->insn->imm5 & 15) == 8, false); }
+OPERAND(Rq) { put_gpr(t, value, t->insn->q, false); }
