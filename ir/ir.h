@@ -122,6 +122,7 @@ struct ir_unit {
     uint32_t fp_mode;     // FP control the unit assumes (as env.fp_mode)
     uint32_t guest_insns; // how many guest instructions it covers
     uint32_t guest_bytes; // from the entry, contiguous
+    uint32_t current;     // block being filled
     bool failed;          // out of memory or over a limit while building; the unit is useless
 };
 
