@@ -42,30 +42,22 @@ enum fp_order fp_compare(const struct fp_format *f, uint64_t op1, uint64_t op2, 
     return FP_UNORDERED;
 }
 
-static uint64_t x86_select(uint64_t op1, uint64_t op2, struct fp_num a, struct fp_num b, enum fp_order wanted,
-                           const struct fp_format *f, struct fp_env *env)
-{
-    if (fp_is_nan(a) || fp_is_nan(b)) {
-        env->flags |= FP_IOC;
-        return op2;
-    }
-    bool first = order_of(a, b) == wanted;
-    struct fp_num picked = first ? a : b;
-    return picked.cls == FP_ZERO ? fp_zero(f, picked.sign) : first ? op1 : op2;
-}
-
 // wanted: FP_LESS for the minimum, FP_GREATER for the maximum.
 static uint64_t select(const struct fp_format *f, uint64_t op1, uint64_t op2, enum fp_order wanted,
                        struct fp_env *env)
 {
     struct fp_num a = fp_unpack(f, op1, env), b = fp_unpack(f, op2, env);
-    if (env->nan_rule == FP_NAN_X86)
-        return x86_select(op1, op2, a, b, wanted, f, env);
-    if (fp_is_nan(a) || fp_is_nan(b))
-        return fp_process_nans(f, a, b, env);
-    if (a.cls == FP_ZERO && b.cls == FP_ZERO)
+    bool first;
+    if (fp_is_nan(a) || fp_is_nan(b)) {
+        if (env->nan_rule == FP_NAN_ARM)
+            return fp_process_nans(f, a, b, env);
+        env->flags |= FP_IOC;
+        first = false;
+    } else if (a.cls == FP_ZERO && b.cls == FP_ZERO && env->nan_rule == FP_NAN_ARM) {
         return fp_zero(f, wanted == FP_LESS ? a.sign | b.sign : a.sign & b.sign);
-    bool first = order_of(a, b) == wanted;
+    } else {
+        first = order_of(a, b) == wanted;
+    }
     struct fp_num picked = first ? a : b;
     return picked.cls == FP_ZERO ? fp_zero(f, picked.sign) : first ? op1 : op2;
 }
