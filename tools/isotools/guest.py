@@ -4,6 +4,8 @@
 Everything lands in `.cache/guest/` (or $ISOMER_CACHE) and is fetched once; later calls need no network. What /init
 promises to its readers (tests/boot, tools/bench): the line "ISOMER-MARK userspace <uptime>" first, then either
 /etc/isomer/run if the image has one, after which it powers off, or an interactive shell with job control."""
+import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -73,6 +75,14 @@ def _fetch(apt, package, follow, folder):
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def _locked(root):
+    """One fetch at a time: parallel tests share the cache."""
+    with open(os.path.join(root, "lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _have(folder):
     return os.path.exists(os.path.join(folder, "package.json"))
 
@@ -83,14 +93,15 @@ def ensure(flavour="cloud", refresh=False, note=lambda text: None):
         raise Failure(f"there is no kernel flavour {flavour}; choose one of {', '.join(KERNELS)}.")
     root = os.path.join(cache_dir(), "guest")
     os.makedirs(root, exist_ok=True)
-    wanted = [(os.path.join(root, flavour), *KERNELS[flavour]), (os.path.join(root, "busybox"), "busybox-static", None)]
-    wanted = [row for row in wanted if refresh or not _have(row[0])]
-    if wanted:
-        apt = PrivateApt(cache_dir(), "arm64")
-        note("fetching " + ", ".join(row[1] for row in wanted) + " from Debian")
-        apt.update()
-        for folder, package, follow in wanted:
-            _fetch(apt, package, follow, folder)
+    pieces = [(os.path.join(root, flavour), *KERNELS[flavour]), (os.path.join(root, "busybox"), "busybox-static", None)]
+    with _locked(root):
+        wanted = [row for row in pieces if refresh or not _have(row[0])]
+        if wanted:
+            apt = PrivateApt(cache_dir(), "arm64")
+            note("fetching " + ", ".join(row[1] for row in wanted) + " from Debian")
+            apt.update()
+            for folder, package, follow in wanted:
+                _fetch(apt, package, follow, folder)
     folder = os.path.join(root, flavour)
     boot = os.path.join(folder, "boot")
     kernels = [f for f in os.listdir(boot) if f.startswith("vmlinuz-")]

@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Boots Debian's ARM64 kernel in an emulator, works at its shell through a terminal, and ends the machine.
+
+Checked: the userspace mark comes in time, the processors, interrupt controller and KPTI state are what the command line asked for, the
+kernel complains about nothing, job control works (so the console's input interrupts do), and the emulator's
+exit status follows the way the guest ended. Exit 77 where the guest or the emulator cannot be had."""
+import argparse
+import os
+import shutil
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
+from isotools import guest  # noqa: E402
+from isotools.console import Console, ConsoleError  # noqa: E402
+from isotools.debian import Failure  # noqa: E402
+
+PANIC = r"Kernel panic|Internal error: Oops|Unable to handle kernel|Attempted to kill init"
+COMPLAINTS = r"BUG:|WARNING:|Oops|rcu.*(stall|detected)|soft lockup|hung_task|Unexpected|irq .*nobody cared"
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--emulator", required=True)
+    parser.add_argument("--kernel", default="cloud", choices=sorted(guest.KERNELS))
+    parser.add_argument("--cpu", default="cortex-a72")
+    parser.add_argument("--gic", default="2", choices=("2", "3"))
+    parser.add_argument("--smp", type=int, default=1)
+    parser.add_argument("--memory", default="512")
+    parser.add_argument("--kpti", default="on", choices=("on", "off"), help="on: whatever a kaslr-seed brings")
+    parser.add_argument("--accel", help="passed on as -accel")
+    parser.add_argument("--end", default="poweroff", choices=("poweroff", "reboot", "again", "key"),
+                        help="poweroff; reboot under -no-reboot; reboot and boot again; Ctrl-A x")
+    parser.add_argument("--expect-marker", action="append", default=[], metavar="REGEX",
+                        help="must stand in the boot's messages, in this order; may be repeated")
+    parser.add_argument("--timeout", type=float, default=60, help="seconds until userspace")
+    parser.add_argument("--log", help="write the console here")
+    parser.add_argument("extra", nargs="*", help="further options for the emulator, after --")
+    return parser.parse_args()
+
+
+def command_line(args, files, initrd):
+    append = "console=ttyAMA0" + (" kpti=off" if args.kpti == "off" else "")
+    command = [args.emulator, "-M", f"virt,gic-version={args.gic}", "-cpu", args.cpu, "-smp", str(args.smp),
+               "-m", args.memory, "-nographic", "-kernel", files.kernel, "-initrd", initrd, "-append", append]
+    if args.accel:
+        command += ["-accel", args.accel]
+    if args.end == "reboot":
+        command += ["-no-reboot"]
+    return command + args.extra
+
+
+class Checks:
+    """Runs commands in the guest and collects what differs from expectation."""
+    def __init__(self, console, patience):
+        self.console, self.patience, self.faults = console, patience, []
+
+    def same(self, what, command, wanted):
+        got, _ = self.console.shell(command, guest.PROMPT, self.patience)
+        if got != wanted:
+            self.faults.append(f"{what}: '{command}' printed '{got}', wanted '{wanted}'")
+
+    def job_control(self):
+        """Ctrl-C ends the foreground job, Ctrl-Z stops it, the shell stays."""
+        for key, status in (("\x03", "130"), ("\x1a", "148")):
+            self.console.send('echo @"go"; sleep 60\r')
+            self.console.expect("@go", self.patience)
+            self._press_until_prompt(key)
+            self.console.send("s=$?\r")
+            self.console.expect(guest.PROMPT, self.patience)
+            self.same("job control", "echo $s", status)
+        self.same("job control", "kill %1; fg >/dev/null 2>&1; jobs | wc -l", "0")
+
+    def _press_until_prompt(self, key):
+        """The key may arrive before sleep has become the foreground job, so press again while nothing happens."""
+        for _ in range(10):
+            self.console.send(key)
+            try:
+                self.console.expect(guest.PROMPT, self.patience / 10)
+                return
+            except ConsoleError:
+                continue
+        raise ConsoleError(f"key {key!r} brought no prompt back:\n{self.console.tail()}")
+
+
+def inside(console, args, patience):
+    console.expect(guest.PROMPT, patience)
+    checks = Checks(console, patience)
+    checks.same("machine", "uname -m", "aarch64")
+    checks.same("processors", "nproc", str(args.smp))
+    checks.same("processors online", "cat /sys/devices/system/cpu/online", "0" if args.smp == 1 else f"0-{args.smp - 1}")
+    checks.same("interrupt controller", "dmesg | grep -q GICv3: && echo 3 || echo 2", args.gic)
+    if args.kpti == "off":
+        checks.same("KPTI", "dmesg | grep -c 'detected: Kernel page table isolation'", "0")
+    checks.same("long line", "echo " + "0123456789abcdef" * 12 + " | md5sum | cut -c1-8", "a458718c")
+    checks.same("complaints", f"dmesg | grep -E '{COMPLAINTS}'", "")
+    if args.smp > 1:
+        checks.same("every processor runs", "for c in $(seq 0 %d); do taskset $((1 << c)) sh -c 'cut -d\" \" -f39 /proc/self/stat'; "
+                    "done | tr '\\n' ' '" % (args.smp - 1), " ".join(map(str, range(args.smp))))
+    checks.job_control()
+    return checks.faults
+
+
+def end(console, args, patience):
+    """Ends the machine and returns its exit status."""
+    if args.end == "key":
+        console.send("\x01x")
+    elif args.end == "poweroff":
+        console.send("poweroff -f\r")
+    else:
+        console.send("reboot -f\r")
+        if args.end == "again":
+            console.expect("ISOMER-MARK userspace", args.timeout, PANIC)
+            console.expect(guest.PROMPT, patience)
+            console.send("poweroff -f\r")
+    return console.wait(patience)
+
+
+def main():
+    args = parse()
+    if not shutil.which(args.emulator):
+        print(f"skip: there is no emulator {args.emulator}")
+        return 77
+    try:
+        files = guest.ensure(args.kernel)
+    except Failure as err:
+        print(f"skip: no guest: {err}")
+        return 77
+    initrd = os.path.join(guest.cache_dir(), "guest", f"initrd-boot-{os.getpid()}.gz")
+    guest.make_initrd(initrd, files)
+    patience = max(20, args.timeout / 2)
+    try:
+        with Console(command_line(args, files, initrd), args.log) as console:
+            for marker in args.expect_marker:
+                console.expect(marker, args.timeout, PANIC)
+            match, when = console.expect(r"ISOMER-MARK userspace (\S+)\r*\n", args.timeout, PANIC)
+            print(f"userspace after {when - console.started:.2f} s, guest says {match.group(1).decode()} s")
+            faults = inside(console, args, patience)
+            status = end(console, args, patience)
+            if status != 0:
+                faults.append(f"exit status {status} after '{args.end}', wanted 0")
+            for fault in faults:
+                print(fault)
+            if faults:
+                print(console.tail(15))
+            return 1 if faults else 0
+    except ConsoleError as err:
+        print(err)
+        return 1
+    finally:
+        os.unlink(initrd)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
