@@ -51,6 +51,32 @@ struct fp_env {
     bool tiny_after;  // tininess judged after rounding (x86); before otherwise (ARM)
 };
 
+// The environment that FPCR asks for, no flag raised yet; fp_env.flags has the bits of FPSR.
+static inline struct fp_env fp_env_arm(uint32_t fpcr)
+{
+    return (struct fp_env){.round = fpcr >> 22 & 3,
+                           .nan_rule = FP_NAN_ARM,
+                           .ftz = fpcr >> 24 & 1,
+                           .ftz16 = fpcr >> 19 & 1,
+                           .default_nan = fpcr >> 25 & 1,
+                           .ahp = fpcr >> 26 & 1};
+}
+
+// The environment that MXCSR asks for, all exceptions masked; fp_mxcsr_flags turns flags into MXCSR's.
+static inline struct fp_env fp_env_x86(uint32_t mxcsr)
+{
+    static const uint8_t rounds[4] = {FP_RN, FP_RM, FP_RP, FP_RZ};
+    return (struct fp_env){.round = rounds[mxcsr >> 13 & 3],
+                           .nan_rule = FP_NAN_X86,
+                           .ftz = mxcsr >> 15 & 1,
+                           .daz = mxcsr >> 6 & 1,
+                           .tiny_after = true};
+}
+static inline uint32_t fp_mxcsr_flags(uint8_t flags)
+{
+    return (flags & FP_IOC) | (flags & (FP_DZC | FP_OFC | FP_UFC | FP_IXC)) << 1;
+}
+
 // One per format. Derived values are stored so that the generic code only shifts.
 struct fp_format {
     uint8_t width;     // bits

@@ -226,11 +226,7 @@ static uint64_t oracle_value(const struct row *row, const struct record *r)
 
 static bool agrees(const struct row *row, const struct record *r)
 {
-    struct fp_env env = {.round = r->fpcr >> 22 & 3,
-                         .ftz = r->fpcr >> 24 & 1,
-                         .ftz16 = r->fpcr >> 19 & 1,
-                         .default_nan = r->fpcr >> 25 & 1,
-                         .ahp = r->fpcr >> 26 & 1};
+    struct fp_env env = fp_env_arm((uint32_t)r->fpcr);
     uint64_t ours = compute(row, r, &env);
     uint64_t value = oracle_value(row, r);
     if (ours == value && env.flags == r->fpsr)

@@ -22,7 +22,14 @@ struct state {
 
 enum operation { ADD, SUB, MUL, DIV, SQRT, MIN, MAX, MULADD, UCOMI, COMI, ROUND, CVT, TOINT, FROMINT };
 
-enum { MXCSR_DAZ = 1 << 6, MXCSR_MASKS = 0x3f << 7, MXCSR_RC_SHIFT = 13, MXCSR_FTZ = 1 << 15 };
+enum {
+    MXCSR_DE = 1 << 1,
+    MXCSR_FLAGS = 0x3f,
+    MXCSR_DAZ = 1 << 6,
+    MXCSR_MASKS = 0x3f << 7,
+    MXCSR_RC_SHIFT = 13,
+    MXCSR_FTZ = 1 << 15,
+};
 #define MODE (-1)
 
 // INSN(name, text, operation, source, result, rounding or MODE, argument): the argument is the integer's
@@ -125,25 +132,19 @@ static uint64_t ours(const struct row *row, const struct state *s, struct fp_env
 
 static bool agrees(const struct row *row, const struct state *before)
 {
-    static const uint8_t modes[4] = {FP_RN, FP_RM, FP_RP, FP_RZ}; // MXCSR.RC
-    struct fp_env env = {.round = modes[before->mxcsr >> MXCSR_RC_SHIFT & 3],
-                         .nan_rule = FP_NAN_X86,
-                         .ftz = before->mxcsr & MXCSR_FTZ,
-                         .daz = before->mxcsr & MXCSR_DAZ,
-                         .tiny_after = true};
+    struct fp_env env = fp_env_x86(before->mxcsr);
     struct state after = *before;
     row->host(&after);
     uint64_t got = ours(row, before, &env);
     bool integer = row->op == UCOMI || row->op == COMI || row->op == TOINT;
     uint64_t want = integer ? after.integer : (uint64_t)after.x[0] & bits_mask(row->dst->width);
-    // IE, (DE), ZE, OE, UE, PE.
-    unsigned flags = (after.mxcsr & 1) | (after.mxcsr >> 1 & 0x1e);
-    if (got == want && env.flags == flags)
+    unsigned flags = after.mxcsr & MXCSR_FLAGS & ~MXCSR_DE;
+    if (got == want && fp_mxcsr_flags(env.flags) == flags)
         return true;
     fprintf(stderr, "%s mxcsr %x: %llx %llx %llx integer %llx: gives %llx flags %x, host %llx flags %x\n",
             row->name, before->mxcsr, before->x[0], before->y[0], before->z[0],
-            (unsigned long long)before->integer, (unsigned long long)got, env.flags, (unsigned long long)want,
-            flags);
+            (unsigned long long)before->integer, (unsigned long long)got, fp_mxcsr_flags(env.flags),
+            (unsigned long long)want, flags);
     return false;
 }
 
