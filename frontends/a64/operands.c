@@ -26,6 +26,7 @@ OPERAND(R) { put_gpr(t, value, t->insn->sf, false); }
 OPERAND(XS) { put_gpr(t, value, true, true); }
 OPERAND(RS) { put_gpr(t, value, t->insn->sf, true); }
 OPERAND(Rx) { put_gpr(t, value, (t->insn->option & 3) == 3, false); }
+OPERAND(Re) { put_gpr(t, value, t->insn->sf && (t->insn->option & 3) == 3, false); }
 OPERAND(Rz) { put_gpr(t, value, t->insn->size == 3, false); }
 OPERAND(Rw) { put_gpr(t, value, !t->insn->w, false); }
 OPERAND(Rb) { put_gpr(t, value, t->insn->b5, false); }

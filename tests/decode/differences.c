@@ -11,7 +11,7 @@ enum {
     MAX_TERMS = 4,
 };
 
-const char *const difference_kind_names[] = {"ours", "llvm", "unlisted", "later", "name"};
+const char *const difference_kind_names[] = {"ours", "llvm", "unlisted", "later", "name", "text"};
 
 struct term {
     char left[16], right[16];
@@ -66,11 +66,11 @@ static bool parse_line(char *text, struct difference *d)
     if (!reason || !reason[3])
         return false;
     *reason = 0;
-    for (d->kind = 0; d->kind <= DIFFERENCE_NAME; d->kind++)
+    for (d->kind = 0; d->kind <= DIFFERENCE_TEXT; d->kind++)
         if (!strcmp(difference_kind_names[d->kind], word))
             break;
     word = strtok_r(NULL, " ", &save);
-    if (d->kind > DIFFERENCE_NAME || !word || strlen(word) >= sizeof(d->subject))
+    if (d->kind > DIFFERENCE_TEXT || !word || strlen(word) >= sizeof(d->subject))
         return false;
     strcpy(d->subject, word);
     d->pattern = parse_pattern(d);
@@ -160,11 +160,11 @@ static bool terms_hold(const struct difference *d, const struct a64_insn *insn)
 
 static bool names_match(const char *subject, const char *ours, const char *theirs)
 {
-    size_t left = strcspn(subject, "/");
+    size_t left = strcspn(subject, "/"), our_len = strcspn(ours, " "), their_len = strcspn(theirs, " ");
     const char *right = subject + left + 1;
-    bool left_ok = (left == 1 && subject[0] == '*') || (strlen(ours) == left && !strncmp(ours, subject, left));
+    bool left_ok = (left == 1 && subject[0] == '*') || (our_len == left && !strncmp(ours, subject, left));
 
-    return left_ok && (!strcmp(right, "*") || !strcmp(right, theirs));
+    return left_ok && strlen(right) == their_len && !strncmp(right, theirs, their_len);
 }
 
 bool differences_explain(struct differences *d, enum difference_kind kind, const struct a64_insn *insn,

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Compares the decode table with LLVM's disassembler, word by word: which words are allocated on v8.0 with the
-// features we announce, which words a later architecture version allocates (they must be a row), and what the
-// instruction is called. Words are uniform, random ones of every row, and single-bit flips of those. A difference
+// features we announce, which words a later architecture version allocates (they must be a row), and how the
+// instruction and its operands read. Words are uniform, random ones of every row, and single-bit flips of those. A difference
 // that no line of differences.txt explains fails; so does a line that explained nothing in a long run.
 //
 // Environment: DIFFERENCES path of the table; WORDS how many (default 1000000); SEED; VERBOSE prints every unexplained
 // difference, not one of each sort.
 #include "tests/decode/differences.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <llvm-c/Disassembler.h>
 #include <llvm-c/Target.h>
@@ -19,7 +20,7 @@
 enum {
     LONG_RUN = 10000000, // words after which an unused line of differences.txt is an error
     MAX_REPORTS = 60,
-    PC = 0x10000,
+    PC = 0, // LLVM prints offsets where we print addresses
 };
 
 // The features announced to the guest, no more. LLVM's v8a implies none of the optional ones.
@@ -46,13 +47,38 @@ static bool llvm_disasm(LLVMDisasmContextRef llvm, uint32_t word, char *buf, siz
     return LLVMDisasmInstruction(llvm, bytes, 4, PC, buf, size) == 4;
 }
 
-// Cuts to the mnemonic: LLVM prints "\tadd\tx0, ...".
-static void mnemonic(char *text)
+// Rewrites text so that only what differs in meaning differs: lower case, one space for white space, numbers as 64-bit
+// hexadecimal (LLVM prints many in decimal, and offsets signed). Numbers inside words and fractions are left alone.
+static void normalise(char *text, size_t size)
 {
-    size_t lead = strspn(text, " \t");
+    char out[256];
+    size_t n = 0;
+    char before = ' ';
 
-    memmove(text, text + lead, strlen(text + lead) + 1);
-    text[strcspn(text, " \t")] = 0;
+    for (const char *p = text + strspn(text, " \t"); *p && n + 20 < sizeof(out);) {
+        char *end = NULL;
+        if (before == ' ' || before == '#')
+            strtoull(p + (*p == '-'), &end, 0);
+        if (end && end != p + (*p == '-') && *end != '.') {
+            n -= before == '#';
+            n += sprintf(out + n, "%" PRIx64, (uint64_t)strtoull(p, NULL, 0));
+            p = end;
+            before = '0';
+            continue;
+        }
+        before = *p == '\t' ? ' ' : tolower((unsigned char)*p);
+        out[n++] = before;
+        p++;
+    }
+    out[n] = 0;
+    snprintf(text, size, "%s", out);
+}
+
+static bool same_mnemonic(const char *a, const char *b)
+{
+    size_t n = strcspn(a, " ");
+
+    return n == strcspn(b, " ") && !strncmp(a, b, n);
 }
 
 static void differ(struct run *r, enum difference_kind kind, const struct a64_insn *insn, const char *ours,
@@ -66,9 +92,11 @@ static void differ(struct run *r, enum difference_kind kind, const struct a64_in
         return;
     }
     r->unexplained++;
-    snprintf(what, sizeof(what), "%s row %s: ours '%s', LLVM '%s'", difference_kind_names[kind], row, ours, theirs);
+    int cut = strcspn(ours, " "), their_cut = strcspn(theirs, " ");
+    snprintf(what, sizeof(what), "%s row %s: ours '%.*s', LLVM '%.*s'", difference_kind_names[kind], row, cut, ours,
+             their_cut, theirs);
     if (r->verbose)
-        printf("0x%08" PRIx32 ": %s\n", insn->word, what);
+        printf("0x%08" PRIx32 ": %s\n    ours '%s'\n    LLVM '%s'\n", insn->word, what, ours, theirs);
     for (unsigned i = 0; i < r->report_count; i++)
         if (!strcmp(r->reports[i].what, what)) {
             r->reports[i].count++;
@@ -79,7 +107,7 @@ static void differ(struct run *r, enum difference_kind kind, const struct a64_in
         strcpy(report->what, what);
         report->count = 1;
         if (!r->verbose)
-            printf("0x%08" PRIx32 ": %s\n", insn->word, what);
+            printf("0x%08" PRIx32 ": %s: '%s', '%s'\n", insn->word, what, ours, theirs);
     }
 }
 
@@ -91,20 +119,20 @@ static void compare(struct run *r, uint32_t word)
 
     r->words++;
     r->live += live;
-    mnemonic(theirs);
+    normalise(theirs, sizeof(theirs));
     if (live) {
         a64_disasm(word, PC, ours, sizeof(ours));
-        mnemonic(ours);
+        normalise(ours, sizeof(ours));
     }
     if (live && !llvm)
         differ(r, DIFFERENCE_OURS, &insn, ours, "");
     else if (!live && llvm)
         differ(r, DIFFERENCE_LLVM, &insn, "", theirs);
     else if (live && strcmp(ours, theirs))
-        differ(r, DIFFERENCE_NAME, &insn, ours, theirs);
+        differ(r, same_mnemonic(ours, theirs) ? DIFFERENCE_TEXT : DIFFERENCE_NAME, &insn, ours, theirs);
     else if (!live) {
         bool known = llvm_disasm(r->all, word, theirs, sizeof(theirs));
-        mnemonic(theirs);
+        normalise(theirs, sizeof(theirs));
         if (known != (insn.row < A64_ROW_COUNT))
             differ(r, known ? DIFFERENCE_UNLISTED : DIFFERENCE_LATER, &insn, "", known ? theirs : "");
     }
