@@ -72,8 +72,11 @@ static uint64_t add(const struct fp_format *f, uint64_t op1, uint64_t op2, bool 
     if (fp_is_nan(a) || fp_is_nan(b))
         return fp_process_nans(f, a, b, env);
     b.sign ^= negate;
+    if (a.cls == FP_INF && b.cls == FP_INF && a.sign != b.sign)
+        return fp_invalid(f, env);
+    fp_note_denormal(a.denormal || b.denormal, env);
     if (a.cls == FP_INF)
-        return b.cls == FP_INF && a.sign != b.sign ? fp_invalid(f, env) : fp_inf(f, a.sign);
+        return fp_inf(f, a.sign);
     if (b.cls == FP_INF)
         return fp_inf(f, b.sign);
     if (a.cls == FP_ZERO && b.cls == FP_ZERO && a.sign == b.sign)
@@ -106,6 +109,7 @@ static uint64_t mul(const struct fp_format *f, uint64_t op1, uint64_t op2, bool 
         uint64_t two = (uint64_t)(f->bias + 1) << f->frac_bits;
         return extended ? fp_sign_bit(f, sign) | two : fp_invalid(f, env);
     }
+    fp_note_denormal(a.denormal || b.denormal, env);
     if (a.cls == FP_INF || b.cls == FP_INF)
         return fp_inf(f, sign);
     if (a.cls == FP_ZERO || b.cls == FP_ZERO)
@@ -137,11 +141,13 @@ uint64_t fp_div(const struct fp_format *f, uint64_t op1, uint64_t op2, struct fp
     bool sign = a.sign ^ b.sign;
     if (a.cls == b.cls && a.cls != FP_FINITE)
         return fp_invalid(f, env);
-    if (a.cls == FP_INF || b.cls == FP_ZERO) {
-        if (a.cls != FP_INF)
-            env->flags |= FP_DZC;
+    if (b.cls == FP_ZERO && a.cls != FP_INF) {
+        env->flags |= FP_DZC;
         return fp_inf(f, sign);
     }
+    fp_note_denormal(a.denormal || b.denormal, env);
+    if (a.cls == FP_INF)
+        return fp_inf(f, sign);
     if (a.cls == FP_ZERO || b.cls == FP_INF)
         return fp_zero(f, sign);
     bool below = a.mant < b.mant;
@@ -207,6 +213,7 @@ uint64_t fp_sqrt(const struct fp_format *f, uint64_t op, struct fp_env *env)
         return fp_invalid(f, env);
     if (a.cls == FP_INF)
         return fp_inf(f, false);
+    fp_note_denormal(a.denormal, env);
     u128 rest;
     uint64_t root = sqrt128((u128)a.mant << (63 + (a.exp & 1)), &rest);
     // (root + 1/2)^2 leaves root + 1/4: never met exactly.
@@ -227,6 +234,7 @@ uint64_t fp_muladd(const struct fp_format *f, uint64_t addend, uint64_t op1, uin
     bool inf_product = a.cls == FP_INF || b.cls == FP_INF;
     if (invalid_product || (inf_product && c.cls == FP_INF && c.sign != sign))
         return fp_invalid(f, env);
+    fp_note_denormal(a.denormal || b.denormal || c.denormal, env);
     if (inf_product || c.cls == FP_INF)
         return fp_inf(f, inf_product ? sign : c.sign);
     struct term product = term_product(a, b);

@@ -35,8 +35,10 @@ enum fp_order fp_compare(const struct fp_format *f, uint64_t op1, uint64_t op2, 
                          struct fp_env *env)
 {
     struct fp_num a = fp_unpack(f, op1, env), b = fp_unpack(f, op2, env);
-    if (!fp_is_nan(a) && !fp_is_nan(b))
+    if (!fp_is_nan(a) && !fp_is_nan(b)) {
+        fp_note_denormal(a.denormal || b.denormal, env);
         return order_of(a, b);
+    }
     if (signalling || a.cls == FP_SNAN || b.cls == FP_SNAN)
         env->flags |= FP_IOC;
     return FP_UNORDERED;
@@ -56,6 +58,7 @@ static uint64_t select(const struct fp_format *f, uint64_t op1, uint64_t op2, en
     } else if (a.cls == FP_ZERO && b.cls == FP_ZERO && env->nan_rule == FP_NAN_ARM) {
         return fp_zero(f, wanted == FP_LESS ? a.sign | b.sign : a.sign & b.sign);
     } else {
+        fp_note_denormal(a.denormal || b.denormal, env);
         first = order_of(a, b) == wanted;
     }
     struct fp_num picked = first ? a : b;

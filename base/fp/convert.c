@@ -24,6 +24,7 @@ uint64_t fp_convert(const struct fp_format *from, const struct fp_format *to, ui
     }
     if (a.cls == FP_ZERO)
         return fp_zero(to, a.sign);
+    fp_note_denormal(a.denormal && from->width != 16, env);
     bool flush = env->ftz && to->width != 16;
     return fp_round_base(to, a.sign, a.exp, a.mant, 0, round, flush, to_ahp, env);
 }

@@ -31,7 +31,7 @@ enum fp_flag {
     FP_OFC = 4,   // overflow
     FP_UFC = 8,   // underflow
     FP_IXC = 16,  // inexact
-    FP_IDC = 128, // input denormal flushed (ARM only; MXCSR.DE is not modelled)
+    FP_IDC = 128, // ARM: input denormal flushed; x86: input denormal used (MXCSR.DE)
 };
 
 enum fp_nan_rule {
@@ -74,7 +74,7 @@ static inline struct fp_env fp_env_x86(uint32_t mxcsr)
 }
 static inline uint32_t fp_mxcsr_flags(uint8_t flags)
 {
-    return (flags & FP_IOC) | (flags & (FP_DZC | FP_OFC | FP_UFC | FP_IXC)) << 1;
+    return (flags & FP_IOC) | (flags & (FP_DZC | FP_OFC | FP_UFC | FP_IXC)) << 1 | (flags & FP_IDC) >> 6;
 }
 
 // One per format. Derived values are stored so that the generic code only shifts.

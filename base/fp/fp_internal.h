@@ -18,6 +18,7 @@ struct fp_num {
     int32_t exp;
     uint8_t cls; // enum fp_class
     bool sign;
+    bool denormal; // and not flushed
 };
 
 #define FP_QUIET_BIT (1ull << 62)
@@ -86,6 +87,14 @@ uint64_t fp_process_nan(const struct fp_format *f, struct fp_num n, struct fp_en
 uint64_t fp_process_nans(const struct fp_format *f, struct fp_num a, struct fp_num b, struct fp_env *env);
 uint64_t fp_process_nans3(const struct fp_format *f, struct fp_num a, struct fp_num b, struct fp_num c,
                           struct fp_env *env);
+
+// x86 reports a denormal operand once it is clear that no NaN operand, invalid operation or division by zero
+// comes before (SDM volume 1, 4.9.2); ARM does not report it.
+static inline void fp_note_denormal(bool denormal, struct fp_env *env)
+{
+    if (denormal && env->nan_rule == FP_NAN_X86)
+        env->flags |= FP_IDC;
+}
 
 // Whether discarding err (64 bits, left-aligned, bit 0 sticky) from a magnitude increments it.
 static inline bool fp_round_up(unsigned round, bool sign, bool odd, uint64_t err)

@@ -25,6 +25,7 @@ struct fp_num fp_unpack_subnormal(const struct fp_format *f, struct fp_num n, bo
     n.mant <<= lead;
     n.exp += 1 - (int)lead;
     n.cls = FP_FINITE;
+    n.denormal = true;
     return n;
 }
 

@@ -245,7 +245,7 @@ Test(fp_a64, single_instructions)
     struct record records[BATCH];
     uc_engine *uc = start_oracle();
     unsigned failures = 0;
-    for (unsigned round = 0; round < 40; round++) {
+    for (unsigned round = 0, end = rng_rounds(40); round < end; round++) {
         for (const struct row *row = rows; row < rows + ARRAY_SIZE(rows); row++) {
             unsigned of_row = 0;
             for (unsigned i = 0; i < BATCH; i++)

@@ -132,7 +132,7 @@ static void check(const struct fp_format *f, uint64_t stream, unsigned rounds)
 {
     struct rng rng = rng_start("fp mpfr", stream);
     range_wide();
-    for (unsigned i = 0; i < rounds; i++) {
+    for (unsigned i = 0, end = rng_rounds(rounds); i < end; i++) {
         uint64_t a = operand_random(&rng, f), b = operand_near(&rng, f, a), c = operand_random(&rng, f);
         enum op op = i % OP_COUNT;
         unsigned mode = rng_below(&rng, 5);

@@ -19,6 +19,13 @@ struct rng rng_start(const char *test, uint64_t stream)
     return (struct rng){seed + stream * 0x632be59bd9b4e019};
 }
 
+unsigned rng_rounds(unsigned base)
+{
+    const char *scale = getenv("ISOMER_SCALE");
+    unsigned times = scale ? (unsigned)strtoul(scale, NULL, 10) : 1;
+    return base * (times ? times : 1);
+}
+
 uint64_t rng_next(struct rng *rng)
 {
     uint64_t z = rng->state += 0x9e3779b97f4a7c15;

@@ -13,6 +13,8 @@ struct rng {
 // Seeds from ISOMER_SEED, else afresh; prints the seed on stderr. stream tells one test's numbers from
 // another's.
 struct rng rng_start(const char *test, uint64_t stream);
+// base, or as many times that as ISOMER_SCALE says: the same test serves the quick suite and a long run.
+unsigned rng_rounds(unsigned base);
 uint64_t rng_next(struct rng *rng);
 // 0 <= result < n.
 unsigned rng_below(struct rng *rng, unsigned n);
