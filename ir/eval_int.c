@@ -3,6 +3,9 @@
 // follows the polynomials of the Arm manual (DDI 0487, CRC32 and CRC32C), both in reflected form.
 #include "ir/eval_internal.h"
 
+_Static_assert((int)IR_OP_bitcast + 1 == IR_OP_flags_add && IR_OP_flags_add < IR_OP_fadd && (int)IR_OP_vfcvtn + 1 == IR_OP_vadd,
+               "ops.def groups in the order ir_eval takes them");
+
 static uint32_t crc32_step(uint32_t crc, uint64_t data, unsigned bytes, bool castagnoli)
 {
     const uint32_t poly = castagnoli ? 0x82f63b78 : 0xedb88320; // 0x1EDC6F41, 0x04C11DB7 reflected
@@ -46,6 +49,11 @@ bool ir_eval_int(const struct ir_insn *insn, const enum ir_type arg_types[4], co
 bool ir_eval(const struct ir_insn *insn, const enum ir_type arg_types[4], const union ir_value args[4],
              union ir_value *ret_value, uint32_t *fp_flags)
 {
-    return ir_eval_int(insn, arg_types, args, ret_value) || ir_eval_flags(insn, arg_types, args, ret_value) ||
-           ir_eval_vec(insn, arg_types, args, ret_value) || ir_eval_fp(insn, arg_types, args, ret_value, fp_flags);
+    if (insn->op >= IR_OP_vadd)
+        return ir_eval_vec(insn, arg_types, args, ret_value);
+    if (insn->op >= IR_OP_fadd)
+        return ir_eval_fp(insn, arg_types, args, ret_value, fp_flags);
+    if (insn->op >= IR_OP_flags_add)
+        return ir_eval_flags(insn, arg_types, args, ret_value);
+    return ir_eval_int(insn, arg_types, args, ret_value);
 }

@@ -154,6 +154,22 @@ ir_eval_flags_op(enum ir_op op, const struct ir_insn *insn, enum ir_type ta, uin
     }
 }
 
+// Lane i of 8 << sub bits.
+static inline uint64_t ir_lane(const union v128 *v, unsigned sub, unsigned i)
+{
+    return sub == 0 ? v->b[i] : sub == 1 ? v->h[i] : sub == 2 ? v->s[i] : v->d[i];
+}
+
+static inline void ir_set_lane(union v128 *v, unsigned sub, unsigned i, uint64_t lane)
+{
+    switch (sub) {
+    case 0: v->b[i] = (uint8_t)lane; break;
+    case 1: v->h[i] = (uint16_t)lane; break;
+    case 2: v->s[i] = (uint32_t)lane; break;
+    default: v->d[i] = lane; break;
+    }
+}
+
 // False if op is not of the group. ret_value may alias an argument.
 bool ir_eval_int(const struct ir_insn *insn, const enum ir_type arg_types[4], const union ir_value args[4],
                  union ir_value *ret_value);

@@ -212,6 +212,10 @@ static int check_details(struct check *c, const struct ir_insn *insn)
         enum ir_type i = insn->op == IR_OP_f2i ? (enum ir_type)insn->type : first;
         return i == IR_I32 || i == IR_I64 ? 0 : FAIL(c, 2, "i32 or i64 only");
     }
+    case IR_OP_vzip:
+    case IR_OP_vuzp:
+    case IR_OP_vtrn:
+        return insn->sub == 3 && (insn->attr & IR_V_LO64) ? FAIL(c, 3, "one lane cannot be permuted") : 0;
     case IR_OP_vrev: return insn->imm > insn->sub ? 0 : FAIL(c, 3, "container not larger than the lane");
     case IR_OP_vpmull: return insn->sub == 0 || insn->sub == 3 ? 0 : FAIL(c, 3, "lane size %u not allowed", insn->sub);
     case IR_OP_vset:
