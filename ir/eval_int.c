@@ -1,21 +1,10 @@
 // SPDX-License-Identifier: MIT
-// ir_eval: pure and FPX ops on values alone, by group. Integers here; their definition is in eval_internal.h. CRC-32
-// follows the polynomials of the Arm manual (DDI 0487, CRC32 and CRC32C), both in reflected form.
+// ir_eval: pure and FPX ops on values alone, by group. Integers here; their definition is in eval_internal.h.
+#include "base/crypto.h"
 #include "ir/eval_internal.h"
 
 _Static_assert((int)IR_OP_bitcast + 1 == IR_OP_flags_add && IR_OP_flags_add < IR_OP_fadd && (int)IR_OP_vfcvtn + 1 == IR_OP_vadd,
                "ops.def groups in the order ir_eval takes them");
-
-static uint32_t crc32_step(uint32_t crc, uint64_t data, unsigned bytes, bool castagnoli)
-{
-    const uint32_t poly = castagnoli ? 0x82f63b78 : 0xedb88320; // 0x1EDC6F41, 0x04C11DB7 reflected
-    for (unsigned i = 0; i < bytes; i++) {
-        crc ^= (uint8_t)(data >> (8 * i));
-        for (unsigned bit = 0; bit < 8; bit++)
-            crc = crc >> 1 ^ (crc & 1 ? poly : 0);
-    }
-    return crc;
-}
 
 static union ir_value pick(const union ir_value *from, enum ir_type type)
 {
@@ -39,7 +28,9 @@ bool ir_eval_int(const struct ir_insn *insn, const enum ir_type arg_types[4], co
     case IR_OP_const: r.i = ir_const_value(insn); break;
     case IR_OP_bitcast: r.i = a; break;
     case IR_OP_select: r = pick(&args[a & 1 ? 1 : 2], insn->type); break;
-    case IR_OP_crc32: r.i = crc32_step((uint32_t)a, b, 1u << insn->sub, insn->attr & 1); break;
+    case IR_OP_crc32:
+        r.i = insn->attr & 1 ? crypto_crc32c((uint32_t)a, b, 1u << insn->sub) : crypto_crc32((uint32_t)a, b, 1u << insn->sub);
+        break;
     default: return false;
     }
     *ret_value = r;

@@ -3,6 +3,7 @@
 // or fold lanes. With IR_V_LO64 the register is 64 bits long and the result's high half is zero.
 //
 // Invariant: a lane is handled zero-extended in 64 bits; lane functions may return rubbish above the lane's width.
+#include "base/crypto.h"
 #include "ir/eval_internal.h"
 
 static int64_t smax_of(unsigned n)
@@ -173,34 +174,16 @@ static bool resize(const struct ir_insn *insn, unsigned bytes, const union v128 
     }
 }
 
-// Carry-less product; the high half is only wanted for 64-bit operands.
-static union v128 polynomial(uint64_t a, uint64_t b)
+static union v128 crypto(const struct ir_insn *insn, union v128 a, union v128 b)
 {
-    union v128 r = {.d = {0, 0}};
-    for (unsigned i = 0; i < 64; i++) {
-        if (!(b >> i & 1))
-            continue;
-        r.d[0] ^= a << i;
-        r.d[1] ^= i ? a >> (64 - i) : 0;
+    switch (insn->op) {
+    case IR_OP_vpmul: return crypto_pmul8(a, b);
+    case IR_OP_vpmull: return insn->sub == 3 ? crypto_pmull64(a.d[0], b.d[0]) : crypto_pmull8(a.d[0], b.d[0]);
+    case IR_OP_vaese: return crypto_aese(a, b);
+    case IR_OP_vaesd: return crypto_aesd(a, b);
+    case IR_OP_vaesmc: return crypto_aesmc(a);
+    default: return crypto_aesimc(a);
     }
-    return r;
-}
-
-static bool polynomials(const struct ir_insn *insn, unsigned bytes, const union v128 *a, const union v128 *b,
-                        union v128 *ret)
-{
-    if (insn->op == IR_OP_vpmul) {
-        for (unsigned i = 0; i < bytes; i++)
-            ret->b[i] = (uint8_t)polynomial(a->b[i], b->b[i]).d[0];
-        return true;
-    }
-    if (insn->op != IR_OP_vpmull)
-        return false;
-    if (insn->sub == 3)
-        *ret = polynomial(a->d[0], b->d[0]);
-    for (unsigned i = 0; insn->sub == 0 && i < bytes / 2; i++)
-        ret->h[i] = (uint16_t)polynomial(a->b[i], b->b[i]).d[0];
-    return true;
 }
 
 // Ops between scalars and vectors.
@@ -255,7 +238,11 @@ static bool eval_group(const struct ir_insn *insn, const enum ir_type arg_types[
     case IR_OP_vmull:
     case IR_OP_vaddv: return resize(insn, bytes, a, b, &r->v);
     case IR_OP_vpmul:
-    case IR_OP_vpmull: return polynomials(insn, bytes, a, b, &r->v);
+    case IR_OP_vpmull:
+    case IR_OP_vaese:
+    case IR_OP_vaesd:
+    case IR_OP_vaesmc:
+    case IR_OP_vaesimc: r->v = crypto(insn, *a, *b); return true;
     case IR_OP_vdup:
     case IR_OP_vget:
     case IR_OP_vgetf:
