@@ -2,25 +2,30 @@
 # SPDX-License-Identifier: MIT
 """Generator for the A64 decode tables: one source, four products.
 
-    gen_decode.py --operands operands.def --header OUT.h --source OUT.c TABLE...    decoder, row and field tables
-    gen_decode.py --operands operands.def --report TABLE...                         list the rows by class and feature
-    gen_decode.py --operands operands.def --check TABLE...                          errors only
+    gen_decode.py --operands operands.def TABLE... ACTION
+
+    --header OUT.h --source OUT.c    decoder, row and field tables
+    --report                         the rows by class and feature
+    --report --covered NAMES         which live rows a file of row names lacks, and the share it has
+    --check                          errors only
 
 The language of a table (a # opens a comment, indented lines belong to the row above):
 
-    let NAME = CONDITION                    a name for a condition, in this and all later tables
-    [class=CLASS feature=FEATURE]           holds for the rows that follow
-    NAME PATTERN "ASSEMBLY"                 a live row; a translator function is named after it
-    NAME PATTERN later FEATURE "reason"     defined by a later architecture version: UNDEFINED today, but listed
-        unless CONDITION                    where true the encoding is UNALLOCATED (or another row's)
-        alias "ASSEMBLY" when CONDITION     preferred disassembly, first match wins
+    let NAME = CONDITION                  a name for a condition, in this and all later tables
+    [class=CLASS feature=FEATURE]         holds for the rows that follow
+    NAME PATTERN "ASSEMBLY"               a live row; a translator function is named after it
+    NAME PATTERN later FEATURE "reason"   of a later architecture version: UNDEFINED today, but listed
+        unless CONDITION                  where true the encoding is UNALLOCATED or another row's
+        alias "ASSEMBLY" when CONDITION   preferred disassembly, first match wins
 
-PATTERN is 32 bits, most significant first: 0 and 1, name:width for a field, and (0) or (1) for a bit that should
-have that value but is not checked. CONDITION is a Python expression of fields, integers, comparisons, + - & | << >>,
-and, or, not, in. ASSEMBLY is text with {kind:field} or {kind} operands; operands.def lists the kinds.
+A row may break before its assembly or "later"; it may have several "unless". PATTERN is 32 bits, most
+significant first: 0 and 1, name:width for a field, and (0) or (1) for a bit that should have that value but
+is not checked. CONDITION is a Python expression of fields, integers, comparisons, + - & | << >>, and, or,
+not, in. ASSEMBLY is text with {kind:field} or {kind} operands; operands.def lists the kinds.
 
-Two rows may overlap in their patterns only where their conditions keep them apart for every word: all values of the
-bits the conditions read are tried. What is ambiguous, never allocated, or ruled out by nothing is an error.
+Two rows may overlap in their patterns only where their conditions keep them apart for every word: all
+values of the bits the conditions read are tried. What is ambiguous, never allocated, or ruled out by nothing
+is an error.
 """
 import argparse
 import ast
@@ -148,12 +153,18 @@ class Table:
 
     def load(self, path):
         klass = feature = row = None
+        begun = ''
         with open(path) as f:
             for number, line in enumerate(f, 1):
                 where = '%s:%d' % (os.path.basename(path), number)
                 line = strip_comment(line)
                 try:
                     if not line.strip():
+                        continue
+                    if begun:
+                        line, begun = '%s %s' % (begun, line.strip()), ''
+                    elif re.match(r'(?!let )\w+ [^"]*$', line):
+                        begun = line
                         continue
                     if line[0] in ' \t':
                         if not row:
@@ -168,6 +179,10 @@ class Table:
                         row = self.row(line, where, klass, feature)
                 except TableError as e:
                     raise TableError('%s: %s' % (where, e))
+        if begun:
+            raise TableError('%s: %s' % (where, 'row without an assembly: ' + begun.strip()))
+        for row in self.rows:
+            self.check_condition(row)
 
     def header(self, line):
         m = re.fullmatch(r'\[class=(\w+) feature=(\w+)\]', line.strip())
@@ -200,18 +215,22 @@ class Table:
         if m and row.live:
             self.check_asm(row, m[1])
             row.aliases.append((m[1], Condition(m[2], row.fields, self.lets)))
-        elif text.startswith('unless ') and not row.unless:
-            row.unless = Condition(text[7:], row.fields, self.lets)
-            bits = row.unless.mask
-            if bin(bits).count('1') > MAX_CONDITION_BITS:
-                raise TableError('%s: condition reads too many bits' % row.name)
-            seen = {row.unless.holds(row.value | w) for w in spread(bits)}
-            if seen == {True}:
-                raise TableError('%s: never allocated' % row.name)
-            if seen == {False}:
-                raise TableError('%s: condition is never true' % row.name)
+        elif text.startswith('unless '):
+            before = '(%s) or ' % row.unless.text if row.unless else ''
+            row.unless = Condition(before + text[7:], row.fields, self.lets)
         else:
             raise TableError('%s: bad continuation: %s' % (row.name, text))
+
+    def check_condition(self, row):
+        if not row.unless:
+            return
+        if bin(row.unless.mask).count('1') > MAX_CONDITION_BITS:
+            raise TableError('%s: %s: condition reads too many bits' % (row.where, row.name))
+        seen = {row.unless.holds(row.value | w) for w in spread(row.unless.mask)}
+        if seen == {True}:
+            raise TableError('%s: %s: never allocated' % (row.where, row.name))
+        if seen == {False}:
+            raise TableError('%s: %s: condition is never true' % (row.where, row.name))
 
     def check_asm(self, row, asm):
         for kind, field in re.findall(r'\{(\w+)(?::(\w+))?\}', asm):
@@ -228,9 +247,11 @@ class Table:
                 if (a.value ^ b.value) & a.mask & b.mask:
                     continue
                 base = a.value | b.value
-                free = ((a.unless.mask if a.unless else 0) | (b.unless.mask if b.unless else 0)) & ~(a.mask | b.mask)
+                read = (a.unless.mask if a.unless else 0) | (b.unless.mask if b.unless else 0)
+                free = read & ~(a.mask | b.mask)
                 if bin(free).count('1') > MAX_CONDITION_BITS:
-                    raise TableError('%s: conditions of %s and %s read too many bits' % (b.where, a.name, b.name))
+                    raise TableError('%s: conditions of %s and %s read too many bits'
+                                     % (b.where, a.name, b.name))
                 for w in spread(free):
                     if a.allocated(base | w) and b.allocated(base | w):
                         raise TableError('%s: %s overlaps %s (%s), for example 0x%08x'
@@ -274,7 +295,7 @@ def best_window(rows, known):
             if not sizes or max(sizes.values()) == len(rows):
                 continue
             total = sum(sizes.values())
-            cost = (sum(n * n for n in sizes.values()) / total, total, width)
+            cost = (sum(n * n for n in sizes.values()) / total * (total / len(rows)) ** 2, total, width)
             if best is None or cost < best[0]:
                 best = (cost, lsb, width)
     return best and best[1:]
@@ -344,11 +365,12 @@ def emit_header(table, sources):
     out += ['    A64_ROW_%s,' % r.name for r in table.rows]
     out += ['    A64_ROW_COUNT', '};', '', 'enum a64_class {']
     out += ['    A64_CLASS_%s,' % c.upper() for c in CLASSES]
-    out += ['    A64_CLASS_COUNT', '};', '', '// What a row needs; rows marked later all have A64_FEATURE_LATER.',
+    out += ['    A64_CLASS_COUNT', '};', '',
+            '// What a row needs; rows marked later all have A64_FEATURE_LATER.',
             'enum a64_feature {']
     out += ['    A64_FEATURE_%s,' % f for f in FEATURES]
     out += ['    A64_FEATURE_LATER,', '    A64_FEATURE_COUNT', '};', '',
-            '// The fields of a decoded instruction, raw (neither sign-extended nor scaled). Those not in its row are 0.',
+            '// The fields of a decoded instruction, neither sign-extended nor scaled; 0 where its row has none.',
             'struct a64_insn {', '    uint32_t word;', '    uint16_t row; // enum a64_row']
     for name, width in sorted(widths.items(), key=lambda x: (-x[1], x[0])):
         out.append('    %s %s;' % (field_type(width), name))
@@ -415,6 +437,17 @@ def emit_source(table, sources, header):
     return '\n'.join(x for x in out)
 
 
+def report_coverage(table, path):
+    with open(path) as f:
+        covered = set(f.read().split())
+    live = [r for r in table.rows if r.live]
+    missing = [r.name for r in live if r.name not in covered]
+    print('%d of %d live rows covered (%.1f %%)' % (len(live) - len(missing), len(live),
+                                                    100 * (1 - len(missing) / len(live))))
+    for name in missing:
+        print('missing ' + name)
+
+
 def report(table):
     live = [r for r in table.rows if r.live]
     print('%d rows: %d live, %d later' % (len(table.rows), len(live), len(table.rows) - len(live)))
@@ -423,7 +456,8 @@ def report(table):
         n = [sum(r.klass == c and r.feature == f for r in live) for f in FEATURES]
         print('%-10s' % c + ''.join('%8s' % (x or '.') for x in n))
     for r in table.rows:
-        print('%-14s %-9s %-8s %s' % (r.name, r.klass, r.feature, r.pattern if r.live else 'later: ' + r.reason))
+        note = r.pattern if r.live else 'later: ' + r.reason
+        print('%-14s %-9s %-8s %s' % (r.name, r.klass, r.feature, note))
 
 
 def load_operands(path):
@@ -437,6 +471,7 @@ def main():
     p.add_argument('--header')
     p.add_argument('--source')
     p.add_argument('--report', action='store_true')
+    p.add_argument('--covered')
     p.add_argument('--check', action='store_true')
     p.add_argument('tables', nargs='+')
     args = p.parse_args()
@@ -454,7 +489,9 @@ def main():
     if args.source:
         with open(args.source, 'w') as f:
             f.write(emit_source(table, names, args.header))
-    if args.report:
+    if args.report and args.covered:
+        report_coverage(table, args.covered)
+    elif args.report:
         report(table)
 
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the disassembler's walk over the assembly templates of the decode table: text is copied, {kind:field} calls
-// the operand printer of that kind (operands.c). Not meant to be fast.
+// Owns the disassembler's walk over the assembly templates of the decode table: text is copied, {kind:field}
+// calls the operand printer of that kind (operands.c). Not meant to be fast.
 #include "frontends/a64/disasm.h"
 
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Private to the disassembler: what an operand printer gets. A printer appends to the text; value and width are those
-// of the template's field, 0 where it names none.
+// Private to the disassembler: what an operand printer gets. A printer appends to the text; value and width
+// are those of the template's field, 0 where it names none.
 #ifndef A64_DISASM_H
 #define A64_DISASM_H
 

@@ -11,8 +11,8 @@ static uint64_t replicate(uint64_t v, unsigned from, unsigned to)
     return v & bits_mask(to);
 }
 
-bool a64_bit_masks(unsigned n, unsigned imms, unsigned immr, bool immediate, unsigned width, uint64_t *ret_wmask,
-                   uint64_t *ret_tmask)
+bool a64_bit_masks(unsigned n, unsigned imms, unsigned immr, bool immediate, unsigned width,
+                   uint64_t *ret_wmask, uint64_t *ret_tmask)
 {
     unsigned sizes = n << 6 | (~imms & 0x3f);
     if (sizes < 2)
@@ -34,12 +34,13 @@ bool a64_bit_masks(unsigned n, unsigned imms, unsigned immr, bool immediate, uns
 uint64_t a64_simd_expand_imm(unsigned op, unsigned cmode, unsigned imm8)
 {
     switch (cmode >> 1) {
-    case 0: case 1: case 2: case 3:
-        return replicate((uint64_t)imm8 << 8 * (cmode >> 1), 32, 64);
-    case 4: case 5:
-        return replicate((uint64_t)imm8 << 8 * (cmode >> 1 & 1), 16, 64);
-    case 6:
-        return replicate(cmode & 1 ? imm8 << 16 | 0xffff : imm8 << 8 | 0xff, 32, 64);
+    case 0:
+    case 1:
+    case 2:
+    case 3: return replicate((uint64_t)imm8 << 8 * (cmode >> 1), 32, 64);
+    case 4:
+    case 5: return replicate((uint64_t)imm8 << 8 * (cmode >> 1 & 1), 16, 64);
+    case 6: return replicate(cmode & 1 ? imm8 << 16 | 0xffff : imm8 << 8 | 0xff, 32, 64);
     }
     if (cmode == 15)
         return op ? a64_vfp_expand_imm(imm8, 64) : replicate(a64_vfp_expand_imm(imm8, 32), 32, 64);

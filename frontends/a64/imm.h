@@ -8,11 +8,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// DecodeBitMasks(): the masks that logical immediates and bitfield moves use, of width 32 or 64 bits. False for the
-// reserved encodings, and then *ret_* are untouched. immediate refuses the all-ones element, which only bitfield
-// moves allow. ret_tmask may be NULL.
-bool a64_bit_masks(unsigned n, unsigned imms, unsigned immr, bool immediate, unsigned width, uint64_t *ret_wmask,
-                   uint64_t *ret_tmask);
+// DecodeBitMasks(): the masks that logical immediates and bitfield moves use, of width 32 or 64 bits. False
+// for the reserved encodings, and then *ret_* are untouched. immediate refuses the all-ones element, which
+// only bitfield moves allow. ret_tmask may be NULL.
+bool a64_bit_masks(unsigned n, unsigned imms, unsigned immr, bool immediate, unsigned width,
+                   uint64_t *ret_wmask, uint64_t *ret_tmask);
 
 // AdvSIMDExpandImm(): 64 bits of a modified immediate; imm8 is a:b:c:d:e:f:g:h.
 uint64_t a64_simd_expand_imm(unsigned op, unsigned cmode, unsigned imm8);

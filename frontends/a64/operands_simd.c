@@ -32,20 +32,59 @@ static unsigned imm5_scale(const struct a64_insn *i)
     return __builtin_ctz(i->imm5 | 16);
 }
 
-OPERAND(S) { put_scalar(t, value, 2); }
-OPERAND(D) { put_scalar(t, value, 3); }
-OPERAND(Q) { put_scalar(t, value, 4); }
-OPERAND(F) { put_scalar(t, value, ftype_scale(t->insn->ftype)); }
-OPERAND(Fopc) { put_scalar(t, value, ftype_scale(t->insn->opc)); }
-OPERAND(Z) { put_scalar(t, value, t->insn->size); }
-OPERAND(Zl) { put_scalar(t, value, t->insn->size + 1); }
-OPERAND(Zf) { put_scalar(t, value, 2 + t->insn->sz); }
-OPERAND(Zi) { put_scalar(t, value, immh_scale(t->insn)); }
-OPERAND(Zil) { put_scalar(t, value, immh_scale(t->insn) + 1); }
-OPERAND(Z5) { put_scalar(t, value, imm5_scale(t->insn)); }
+OPERAND(S)
+{
+    put_scalar(t, value, 2);
+}
+OPERAND(D)
+{
+    put_scalar(t, value, 3);
+}
+OPERAND(Q)
+{
+    put_scalar(t, value, 4);
+}
+OPERAND(F)
+{
+    put_scalar(t, value, ftype_scale(t->insn->ftype));
+}
+OPERAND(Fopc)
+{
+    put_scalar(t, value, ftype_scale(t->insn->opc));
+}
+OPERAND(Z)
+{
+    put_scalar(t, value, t->insn->size);
+}
+OPERAND(Zl)
+{
+    put_scalar(t, value, t->insn->size + 1);
+}
+OPERAND(Zf)
+{
+    put_scalar(t, value, 2 + t->insn->sz);
+}
+OPERAND(Zi)
+{
+    put_scalar(t, value, immh_scale(t->insn));
+}
+OPERAND(Zil)
+{
+    put_scalar(t, value, immh_scale(t->insn) + 1);
+}
+OPERAND(Z5)
+{
+    put_scalar(t, value, imm5_scale(t->insn));
+}
 
-OPERAND(Vp) { put_scalar(t, value, 2 + t->insn->opc); }
-OPERAND(Vt) { put_scalar(t, value, t->insn->opc << 2 | t->insn->size); }
+OPERAND(Vp)
+{
+    put_scalar(t, value, 2 + t->insn->opc);
+}
+OPERAND(Vt)
+{
+    put_scalar(t, value, t->insn->opc << 2 | t->insn->size);
+}
 
 static void put_list(struct a64_text *t, uint32_t first, unsigned count, const char *suffix)
 {
@@ -60,10 +99,22 @@ static const char *arrangement(const struct a64_insn *i)
     return arrangements[i->size][i->q];
 }
 
-OPERAND(V1) { put_list(t, value, 1, arrangement(t->insn)); }
-OPERAND(V2) { put_list(t, value, 2, arrangement(t->insn)); }
-OPERAND(V3) { put_list(t, value, 3, arrangement(t->insn)); }
-OPERAND(V4) { put_list(t, value, 4, arrangement(t->insn)); }
+OPERAND(V1)
+{
+    put_list(t, value, 1, arrangement(t->insn));
+}
+OPERAND(V2)
+{
+    put_list(t, value, 2, arrangement(t->insn));
+}
+OPERAND(V3)
+{
+    put_list(t, value, 3, arrangement(t->insn));
+}
+OPERAND(V4)
+{
+    put_list(t, value, 4, arrangement(t->insn));
+}
 
 static unsigned lane_scale(const struct a64_insn *i)
 {
@@ -77,10 +128,22 @@ static void put_lanes(struct a64_text *t, uint32_t first, unsigned count)
     put_list(t, first, count, suffix);
 }
 
-OPERAND(L1) { put_lanes(t, value, 1); }
-OPERAND(L2) { put_lanes(t, value, 2); }
-OPERAND(L3) { put_lanes(t, value, 3); }
-OPERAND(L4) { put_lanes(t, value, 4); }
+OPERAND(L1)
+{
+    put_lanes(t, value, 1);
+}
+OPERAND(L2)
+{
+    put_lanes(t, value, 2);
+}
+OPERAND(L3)
+{
+    put_lanes(t, value, 3);
+}
+OPERAND(L4)
+{
+    put_lanes(t, value, 4);
+}
 
 OPERAND(lane)
 {
@@ -117,24 +180,78 @@ static void put_vector(struct a64_text *t, uint32_t n, unsigned scale, unsigned 
     a64_put(t, "v%" PRIu32 ".%s", n, scale < 4 ? arrangements[scale][q] : "?");
 }
 
-OPERAND(V) { put_vector(t, value, t->insn->size, t->insn->q); }
-OPERAND(Vl) { put_vector(t, value, t->insn->size + 1, 1); }
-OPERAND(Vlp) { put_vector(t, value, t->insn->size + 1, t->insn->q); }
-OPERAND(Vf) { put_vector(t, value, 2 + t->insn->sz, t->insn->q); }
-OPERAND(Vfl) { put_vector(t, value, 2 + t->insn->sz, 1); }
-OPERAND(Vfn) { put_vector(t, value, 1 + t->insn->sz, t->insn->q); }
-OPERAND(Vpair) { put_vector(t, value, 2 + t->insn->sz, t->insn->sz); }
-OPERAND(Vb) { put_vector(t, value, 0, t->insn->q); }
-OPERAND(Vs) { put_vector(t, value, 2, t->insn->q); }
-OPERAND(Vd1) { put_vector(t, value, 3, t->insn->q); }
-OPERAND(v16b) { put_vector(t, value, 0, 1); }
-OPERAND(v8h) { put_vector(t, value, 1, 1); }
-OPERAND(v4s) { put_vector(t, value, 2, 1); }
-OPERAND(v2d) { put_vector(t, value, 3, 1); }
-OPERAND(v1q) { a64_put(t, "v%" PRIu32 ".1q", value); }
-OPERAND(Vi) { put_vector(t, value, immh_scale(t->insn), t->insn->q); }
-OPERAND(Vil) { put_vector(t, value, immh_scale(t->insn) + 1, 1); }
-OPERAND(V5) { put_vector(t, value, imm5_scale(t->insn), t->insn->q); }
+OPERAND(V)
+{
+    put_vector(t, value, t->insn->size, t->insn->q);
+}
+OPERAND(Vl)
+{
+    put_vector(t, value, t->insn->size + 1, 1);
+}
+OPERAND(Vlp)
+{
+    put_vector(t, value, t->insn->size + 1, t->insn->q);
+}
+OPERAND(Vf)
+{
+    put_vector(t, value, 2 + t->insn->sz, t->insn->q);
+}
+OPERAND(Vfl)
+{
+    put_vector(t, value, 2 + t->insn->sz, 1);
+}
+OPERAND(Vfn)
+{
+    put_vector(t, value, 1 + t->insn->sz, t->insn->q);
+}
+OPERAND(Vpair)
+{
+    put_vector(t, value, 2 + t->insn->sz, t->insn->sz);
+}
+OPERAND(Vb)
+{
+    put_vector(t, value, 0, t->insn->q);
+}
+OPERAND(Vs)
+{
+    put_vector(t, value, 2, t->insn->q);
+}
+OPERAND(Vd1)
+{
+    put_vector(t, value, 3, t->insn->q);
+}
+OPERAND(v16b)
+{
+    put_vector(t, value, 0, 1);
+}
+OPERAND(v8h)
+{
+    put_vector(t, value, 1, 1);
+}
+OPERAND(v4s)
+{
+    put_vector(t, value, 2, 1);
+}
+OPERAND(v2d)
+{
+    put_vector(t, value, 3, 1);
+}
+OPERAND(v1q)
+{
+    a64_put(t, "v%" PRIu32 ".1q", value);
+}
+OPERAND(Vi)
+{
+    put_vector(t, value, immh_scale(t->insn), t->insn->q);
+}
+OPERAND(Vil)
+{
+    put_vector(t, value, immh_scale(t->insn) + 1, 1);
+}
+OPERAND(V5)
+{
+    put_vector(t, value, imm5_scale(t->insn), t->insn->q);
+}
 
 OPERAND(Vd)
 {
@@ -178,21 +295,45 @@ OPERAND(Vfe)
     put_element(t, i->m << 4 | value, 2 + i->sz, i->sz ? i->h : i->h << 1 | i->l);
 }
 
-OPERAND(E5) { put_element(t, value, imm5_scale(t->insn), t->insn->imm5 >> (imm5_scale(t->insn) + 1)); }
-OPERAND(E4) { put_element(t, value, imm5_scale(t->insn), t->insn->imm4 >> imm5_scale(t->insn)); }
-OPERAND(Vtop) { put_element(t, value, 3, 1); }
+OPERAND(E5)
+{
+    put_element(t, value, imm5_scale(t->insn), t->insn->imm5 >> (imm5_scale(t->insn) + 1));
+}
+OPERAND(E4)
+{
+    put_element(t, value, imm5_scale(t->insn), t->insn->imm4 >> imm5_scale(t->insn));
+}
+OPERAND(Vtop)
+{
+    put_element(t, value, 3, 1);
+}
 
-OPERAND(two) { a64_put(t, value ? "2" : ""); }
-OPERAND(fbits) { a64_put(t, "#%" PRIu32, 64 - value); }
-OPERAND(esize) { a64_put(t, "#%u", 8u << value); }
+OPERAND(two)
+{
+    a64_put(t, value ? "2" : "");
+}
+OPERAND(fbits)
+{
+    a64_put(t, "#%" PRIu32, 64 - value);
+}
+OPERAND(esize)
+{
+    a64_put(t, "#%u", 8u << value);
+}
 
 static unsigned immh_immb(const struct a64_insn *i)
 {
     return i->immh << 3 | i->immb;
 }
 
-OPERAND(shr) { a64_put(t, "#%u", (16u << immh_scale(t->insn)) - immh_immb(t->insn)); }
-OPERAND(shl) { a64_put(t, "#%u", immh_immb(t->insn) - (8u << immh_scale(t->insn))); }
+OPERAND(shr)
+{
+    a64_put(t, "#%u", (16u << immh_scale(t->insn)) - immh_immb(t->insn));
+}
+OPERAND(shl)
+{
+    a64_put(t, "#%u", immh_immb(t->insn) - (8u << immh_scale(t->insn)));
+}
 
 static double vfp_value(unsigned imm8)
 {
@@ -208,9 +349,18 @@ static unsigned modified_imm8(const struct a64_insn *i)
     return i->abc << 5 | i->defgh;
 }
 
-OPERAND(fimm) { a64_put(t, "#%.8f", vfp_value(value)); }
-OPERAND(fimmv) { a64_put(t, "#%.8f", vfp_value(modified_imm8(t->insn))); }
-OPERAND(immd) { a64_put(t, "#0x%016" PRIx64, a64_simd_expand_imm(1, 14, modified_imm8(t->insn))); }
+OPERAND(fimm)
+{
+    a64_put(t, "#%.8f", vfp_value(value));
+}
+OPERAND(fimmv)
+{
+    a64_put(t, "#%.8f", vfp_value(modified_imm8(t->insn)));
+}
+OPERAND(immd)
+{
+    a64_put(t, "#0x%016" PRIx64, a64_simd_expand_imm(1, 14, modified_imm8(t->insn)));
+}
 
 OPERAND(immv)
 {

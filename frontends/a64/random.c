@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Owns the random-instruction generator: a word of a row is its fixed bits, its should-be bits and random fields; a
-// word whose condition fails, or that another row owns, is drawn again. Registers follow the caller's sets; other
-// fields are uniform most of the time and else an edge value, since edges of immediates are where translators err.
+// Owns the random-instruction generator: a word of a row is its fixed bits, its should-be bits and random
+// fields; a word whose condition fails, or that another row owns, is drawn again. Registers follow the
+// caller's sets; other fields are uniform most of the time and else an edge value, since edges of immediates
+// are where translators err.
 #include "frontends/a64/decode.h"
 
 #include <string.h>
@@ -52,8 +53,8 @@ static bool is_base(const struct a64_row_info *row, const struct a64_field *f)
     return row->class == A64_CLASS_MEMORY && !strcmp(f->name, "rn");
 }
 
-static uint32_t field_value(uint64_t *state, const struct a64_random_options *o, const struct a64_row_info *row,
-                            const struct a64_field *f)
+static uint32_t field_value(uint64_t *state, const struct a64_random_options *o,
+                            const struct a64_row_info *row, const struct a64_field *f)
 {
     uint32_t allowed = is_base(row, f) ? o->bases : f->file == A64_REG_GPR ? o->gprs : o->vregs;
     uint32_t width_mask = f->width >= 5 ? ~0u : (1u << (1u << f->width)) - 1;

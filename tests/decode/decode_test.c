@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Decoder, disassembler and random generator against each other and against tests/decode/words.txt. Comparison with
-// LLVM over many words is in llvm_test.c.
+// Decoder, disassembler and random generator against each other and against tests/decode/words.txt.
+// Comparison with LLVM over many words is in llvm_test.c.
 #include "frontends/a64/decode.h"
 
 #include <criterion/criterion.h>
@@ -83,7 +83,9 @@ Test(random, options_hold)
     uint64_t state = 3, again;
     struct a64_random_options o = {.features = 1u << A64_FEATURE_BASE,
                                    .classes = 1u << A64_CLASS_INTEGER | 1u << A64_CLASS_MEMORY,
-                                   .gprs = 0x0000000e, .vregs = 1, .bases = 1u << 20};
+                                   .gprs = 0x0000000e,
+                                   .vregs = 1,
+                                   .bases = 1u << 20};
 
     for (unsigned n = 0; n < 20000; n++) {
         struct a64_insn i;

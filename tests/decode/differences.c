@@ -78,7 +78,8 @@ static bool parse_line(char *text, struct difference *d)
         return false;
     while ((word = strtok_r(NULL, " ", &save))) {
         struct term *t = &d->terms[d->term_count++];
-        char *left = strtok_r(NULL, " ", &save), *op = strtok_r(NULL, " ", &save), *right = strtok_r(NULL, " ", &save);
+        char *left = strtok_r(NULL, " ", &save), *op = strtok_r(NULL, " ", &save),
+             *right = strtok_r(NULL, " ", &save);
         if (d->term_count > MAX_TERMS || strcmp(word, d->term_count == 1 ? "when" : "and") || !right)
             return false;
         snprintf(t->left, sizeof(t->left), "%s", left);

@@ -6,7 +6,8 @@
 #include <math.h>
 #include <string.h>
 
-// A logical immediate is a rotated run of ones, replicated: count every distinct 64-bit value the encodings give.
+// A logical immediate is a rotated run of ones, replicated: count every distinct 64-bit value the encodings
+// give.
 Test(imm, bit_masks_cover_all_rotated_runs)
 {
     unsigned valid = 0;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Compares the decode table with LLVM's disassembler, word by word: which words are allocated on v8.0 with the
-// features we announce, which words a later architecture version allocates (they must be a row), and how the
-// instruction and its operands read. Words are uniform, random ones of every row, and single-bit flips of those. A difference
-// that no line of differences.txt explains fails; so does a line that explained nothing in a long run.
+// Compares the decode table with LLVM's disassembler, word by word: which words are allocated on v8.0 with
+// the features we announce, which words a later architecture version allocates (they must be a row), and how
+// the instruction and its operands read. Words are uniform, random ones of every row, and single-bit flips of
+// those. A difference that no line of differences.txt explains fails; so does a line that explained nothing
+// in a long run.
 //
-// Environment: DIFFERENCES path of the table; WORDS how many (default 1000000); SEED; VERBOSE prints every unexplained
-// difference, not one of each sort.
+// Environment: DIFFERENCES path of the table; WORDS how many (default 1000000); SEED; VERBOSE prints every
+// unexplained difference, not one of each sort.
 #include "tests/decode/differences.h"
 
 #include <ctype.h>
@@ -47,8 +48,9 @@ static bool llvm_disasm(LLVMDisasmContextRef llvm, uint32_t word, char *buf, siz
     return LLVMDisasmInstruction(llvm, bytes, 4, PC, buf, size) == 4;
 }
 
-// Rewrites text so that only what differs in meaning differs: lower case, one space for white space, numbers as 64-bit
-// hexadecimal (LLVM prints many in decimal, and offsets signed). Numbers inside words and fractions are left alone.
+// Rewrites text so that only what differs in meaning differs: lower case, one space for white space, numbers
+// as 64-bit hexadecimal (LLVM prints many in decimal, and offsets signed). Numbers inside words and fractions
+// are left alone.
 static void normalise(char *text, size_t size)
 {
     char out[256];
@@ -93,8 +95,8 @@ static void differ(struct run *r, enum difference_kind kind, const struct a64_in
     }
     r->unexplained++;
     int cut = strcspn(ours, " "), their_cut = strcspn(theirs, " ");
-    snprintf(what, sizeof(what), "%s row %s: ours '%.*s', LLVM '%.*s'", difference_kind_names[kind], row, cut, ours,
-             their_cut, theirs);
+    snprintf(what, sizeof(what), "%s row %s: ours '%.*s', LLVM '%.*s'", difference_kind_names[kind], row, cut,
+             ours, their_cut, theirs);
     if (r->verbose)
         printf("0x%08" PRIx32 ": %s\n    ours '%s'\n    LLVM '%s'\n", insn->word, what, ours, theirs);
     for (unsigned i = 0; i < r->report_count; i++)
@@ -175,8 +177,8 @@ int main(void)
                 compare(&r, (seed = seed * 6364136223846793005 + 1442695040888963407) >> 32);
         }
 
-    printf("%" PRIu64 " words, %" PRIu64 " live; differences: %" PRIu64 " explained, %" PRIu64 " not\n", r.words,
-           r.live, r.explained, r.unexplained);
+    printf("%" PRIu64 " words, %" PRIu64 " live; differences: %" PRIu64 " explained, %" PRIu64 " not\n",
+           r.words, r.live, r.explained, r.unexplained);
     for (unsigned i = 0; i < r.report_count; i++)
         printf("%8" PRIu64 " %s\n", r.reports[i].count, r.reports[i].what);
     unsigned unused = differences_unused(r.differences, r.words >= LONG_RUN);
