@@ -68,12 +68,15 @@ static void look(struct arm_generic_timer *t, enum arm_timer which)
         return;
     }
     uint64_t count = arm_counter(t->clock), timer_count = count - offset_of(t, which);
-    drive(c, timer_count >= c->cval);
-    if (timer_count >= c->cval)
-        return;
-    uint64_t left = c->cval - timer_count; // added to count, not wrapped: never a deadline in the past
+    bool met = timer_count >= c->cval;
+    drive(c, met);
+    // The next change: the condition comes true, or (with an offset beyond now) false again as the count wraps. Added
+    // to count and not wrapped, it is never in the past.
+    uint64_t left = (met ? 0 : c->cval) - timer_count;
     int64_t deadline =
         left > INT64_MAX / ARM_COUNTER_NS - count ? CLOCK_NEVER : (int64_t)(count + left) * ARM_COUNTER_NS;
+    if (met && deadline == CLOCK_NEVER)
+        return;
     if (!c->armed || c->deadline != deadline) {
         c->armed = true;
         c->deadline = deadline;
