@@ -6,7 +6,9 @@
 //     guestbench REPS [KERNEL...]    prints "KERNEL name best S first S sum HEX" for each
 //     guestbench mark LABEL          prints "ISOMER-MARK LABEL S", S being the monotonic clock
 //     guestbench nop                 does nothing: what the exec kernel executes
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -521,17 +523,21 @@ static const struct {
     {"atomic", run_atomic},
 };
 
-static void measure(const char *name, uint64_t (*run)(struct bench *), const char *self, int reps)
+// Returns false if two repetitions computed different things.
+static bool measure(const char *name, uint64_t (*run)(struct bench *), const char *self, int reps)
 {
     double best = 0, first = 0;
     uint64_t sum = 0;
+    bool stable = true;
     for (int rep = 0; rep < reps; rep++) {
         struct bench b = {.random = 0x9e3779b97f4a7c15ull, .self = self};
         double start = monotonic();
         uint64_t got = run(&b);
         double took = monotonic() - start;
-        if (rep > 0 && got != sum)
+        if (rep > 0 && got != sum) {
+            stable = false;
             printf("UNSTABLE %s: %llx, then %llx\n", name, (unsigned long long)sum, (unsigned long long)got);
+        }
         sum = got;
         if (rep == 0)
             first = took;
@@ -540,6 +546,7 @@ static void measure(const char *name, uint64_t (*run)(struct bench *), const cha
     }
     printf("KERNEL %-9s best %.5f first %.5f sum %llx\n", name, best, first, (unsigned long long)sum);
     fflush(stdout);
+    return stable;
 }
 
 int main(int argc, char **argv)
@@ -555,12 +562,13 @@ int main(int argc, char **argv)
         fputs("usage: guestbench REPS [KERNEL...] | mark LABEL | nop\n", stderr);
         return 2;
     }
+    int failures = 0;
     for (size_t i = 0; i < sizeof kernels / sizeof kernels[0]; i++) {
         bool wanted = argc <= 2;
         for (int a = 2; a < argc; a++)
             wanted |= strcmp(argv[a], kernels[i].name) == 0;
         if (wanted)
-            measure(kernels[i].name, kernels[i].run, argv[0], reps);
+            failures += !measure(kernels[i].name, kernels[i].run, argv[0], reps);
     }
-    return 0;
+    return failures != 0;
 }

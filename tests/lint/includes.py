@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Lints over #include lines: who may use whom (layers.txt), and no cycles among headers.
+"""Lints over #include lines: who may use whom (the table in docs/architecture.md), and no cycles among headers.
 
 The project includes its own headers by path from the root ("ir/ir.h") or by name from the same folder. A
 quoted include that matches neither is taken for a generated or system header and left alone."""
@@ -12,12 +12,17 @@ PRIVATE = ("_internal.h", "_priv.h")
 
 
 def parse_layers(text):
-    rules = {}
+    """{folder: [what it may use]} from the table headed "folder | may use | never" in docs/architecture.md. A word is a
+    top-level folder, or a pattern for single headers in which * does not cross a slash."""
+    rules, inside = {}, False
     for line in text.splitlines():
-        line = line.split("#", 1)[0].strip()
-        if line:
-            folder, _, allowed = line.partition(":")
-            rules[folder.strip()] = allowed.split()
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if cells[:2] == ["folder", "may use"]:
+            inside = True
+        elif inside and not line.startswith("|"):
+            break
+        elif inside and len(cells) >= 2 and "`" in cells[0]:
+            rules[cells[0].strip("`")] = re.findall(r"`([^`]+)`", cells[1])
     return rules
 
 
@@ -40,6 +45,8 @@ def _covers(word, header):
 def check_layers(tree, rules):
     findings = []
     for path, text in tree.sources():
+        if "/" in path and path.split("/", 1)[0] not in rules:
+            findings.append(f"{path}:1: its folder is not in the table of who may use whom.")
         owners = [f for f in rules if path.startswith(f + "/")]
         if not owners:
             continue

@@ -46,7 +46,7 @@ def main():
     else:
         tree = Tree.load(args.root)
         if args.lint == "layers":
-            findings = includes.check_layers(tree, includes.parse_layers(read("layers.txt")))
+            findings = includes.check_layers(tree, includes.parse_layers(tree.files["docs/architecture.md"]))
         elif args.lint == "sizes":
             findings, warnings = files.check_sizes(tree)
         else:

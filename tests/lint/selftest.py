@@ -14,7 +14,10 @@ import state  # noqa: E402
 from isotools import summary  # noqa: E402
 from tree import Tree  # noqa: E402
 
-RULES = includes.parse_layers("base:\nmem: base\nhw: mem base accel/ports.h host/*.h # why\nmachines: hw base\n")
+RULES = includes.parse_layers("| folder | holds |\n|---|---|\n| `tests` | `x` |\n\n| folder | may use | never |\n| --- | --- | --- |\n"
+                              "| `base` | | all else |\n| `mem` | `base` | `hw` |\n"
+                              "| `hw` | `mem` `base` `accel/ports.h` `host/*.h` | |\n| `machines` | `hw` `base` | |\n| `accel` | | |\n"
+                              "| `host` | | |\n\n| `ir` | `hw` | |\n")
 HEAD = "// SPDX-License-Identifier: MIT\n// Owns the thing and keeps it small.\n"
 
 
@@ -30,6 +33,11 @@ class Lints(unittest.TestCase):
         self.assertEqual(len(self.layers("base/a.c", "mem/ram.h")), 1)
         for good in ("mem/ram.h", "base/a.h", "accel/ports.h", "host/chardev.h", "hw/core/dev.h"):
             self.assertEqual(self.layers("hw/uart.c", good), [], good)
+
+    def test_table(self):
+        self.assertEqual(RULES, {"base": [], "mem": ["base"], "hw": ["mem", "base", "accel/ports.h", "host/*.h"],
+                                 "machines": ["hw", "base"], "accel": [], "host": []})
+        self.assertEqual(len(includes.check_layers(Tree({"extra/a.c": ""}), RULES)), 1)
 
     def test_private_headers(self):
         self.assertEqual(len(self.layers("machines/v.c", "hw/gic/gic_internal.h")), 1)
