@@ -16,6 +16,7 @@ The language of a table (a # opens a comment, indented lines belong to the row a
     NAME PATTERN "ASSEMBLY"               a live row; a translator function is named after it
     NAME PATTERN later FEATURE "reason"   of a later architecture version: UNDEFINED today, but listed
         unless CONDITION                  where true the encoding is UNALLOCATED or another row's
+        unpredictable CONDITION           CONSTRAINED UNPREDICTABLE: decodes all the same
         alias "ASSEMBLY" when CONDITION   preferred disassembly, first match wins
 
 A row may break before its assembly or "later"; it may have several "unless". PATTERN is 32 bits, most
@@ -101,6 +102,7 @@ class Row:
     def __init__(self, name, where, pattern, klass, feature):
         self.name, self.where, self.klass, self.feature = name, where, klass, feature
         self.asm, self.reason, self.unless, self.aliases = None, None, None, []
+        self.unpredictable = None
         self.mask = self.value = self.should_mask = self.should_value = 0
         self.fields = {}
         self.pattern = ' '.join(pattern.split())
@@ -215,6 +217,8 @@ class Table:
         if m and row.live:
             self.check_asm(row, m[1])
             row.aliases.append((m[1], Condition(m[2], row.fields, self.lets)))
+        elif text.startswith('unpredictable ') and row.live and not row.unpredictable:
+            row.unpredictable = Condition(text[14:], row.fields, self.lets)
         elif text.startswith('unless '):
             before = '(%s) or ' % row.unless.text if row.unless else ''
             row.unless = Condition(before + text[7:], row.fields, self.lets)
@@ -412,6 +416,15 @@ def emit_source(table, sources, header):
                 out += ['        if (%s)' % cond.c, '            return %s;' % c_string(asm)]
             out.append('        break;')
     out += ['    }', '    return a64_rows[i->row].assembly;', '}', '']
+
+    out += ['bool a64_unpredictable(const struct a64_insn *i)', '{', '    const uint32_t w = i->word;', '',
+            '    if (i->row == A64_ROW_COUNT)', '        return false;',
+            '    if ((w & a64_rows[i->row].should_mask) != a64_rows[i->row].should_value)', '        return true;',
+            '    switch (i->row) {']
+    for r in rows:
+        if r.unpredictable:
+            out += ['    case A64_ROW_%s:' % r.name, '        return %s;' % r.unpredictable.c]
+    out += ['    }', '    return false;', '}', '']
 
     out.append('static const struct a64_field fields[] = {')
     first = {}

@@ -53,6 +53,11 @@ extern const struct a64_row_info a64_rows[A64_ROW_COUNT];
 // caller's to check.
 bool a64_decode(uint32_t word, struct a64_insn *ret);
 
+// Whether the encoding is CONSTRAINED UNPREDICTABLE for its operands (LDP into one register, writeback over a
+// register that is transferred, wrong should-be bits): implementations differ, so differential tests leave it
+// out.
+bool a64_unpredictable(const struct a64_insn *insn);
+
 // Assembly template of the preferred alias; NULL for a row marked later.
 const char *a64_alias(const struct a64_insn *insn);
 
@@ -68,8 +73,11 @@ struct a64_random_options {
     uint32_t vregs;      // registers for vector-register fields
     uint32_t bases;      // registers for the base of an address (rn of class memory)
     const uint8_t *rows; // NULL, or a byte per row: 0 excludes it
+    bool unpredictable;  // also yield what a64_unpredictable() names
 };
 
+// Lists (LD4, TBL) use the registers after the one a field names, modulo 32, whatever vregs says.
+//
 // A random live instruction: row uniform among the allowed ones, fields random with a bias to edge values,
 // conditions respected. Advances *state (any value but 0 seeds it); the same state and options give the same
 // word.

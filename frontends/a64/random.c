@@ -65,6 +65,22 @@ static uint32_t field_value(uint64_t *state, const struct a64_random_options *o,
     return pick_value(state, f->width);
 }
 
+// By-element rows number their register m:rm, except for halfwords, where m belongs to the index.
+static bool element_register_allowed(const struct a64_random_options *o, const struct a64_insn *insn)
+{
+    const struct a64_row_info *row = &a64_rows[insn->row];
+
+    for (unsigned i = 0; i < row->field_count; i++)
+        if (!strcmp(row->fields[i].name, "rm") && row->fields[i].width == 4 && insn->size != 1)
+            return !o->vregs || o->vregs >> (insn->m << 4 | insn->rm) & 1;
+    return true;
+}
+
+static bool acceptable(const struct a64_random_options *o, const struct a64_insn *insn)
+{
+    return (o->unpredictable || !a64_unpredictable(insn)) && element_register_allowed(o, insn);
+}
+
 uint32_t a64_random_of_row(uint64_t *state, const struct a64_random_options *options, enum a64_row index)
 {
     const struct a64_row_info *row = &a64_rows[index];
@@ -75,7 +91,7 @@ uint32_t a64_random_of_row(uint64_t *state, const struct a64_random_options *opt
             word |= field_value(state, options, row, &row->fields[i]) << row->fields[i].lsb;
         struct a64_insn insn;
         a64_decode(word, &insn);
-        if (insn.row == index)
+        if (insn.row == index && acceptable(options, &insn))
             return word;
     }
     return NOP;

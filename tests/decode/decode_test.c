@@ -51,7 +51,7 @@ Test(decode, disassembly_is_truncated_and_terminated)
     cr_expect(a64_disasm(0xd503201f, 0, NULL, 0) == 3);
 }
 
-static const struct a64_random_options everything = {~0u, ~0u, ~0u, ~0u, ~0u, NULL};
+static const struct a64_random_options everything = {~0u, ~0u, ~0u, ~0u, ~0u, NULL, true};
 
 Test(random, every_row_yields_its_own_words)
 {
@@ -106,4 +106,61 @@ Test(random, options_hold)
     }
     o.classes = 0;
     cr_expect(a64_random_insn(&state, &o) == 0xd503201f);
+}
+
+Test(random, unpredictable_forms_only_on_request)
+{
+    struct a64_random_options o = everything;
+    uint64_t state = 4;
+
+    o.gprs = 0x80000003;
+    o.bases = 0x3;
+    for (unsigned pass = 0; pass < 2; pass++) {
+        unsigned unpredictable = 0;
+        o.unpredictable = pass;
+        for (unsigned n = 0; n < 50000; n++) {
+            struct a64_insn i;
+            a64_decode(a64_random_insn(&state, &o), &i);
+            unpredictable += a64_unpredictable(&i);
+        }
+        cr_expect(pass ? unpredictable > 100 : unpredictable == 0, "%u", unpredictable);
+    }
+}
+
+Test(decode, unpredictable)
+{
+    static const struct {
+        uint32_t word;
+        bool want;
+    } rows[] = {
+        {0xa8c10400, true},  // ldp x0, x1, [x0], #16
+        {0xa8c107e0, false}, // ldp x0, x1, [sp], #16
+        {0xa9400400, false}, // ldp x0, x1, [x0]
+        {0xa9400020, true},  // ldp x0, x0, [x1]
+        {0xa9000020, false}, // stp x0, x0, [x1]
+        {0xf8408400, true},  // ldr x0, [x0], #8
+        {0xf84087ff, false}, // ldr xzr, [sp], #8
+        {0xc8007c20, true},  // stxr w0, x0, [x1]
+        {0xc8027c20, false}, // stxr w2, x0, [x1]
+        {0xc85f0420, true},  // ldxr with Rt2 not all ones
+    };
+
+    for (unsigned n = 0; n < sizeof(rows) / sizeof(rows[0]); n++) {
+        struct a64_insn i;
+        cr_assert(a64_decode(rows[n].word, &i));
+        cr_expect(a64_unpredictable(&i) == rows[n].want, "%08x", rows[n].word);
+    }
+}
+
+Test(random, element_registers_stay_within_the_set)
+{
+    struct a64_random_options o = everything;
+    uint64_t state = 5;
+
+    o.vregs = 0xf;
+    for (unsigned n = 0; n < 2000; n++) {
+        struct a64_insn i;
+        a64_decode(a64_random_of_row(&state, &o, A64_ROW_fmla_e), &i);
+        cr_assert(i.m == 0 && i.rm < 4 && i.rd < 4 && i.rn < 4);
+    }
 }

@@ -55,7 +55,7 @@ static bool known_row(const char *name)
     for (unsigned i = 0; i < A64_ROW_COUNT; i++)
         if (!strcmp(a64_rows[i].name, name))
             return true;
-    return false;
+    return !strcmp(name, "*");
 }
 
 static bool parse_line(char *text, struct difference *d)
@@ -132,9 +132,8 @@ static bool value_of(const struct a64_insn *insn, const char *name, uint32_t *re
         *ret = strtoul(name, NULL, 0);
         return true;
     }
-    if (!strcmp(name, "should_be") && insn->row < A64_ROW_COUNT) {
-        const struct a64_row_info *row = &a64_rows[insn->row];
-        *ret = (insn->word & row->should_mask) == row->should_value;
+    if (!strcmp(name, "unpredictable")) {
+        *ret = a64_unpredictable(insn);
         return true;
     }
     for (unsigned i = 0; insn->row < A64_ROW_COUNT && i < a64_rows[insn->row].field_count; i++) {
@@ -179,7 +178,8 @@ bool differences_explain(struct differences *d, enum difference_kind kind, const
         else if (match && line->pattern)
             match = (insn->word & line->mask) == line->value;
         else if (match)
-            match = insn->row < A64_ROW_COUNT && !strcmp(a64_rows[insn->row].name, line->subject);
+            match = !strcmp(line->subject, "*") ||
+                    (insn->row < A64_ROW_COUNT && !strcmp(a64_rows[insn->row].name, line->subject));
         if (match) {
             line->used++;
             return true;

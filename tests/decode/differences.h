@@ -5,7 +5,8 @@
 //
 // KIND is "ours" (live here, refused by LLVM), "llvm" (the other way round), "unlisted" (LLVM with all
 // extensions knows it, and it is no row), "later" (a row marked later that LLVM does not know), "name"
-// (mnemonics differ) or "text" (operands differ). SUBJECT is a row, 32 characters of 0, 1, x and separators
+// (mnemonics differ) or "text" (operands differ). SUBJECT is a row, * for all of them, 32 characters of 0, 1,
+// x and separators
 // "_", or for "name" OURS/THEIRS, each a mnemonic, OURS possibly *. CONDITION is FIELD == or != FIELD or
 // number, joined by "and"; the field should_be is 1 where all bits that the row writes in parentheses have
 // that value.

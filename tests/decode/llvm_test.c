@@ -151,7 +151,7 @@ int main(void)
 {
     struct run r = {.verbose = getenv("VERBOSE")};
     uint64_t seed = 0, target = env_number("WORDS", 1000000);
-    const struct a64_random_options any = {~0u, ~0u, ~0u, ~0u, ~0u, NULL};
+    const struct a64_random_options any = {~0u, ~0u, ~0u, ~0u, ~0u, NULL, true};
 
     if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
         seed = 1;
