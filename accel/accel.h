@@ -11,6 +11,7 @@
 #include "mem/mem.h"
 
 struct accel;
+struct backend_ops;
 
 enum accel_engine { ACCEL_INTERPRETER, ACCEL_JIT, ACCEL_LOCKSTEP };
 
@@ -23,6 +24,7 @@ enum accel_stop { ACCEL_STOP_BREAKPOINT, ACCEL_STOP_WATCHPOINT, ACCEL_STOP_STEP,
 
 struct accel_config {
     enum accel_engine engine;
+    const struct backend_ops *backend; // host backend, needed by all but the interpreter
     const struct guest_isa *isa;
     struct mem_space *mem;
     const struct log *log;

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// Guest code that changes. A page whose bytes were translated is protected: its inline write tags are withdrawn before
+// the bytes are read, and stores to it come here, where they are compared before anything is invalidated. Code lines
+// are 64 bytes; a unit dies when a line it was read from changes.
+#include "accel/jit/jit.h"
+
+#include <string.h>
+
+_Atomic uint64_t *code_write_slot(struct accel *accel, const struct mem_ram *ram, uint64_t page)
+{
+    for (unsigned i = 0; i < accel->write_map_count; i++)
+        if (accel->write_maps[i].ram == ram)
+            return &accel->write_maps[i].va[page];
+    return NULL; // accel_create made one for each RAM block there is
+}
+
+void code_protect_page(struct accel *accel, struct vcpu *self, struct code_page *page, uint64_t lines)
+{
+    uint64_t old = atomic_fetch_or(&page->ram->code_lines[page->ram_page], lines);
+    if (old)
+        return;
+    _Atomic uint64_t *slot = code_write_slot(accel, page->ram, page->ram_page);
+    uint64_t seen = atomic_exchange(slot, 0);
+    if (!seen)
+        return;
+    for (unsigned i = 0; i < accel->cpu_count; i++)
+        context_forget_writes(&accel->cpus[i], page->ram, page->ram_page, seen == 1 ? 0 : seen & ~3ull);
+    if (accel->cpu_count > 1)
+        safepoint_wait(accel, self);
+}
+
+static uint64_t line_mask(const struct unit *unit)
+{
+    unsigned first = unit->offset >> MEM_CODE_LINE_BITS;
+    unsigned last = (unit->offset + unit->bytes - 1) >> MEM_CODE_LINE_BITS;
+    last = last > 63 ? 63 : last;
+    return (~0ull << first) & (~0ull >> (63 - last));
+}
+
+struct code_page *code_find_page(struct jit *jit, uint8_t *host)
+{
+    struct code_page *p = jit->pages[((uintptr_t)host >> MEM_PAGE_BITS) % PAGE_HASH];
+    while (p && p->host != host)
+        p = p->next;
+    return p;
+}
+
+static void invalidate_page(struct accel *accel, struct mem_ram *ram, uint64_t page, uint64_t from, uint64_t to)
+{
+    struct code_page *p = code_find_page(&accel->jit, ram->host + (page << MEM_PAGE_BITS));
+    if (!p)
+        return;
+    p->changes++;
+    uint64_t left = 0;
+    for (struct unit *u = p->units, *next; u; u = next) {
+        next = u->next_in_page;
+        if (u->offset < to && from < u->offset + u->bytes)
+            unit_kill(accel, u);
+        else
+            left |= line_mask(u);
+    }
+    atomic_store(&ram->code_lines[page], left);
+}
+
+void code_invalidate(struct accel *accel, struct vcpu *self, struct mem_ram *ram, uint64_t offset, uint64_t len)
+{
+    if (!len || !mem_has_code(ram, offset, len))
+        return;
+    pthread_mutex_lock(&accel->jit.lock);
+    uint64_t killed = accel->jit.units_killed;
+    for (uint64_t page = offset >> MEM_PAGE_BITS; page <= (offset + len - 1) >> MEM_PAGE_BITS; page++) {
+        uint64_t start = page << MEM_PAGE_BITS;
+        uint64_t from = offset > start ? offset - start : 0;
+        uint64_t to = offset + len - start < MEM_PAGE_SIZE ? offset + len - start : MEM_PAGE_SIZE;
+        invalidate_page(accel, ram, page, from, to);
+    }
+    killed = accel->jit.units_killed - killed;
+    pthread_mutex_unlock(&accel->jit.lock);
+    if (!killed)
+        return;
+    for (unsigned i = 0; i < accel->cpu_count; i++)
+        if (&accel->cpus[i] == self)
+            context_forget_code(self);
+        else
+            vcpu_request(&accel->cpus[i], REQ_CODE);
+}
+
+void code_store(struct accel *accel, struct vcpu *self, struct mem_ram *ram, uint64_t offset, const void *bytes,
+                uint64_t len)
+{
+    uint8_t *host = ram->host + offset;
+    if (!memcmp(host, bytes, len))
+        return;
+    if (len == 8 && !(offset & 7)) {
+        uint64_t value;
+        memcpy(&value, bytes, 8);
+        __atomic_store_n((uint64_t *)(void *)host, value, __ATOMIC_RELEASE);
+    } else if (len == 4 && !(offset & 3)) {
+        uint32_t value;
+        memcpy(&value, bytes, 4);
+        __atomic_store_n((uint32_t *)(void *)host, value, __ATOMIC_RELEASE);
+    } else {
+        memcpy(host, bytes, len);
+    }
+    code_invalidate(accel, self, ram, offset, len);
+}

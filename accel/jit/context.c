@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+// Translation contexts of a vCPU: the inline tables and jump caches that translated code reads, one set for each
+// recently used {roots, ASID, VMID, control digest}, so that a context switch swaps pointers. Every entry caches what
+// the tagged TLB or the unit table says; dropping one is always safe.
+//
+// Own thread only, except context_forget_writes, whose callers then wait for a safepoint.
+#include "accel/jit/jit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void clear_table(struct ir_tlb_entry *table)
+{
+    for (unsigned i = 0; i < INLINE_ENTRIES; i++) {
+        atomic_store_explicit(&table[i].read, IR_TLB_INVALID, memory_order_relaxed);
+        atomic_store_explicit(&table[i].write, IR_TLB_INVALID, memory_order_relaxed);
+        atomic_store_explicit(&table[i].exec, IR_TLB_INVALID, memory_order_relaxed);
+    }
+}
+
+static void new_generation(struct vcpu *vcpu, struct context *ctx)
+{
+    ctx->gen = ++vcpu->next_gen;
+    memset(ctx->exec_pages, 0, sizeof ctx->exec_pages);
+    if (ctx == vcpu->context)
+        vcpu->env->gen = ctx->gen;
+}
+
+static void flush(struct vcpu *vcpu, struct context *ctx)
+{
+    vcpu->stats.flushes++;
+    for (unsigned m = 0; m < IR_MMU_INDICES; m++)
+        if (ctx->tables[m])
+            clear_table(ctx->tables[m]);
+    new_generation(vcpu, ctx);
+    ctx->stale = false;
+}
+
+static bool same_context(const struct guest_context *a, const struct guest_context *b)
+{
+    return a->root[0] == b->root[0] && a->root[1] == b->root[1] && a->digest == b->digest && a->asid == b->asid &&
+           a->vmid == b->vmid;
+}
+
+// Allocates what ctx lacks. Out of memory ends the process's usefulness: the caller reports it.
+static bool prepare(struct vcpu *vcpu, struct context *ctx)
+{
+    for (unsigned m = 0; m < vcpu->accel->isa->mmu_count; m++)
+        if (!ctx->tables[m]) {
+            ctx->tables[m] = aligned_alloc(64, INLINE_ENTRIES * sizeof *ctx->tables[m]);
+            if (!ctx->tables[m])
+                return false;
+            clear_table(ctx->tables[m]);
+        }
+    if (!ctx->jumps) {
+        ctx->jumps = aligned_alloc(64, JUMP_ENTRIES * sizeof *ctx->jumps);
+        if (!ctx->jumps)
+            return false;
+        for (unsigned i = 0; i < JUMP_ENTRIES; i++)
+            ctx->jumps[i] = (struct ir_jump_entry){.va = 1};
+    }
+    return true;
+}
+
+static struct context *find_or_replace(struct vcpu *vcpu, const struct guest_context *id)
+{
+    struct context *oldest = &vcpu->contexts[0];
+    for (unsigned i = 0; i < CONTEXTS; i++) {
+        struct context *ctx = &vcpu->contexts[i];
+        if (ctx->live && same_context(&ctx->id, id))
+            return ctx;
+        if (!ctx->live)
+            ctx->last_use = 0;
+        if (ctx->last_use < oldest->last_use)
+            oldest = ctx;
+    }
+    vcpu->stats.context_misses++;
+    oldest->id = *id;
+    oldest->stale = oldest->live || oldest->gen;
+    oldest->live = true;
+    if (!oldest->gen)
+        new_generation(vcpu, oldest);
+    return oldest;
+}
+
+void context_switch(struct vcpu *vcpu)
+{
+    struct guest_context id = {0};
+    vcpu->accel->isa->context(vcpu->env, &id);
+    struct context *ctx = vcpu->context;
+    if (!ctx || !ctx->live || !same_context(&ctx->id, &id)) {
+        vcpu->stats.context_switches++;
+        ctx = find_or_replace(vcpu, &id);
+        if (!prepare(vcpu, ctx))
+            abort(); // host out of memory for 0.5 MiB: nothing sensible is left to do
+        vcpu->context = ctx;
+        struct ir_env *env = vcpu->env;
+        for (unsigned m = 0; m < vcpu->accel->isa->mmu_count; m++)
+            env->mmu[m] = (struct ir_tlb_table){ctx->tables[m], (uint64_t)(INLINE_ENTRIES - 1) << 5};
+        env->jump_cache = ctx->jumps;
+        env->jump_mask = (uint64_t)(JUMP_ENTRIES - 1) << 5;
+        env->gen = ctx->gen;
+    }
+    if (ctx->stale)
+        flush(vcpu, ctx);
+    ctx->last_use = ++vcpu->use_clock;
+}
+
+static unsigned table_index(uint64_t va)
+{
+    return (va >> IR_PAGE_BITS) & (INLINE_ENTRIES - 1);
+}
+
+static void drop_entry(struct vcpu *vcpu, struct ir_tlb_entry *e, uint64_t page)
+{
+    const struct guest_isa *isa = vcpu->accel->isa;
+    uint64_t tags[3] = {e->read, e->write, e->exec};
+    for (unsigned i = 0; i < 3; i++)
+        if (isa->canonical(vcpu->env, tags[i] & ~(uint64_t)(IR_PAGE_SIZE - 1)) == page) {
+            e->read = e->write = e->exec = IR_TLB_INVALID;
+            return;
+        }
+}
+
+static void drop_page(struct vcpu *vcpu, struct context *ctx, uint64_t page)
+{
+    for (unsigned m = 0; m < IR_MMU_INDICES; m++)
+        if (ctx->tables[m])
+            drop_entry(vcpu, &ctx->tables[m][table_index(page)], page);
+    unsigned bit = (page >> IR_PAGE_BITS) % 512;
+    if (ctx->exec_pages[bit / 64] >> (bit % 64) & 1)
+        new_generation(vcpu, ctx);
+}
+
+static void mark_stale(struct vcpu *vcpu, struct context *ctx)
+{
+    if (ctx == vcpu->context)
+        flush(vcpu, ctx);
+    else
+        ctx->stale = true;
+}
+
+void context_invalidate(struct vcpu *vcpu, const struct guest_tlbi *tlbi)
+{
+    bool by_page = tlbi->kind == GUEST_TLBI_VA || tlbi->kind == GUEST_TLBI_VA_ALL_ASID;
+    bool large = by_page && (vcpu->tlb->large_seen >> ((tlbi->va >> 30) % 64) & 1);
+    for (unsigned i = 0; i < CONTEXTS; i++) {
+        struct context *ctx = &vcpu->contexts[i];
+        if (!ctx->live || (ctx->stale && ctx != vcpu->context))
+            continue;
+        if (by_page && !large)
+            drop_page(vcpu, ctx, tlbi->va & ~(uint64_t)(IR_PAGE_SIZE - 1));
+        else if (tlbi->kind != GUEST_TLBI_ASID || ctx->id.asid == tlbi->asid)
+            mark_stale(vcpu, ctx);
+    }
+}
+
+void context_forget_code(struct vcpu *vcpu)
+{
+    for (unsigned i = 0; i < CONTEXTS; i++)
+        if (vcpu->contexts[i].live)
+            new_generation(vcpu, &vcpu->contexts[i]);
+}
+
+void context_forget_all(struct vcpu *vcpu)
+{
+    for (unsigned i = 0; i < CONTEXTS; i++)
+        if (vcpu->contexts[i].live)
+            mark_stale(vcpu, &vcpu->contexts[i]);
+}
+
+static void withdraw_write(struct ir_tlb_entry *e, uint64_t host_page)
+{
+    uint64_t tag = atomic_load(&e->write);
+    if (!(tag & IR_TLB_INVALID) && tag + e->addend == host_page)
+        atomic_store(&e->write, IR_TLB_INVALID);
+}
+
+void context_forget_writes(struct vcpu *vcpu, const struct mem_ram *ram, uint64_t page, uint64_t va_hint)
+{
+    uint64_t host_page = (uint64_t)(uintptr_t)(ram->host + (page << MEM_PAGE_BITS));
+    for (unsigned i = 0; i < CONTEXTS; i++)
+        for (unsigned m = 0; m < IR_MMU_INDICES; m++) {
+            struct ir_tlb_entry *table = vcpu->contexts[i].tables[m];
+            if (!table)
+                continue;
+            if (va_hint) {
+                withdraw_write(&table[table_index(va_hint)], host_page);
+                continue;
+            }
+            for (unsigned e = 0; e < INLINE_ENTRIES; e++)
+                withdraw_write(&table[e], host_page);
+        }
+}
+
+void context_free(struct vcpu *vcpu)
+{
+    for (unsigned i = 0; i < CONTEXTS; i++) {
+        for (unsigned m = 0; m < IR_MMU_INDICES; m++)
+            free(vcpu->contexts[i].tables[m]);
+        free(vcpu->contexts[i].jumps);
+    }
+}
+
+void context_jump_insert(struct vcpu *vcpu, uint64_t va, struct unit *unit)
+{
+    struct ir_jump_entry *slot = context_jump_slot(vcpu->env, va);
+    *slot = (struct ir_jump_entry){.va = va, .key_gen = vcpu->env->key_gen, .code = unit->entry, .unit = unit};
+    unsigned bit = (va >> IR_PAGE_BITS) % 512;
+    vcpu->context->exec_pages[bit / 64] |= 1ull << (bit % 64);
+    unit->jump_cached = true;
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+// Private to accel/jit: the data of an accelerator, its vCPUs and its units, and which file owns what.
+//
+//   accel.c     create, threads, pause and resume, power, interrupt inputs        run.c       the dispatch loop
+//   safepoint.c requests to vCPUs and waiting for them                            units.c     unit table, links
+//   tlb.c       the tagged TLB of a vCPU                                          context.c   inline tables, jump caches
+//   access.c    slow paths of guest memory                                        code_write.c stores into code
+//   debug.c     breakpoints, watchpoints, debugger memory                         stats.c     counters
+//
+// Locks, in order: accel.lock (threads' state) > jit.translate_lock (translation, code buffer, eviction) > jit.lock (unit
+// table, page lists, links) > vcpu.lock (its queue and sleep). translate_lock is taken only at a safepoint, so its holder
+// may wait for other vCPUs; nobody waits for a vCPU while holding one of the others.
+#ifndef ACCEL_JIT_JIT_H
+#define ACCEL_JIT_JIT_H
+
+#include "accel/accel.h"
+#include "accel/guest_api.h"
+#include "backends/backend.h"
+#include "ir/opt/passes.h"
+
+#include <pthread.h>
+
+// ---- translations ------------------------------------------------------------------------------------------------
+
+enum { TLB_SETS = 1024, TLB_WAYS = 4, TLB_ASIDS = 1 << 16 };
+
+struct tlb_entry {
+    struct guest_mapping map; // of the whole guest page
+    uint32_t asid_gen;        // live while equal to tlb.asid_gen[asid], or tlb.global_gen for global entries
+    uint32_t all_gen;
+    bool valid;
+};
+
+struct tlb {
+    struct tlb_entry sets[TLB_SETS][TLB_WAYS];
+    uint8_t next_way[TLB_SETS];
+    uint64_t sizes;      // bit n: an entry of page_bits n may be live
+    uint64_t large_seen; // bloom over va >> 30 of mappings larger than 4 KiB, for inline tables
+    uint32_t all_gen;
+    uint32_t *asid_gen; // TLB_ASIDS of them
+};
+
+// What a virtual page comes to, after permission checks.
+struct xlat {
+    uint8_t *host;                 // of the first byte accessed, NULL for MMIO
+    const struct mem_range *range; // what is there
+    uint64_t offset;               // of the first byte in *range
+    const struct guest_mapping *map;
+    bool write_ok;  // host may be written without telling anyone
+};
+
+enum { CONTEXTS = 24, INLINE_ENTRIES = 4096, JUMP_ENTRIES = 4096 };
+
+// A translation context: caches of what virtual addresses mean under one struct guest_context.
+struct context {
+    struct guest_context id;
+    bool live, stale; // stale: flush before the next use
+    uint64_t last_use;
+    uint32_t gen;      // exec generation, unique over the contexts of the vCPU
+    uint64_t exec_pages[8]; // bloom over pages entered in the jump cache
+    struct ir_tlb_entry *tables[IR_MMU_INDICES]; // INLINE_ENTRIES each, NULL until used
+    struct ir_jump_entry *jumps;                 // JUMP_ENTRIES
+};
+
+// ---- vCPUs ---------------------------------------------------------------------------------------------------------
+
+enum vcpu_request {
+    REQ_PARK = 1 << 0,  // paused, powered off or quitting: look at the flags under accel.lock
+    REQ_IRQ = 1 << 1,   // interrupt inputs or masks changed
+    REQ_TLBI = 1 << 2,  // the queue holds remote invalidations
+    REQ_CODE = 1 << 3,  // units died: forget jump caches
+    REQ_SAFE = 1 << 4,  // someone waits for a safepoint
+};
+
+enum { TLBI_QUEUE = 32, MAX_WATCH = 32 };
+
+struct vcpu_stats {
+    uint64_t enters, lookups, exits[IR_EXIT_COUNT], fills, walks, slow_loads, slow_stores, mmio, context_switches,
+        context_misses, flushes, interrupts, faults;
+};
+
+struct vcpu {
+    struct accel *accel;
+    struct ir_env *env;
+    unsigned index;
+    pthread_t thread;
+    bool thread_started;
+
+    _Atomic uint32_t requests; // enum vcpu_request
+    _Atomic uint32_t in_code;  // 1 while translated code or a slow path may hold host addresses
+    _Atomic uint64_t safe_seq; // counts safepoints passed
+    _Atomic uint32_t event;    // WFE's event register
+
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct guest_tlbi queue[TLBI_QUEUE]; // remote invalidations
+    unsigned queue_len;                  // TLBI_QUEUE + 1: overflowed, drop everything
+
+    // under accel.lock
+    bool powered, start_pending, off_pending, parked;
+    uint64_t start_entry, start_arg;
+    bool step;
+
+    // own thread only
+    struct guest_fault fault;
+    struct tlb *tlb;
+    struct context contexts[CONTEXTS];
+    struct context *context;
+    uint64_t use_clock;
+    uint32_t next_gen;
+    bool tlbi_outstanding; // broadcasts not yet waited for
+    struct vcpu_watch watch[VCPU_WATCH_OWNERS][MAX_WATCH];
+    unsigned watch_count[VCPU_WATCH_OWNERS];
+    bool watch_any;
+    union ir_value *slots; // interpreter's, IR_MAX_INSNS
+    bool skip_breakpoint;  // the instruction at env.pc has been stopped at already
+    struct vcpu_stats stats;
+    struct ir_jump_entry return_stack[IR_RETURN_STACK];
+};
+
+// ---- units ---------------------------------------------------------------------------------------------------------
+
+struct code_page {
+    uint8_t *host; // key: host address of the page
+    struct mem_ram *ram;
+    uint64_t ram_page; // page number in ram
+    struct unit *units;
+    uint64_t changes;       // counts invalidations, so that a translation under way notices one
+    struct code_page *next; // hash chain
+};
+
+struct unit {
+    const void *entry; // host code; for the interpreter, not NULL
+    uint32_t key, offset, bytes;
+    bool dead;        // not in the table any more; memory lives until its chunk is recycled
+    bool jump_cached; // a jump cache may point here
+    struct code_page *page;
+    struct unit *next_hash, *next_in_page, *next_in_chunk;
+    struct backend_exit *incoming; // linked exits that lead here
+    struct ir_unit *ir;            // kept for the interpreter and lock-step, else NULL
+    uint32_t exit_count;
+    struct backend_exit exits[];
+};
+
+enum { UNIT_HASH = 1 << 16, PAGE_HASH = 1 << 14, CODE_CHUNKS = 8, UNIT_INSNS = 64 };
+
+struct jit {
+    pthread_mutex_t translate_lock, lock;
+    const struct backend_ops *ops; // NULL: interpreter
+    struct backend *backend;
+    struct code_buffer code;
+    size_t code_base;     // bytes of trampoline and thunks at the start
+    unsigned chunk;       // being filled
+    struct unit *chunk_units[CODE_CHUNKS];
+    uint64_t evictions;
+    struct unit *hash[UNIT_HASH];
+    struct code_page *pages[PAGE_HASH];
+    struct ir_unit scratch; // being translated
+    struct ir_opt opt;
+    uint64_t units_made, units_killed, links_made, guest_bytes, translate_ns;
+    FILE *perf_map;
+};
+
+struct accel {
+    struct accel_config config;
+    const struct guest_isa *isa;
+    struct mem_space *mem;
+    const struct log *log;
+    unsigned cpu_count;
+    struct vcpu *cpus; // cpu_count
+    struct jit jit;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed; // a vCPU parked, or may unpark
+    unsigned pause_count;
+    bool quit;
+    int step_cpu; // -1, or the only vCPU that may run
+
+    // per page of RAM: 0 never write-mapped, 1 at several addresses, else its virtual page | 2
+    struct write_map {
+        struct mem_ram *ram;
+        _Atomic uint64_t *va;
+    } write_maps[8];
+    unsigned write_map_count;
+
+    _Atomic(uint64_t *) breakpoints; // sorted, first word is the count; NULL when there are none
+};
+
+static inline struct vcpu *vcpu_of(const struct ir_env *env)
+{
+    return (struct vcpu *)env->vcpu;
+}
+
+// ---- safepoint.c ---------------------------------------------------------------------------------------------------
+// Any thread: sets request bits and makes the vCPU leave translated code or its sleep.
+void vcpu_request(struct vcpu *vcpu, uint32_t bits);
+// Waits until every vCPU but self (NULL: none excepted) has passed a safepoint since the call. self counts as at one.
+void safepoint_wait(struct accel *accel, struct vcpu *self);
+void vcpu_enter_code(struct vcpu *vcpu); // after this the vCPU is in code unless requests are set
+void vcpu_leave_code(struct vcpu *vcpu);
+
+// ---- tlb.c ---------------------------------------------------------------------------------------------------------
+int tlb_create(struct tlb **ret_tlb);
+void tlb_destroy(struct tlb *tlb);
+const struct guest_mapping *tlb_find(const struct tlb *tlb, uint64_t va, uint32_t asid);
+const struct guest_mapping *tlb_insert(struct tlb *tlb, const struct guest_mapping *map);
+void tlb_invalidate(struct tlb *tlb, const struct guest_tlbi *tlbi);
+
+// ---- context.c -----------------------------------------------------------------------------------------------------
+void context_switch(struct vcpu *vcpu);                              // to what the control registers say now
+void context_invalidate(struct vcpu *vcpu, const struct guest_tlbi *tlbi); // inline tables and jump caches
+void context_forget_code(struct vcpu *vcpu);                         // all jump caches
+void context_forget_all(struct vcpu *vcpu);
+void context_forget_writes(struct vcpu *vcpu, const struct mem_ram *ram, uint64_t page, uint64_t va_hint);
+void context_free(struct vcpu *vcpu);
+void context_jump_insert(struct vcpu *vcpu, uint64_t va, struct unit *unit);
+static inline struct ir_jump_entry *context_jump_slot(const struct ir_env *env, uint64_t va)
+{
+    return (struct ir_jump_entry *)((char *)env->jump_cache + ((va << 3) & env->jump_mask));
+}
+
+// ---- access.c ------------------------------------------------------------------------------------------------------
+extern const struct ir_runtime jit_runtime;
+// Translates and checks permission; fills the inline table where it may. false: vcpu.fault is set.
+bool access_translate(struct vcpu *vcpu, uint64_t va, enum guest_access access, unsigned mmu, struct xlat *ret);
+void vcpu_drain_tlbi(struct vcpu *vcpu);
+
+// ---- code_write.c --------------------------------------------------------------------------------------------------
+// Before units are read from a page: no inline write tag leads there afterwards. jit.translate_lock held.
+void code_protect_page(struct accel *accel, struct vcpu *self, struct code_page *page, uint64_t lines);
+struct code_page *code_find_page(struct jit *jit, uint8_t *host); // jit.lock held
+// A store of a vCPU to a page that holds code, done with comparison. self may be NULL (DMA, debugger).
+void code_store(struct accel *accel, struct vcpu *self, struct mem_ram *ram, uint64_t offset, const void *bytes,
+                uint64_t len);
+void code_invalidate(struct accel *accel, struct vcpu *self, struct mem_ram *ram, uint64_t offset, uint64_t len);
+_Atomic uint64_t *code_write_slot(struct accel *accel, const struct mem_ram *ram, uint64_t page);
+
+// ---- units.c -------------------------------------------------------------------------------------------------------
+int jit_create(struct accel *accel, struct error *err);
+void jit_destroy(struct accel *accel);
+// The unit for the code at host address `code` under vcpu's key, translated if need be. NULL when out of memory.
+struct unit *unit_find(struct vcpu *vcpu, const struct xlat *at, uint64_t pc, uint32_t max_insns);
+void unit_link(struct vcpu *vcpu, struct backend_exit *exit, struct unit *to, uint64_t evictions);
+void unit_kill(struct accel *accel, struct unit *unit); // jit.lock held
+void jit_flush(struct accel *accel, struct vcpu *self); // every unit; at a safepoint, no lock held
+
+// ---- run.c, debug.c, lockstep.c ------------------------------------------------------------------------------------
+void *vcpu_main(void *vcpu);
+bool debug_breakpoint_at(const struct accel *accel, uint64_t pc);
+bool debug_breakpoint_in(const struct accel *accel, uint64_t pc, uint64_t len);
+int lockstep_run(struct vcpu *vcpu, struct unit *unit);
+
+#endif

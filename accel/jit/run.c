@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT
+// The life of a vCPU thread: park, attend to requests, find the unit at the PC, run it, deal with how it ended.
+//
+// Everything the rest of the machine wants from a vCPU arrives as a request bit and is done here, between units: this
+// loop is the vCPU's safepoint.
+#include "accel/jit/jit.h"
+
+#include "base/log.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <time.h>
+
+static bool must_park(const struct vcpu *vcpu)
+{
+    const struct accel *accel = vcpu->accel;
+    return accel->pause_count || !vcpu->powered || (accel->step_cpu >= 0 && accel->step_cpu != (int)vcpu->index);
+}
+
+static void apply_power(struct vcpu *vcpu)
+{
+    struct accel *accel = vcpu->accel;
+    if (vcpu->off_pending) {
+        vcpu->off_pending = false;
+        vcpu->powered = false;
+    }
+    if (vcpu->start_pending) {
+        vcpu->start_pending = false;
+        vcpu->powered = true;
+        accel->isa->reset(vcpu->env);
+        accel->isa->start_at(vcpu->env, vcpu->start_entry, vcpu->start_arg);
+        tlb_invalidate(vcpu->tlb, &(struct guest_tlbi){.kind = GUEST_TLBI_ALL});
+        context_forget_all(vcpu);
+    }
+}
+
+// Waits while the machine is paused or the vCPU is off. false: the thread ends.
+static bool park(struct vcpu *vcpu)
+{
+    struct accel *accel = vcpu->accel;
+    pthread_mutex_lock(&accel->lock);
+    for (;;) {
+        apply_power(vcpu);
+        if (accel->quit || !must_park(vcpu))
+            break;
+        vcpu->parked = true;
+        pthread_cond_broadcast(&accel->changed);
+        pthread_cond_wait(&accel->changed, &accel->lock);
+    }
+    vcpu->parked = false;
+    bool quit = accel->quit;
+    pthread_mutex_unlock(&accel->lock);
+    return !quit;
+}
+
+void vcpu_drain_tlbi(struct vcpu *vcpu)
+{
+    struct guest_tlbi queue[TLBI_QUEUE];
+    pthread_mutex_lock(&vcpu->lock);
+    unsigned n = vcpu->queue_len;
+    for (unsigned i = 0; i < n && i < TLBI_QUEUE; i++)
+        queue[i] = vcpu->queue[i];
+    vcpu->queue_len = 0;
+    pthread_mutex_unlock(&vcpu->lock);
+    if (n > TLBI_QUEUE) {
+        queue[0] = (struct guest_tlbi){.kind = GUEST_TLBI_ALL};
+        n = 1;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        context_invalidate(vcpu, &queue[i]);
+        tlb_invalidate(vcpu->tlb, &queue[i]);
+    }
+}
+
+// Attends to everything that was asked. false: the thread ends.
+static bool attend(struct vcpu *vcpu)
+{
+    for (;;) {
+        vcpu_leave_code(vcpu);
+        atomic_store(&vcpu->env->budget, INT32_MAX);
+        uint32_t requests = atomic_exchange(&vcpu->requests, 0);
+        if ((requests & REQ_PARK) && !park(vcpu))
+            return false;
+        vcpu_enter_code(vcpu);
+        if (requests & REQ_TLBI)
+            vcpu_drain_tlbi(vcpu);
+        if (requests & REQ_CODE)
+            context_forget_code(vcpu);
+        context_switch(vcpu);
+        if (!atomic_load(&vcpu->requests))
+            return true;
+    }
+}
+
+static void trace_fault(const struct vcpu *vcpu)
+{
+    log_printf(vcpu->accel->log, LOG_INT, "cpu %u: fault kind %u access %u level %d at va %016llx, pc %016llx\n",
+               vcpu->index, vcpu->fault.kind, vcpu->fault.access, vcpu->fault.level,
+               (unsigned long long)vcpu->fault.va, (unsigned long long)vcpu->env->pc);
+}
+
+static void deliver(struct vcpu *vcpu)
+{
+    vcpu->stats.faults++;
+    if (log_on(vcpu->accel->log, LOG_INT))
+        trace_fault(vcpu);
+    vcpu->accel->isa->deliver_fault(vcpu->env, &vcpu->fault);
+}
+
+static void stop_for_debugger(struct vcpu *vcpu, enum accel_stop reason)
+{
+    struct accel *accel = vcpu->accel;
+    pthread_mutex_lock(&accel->lock);
+    accel->pause_count++;
+    accel->step_cpu = -1;
+    for (unsigned i = 0; i < accel->cpu_count; i++)
+        vcpu_request(&accel->cpus[i], REQ_PARK);
+    pthread_mutex_unlock(&accel->lock);
+    if (accel->config.events.stopped)
+        accel->config.events.stopped(accel->config.events.opaque, vcpu->index, reason);
+}
+
+// The unit at env.pc, or NULL when a fault was delivered or the debugger stops here.
+static struct unit *next_unit(struct vcpu *vcpu, struct backend_exit *exit, uint64_t evictions)
+{
+    struct ir_env *env = vcpu->env;
+    const struct accel *accel = vcpu->accel;
+    bool debugged = vcpu->step || atomic_load_explicit(&vcpu->accel->breakpoints, memory_order_relaxed);
+    if (!debugged) {
+        const struct ir_jump_entry *slot = context_jump_slot(env, env->pc);
+        if (slot->va == env->pc && slot->key_gen == env->key_gen && !exit)
+            return (struct unit *)(uintptr_t)slot->unit;
+    } else if (!vcpu->step && !vcpu->skip_breakpoint && debug_breakpoint_at(accel, env->pc)) {
+        vcpu->skip_breakpoint = true;
+        stop_for_debugger(vcpu, ACCEL_STOP_BREAKPOINT);
+        return NULL;
+    }
+    struct xlat x;
+    if (env->pc & (accel->isa->insn_align - 1)) {
+        vcpu->fault = (struct guest_fault){.kind = GUEST_FAULT_ALIGNMENT, .access = GUEST_EXEC, .va = env->pc};
+        deliver(vcpu);
+        return NULL;
+    }
+    if (!access_translate(vcpu, env->pc, GUEST_EXEC, accel->isa->fetch_mmu(env), &x)) {
+        deliver(vcpu);
+        return NULL;
+    }
+    if (!x.host) {
+        vcpu->fault = (struct guest_fault){.kind = GUEST_FAULT_EXTERNAL, .access = GUEST_EXEC, .va = env->pc};
+        deliver(vcpu);
+        return NULL;
+    }
+    bool single = vcpu->step || (debugged && debug_breakpoint_in(accel, env->pc & ~0xfffull, IR_PAGE_SIZE));
+    struct unit *unit = unit_find(vcpu, &x, env->pc, single ? 1 : UNIT_INSNS);
+    if (!unit) {
+        log_printf(accel->log, LOG_GUEST_ERRORS, "cpu %u: cannot translate at %016llx\n", vcpu->index,
+                   (unsigned long long)env->pc);
+        return NULL;
+    }
+    if (!single && !debugged && !accel->config.no_chain) {
+        context_jump_insert(vcpu, env->pc, unit);
+        if (exit)
+            unit_link(vcpu, exit, unit, evictions);
+    }
+    return unit;
+}
+
+static int run_unit(struct vcpu *vcpu, struct unit *unit)
+{
+    struct accel *accel = vcpu->accel;
+    struct ir_env *env = vcpu->env;
+    env->pc_page = env->pc & ~(uint64_t)(IR_PAGE_SIZE - 1);
+    env->link_exit = NULL;
+    vcpu->stats.enters++;
+    if (log_on(accel->log, LOG_EXEC))
+        log_printf(accel->log, LOG_EXEC, "cpu %u: %016llx key %08x\n", vcpu->index, (unsigned long long)env->pc,
+                   env->key);
+    switch (accel->config.engine) {
+    case ACCEL_JIT: return accel->jit.ops->enter(accel->jit.backend, env, unit->entry);
+    case ACCEL_LOCKSTEP: return lockstep_run(vcpu, unit);
+    default: return ir_interpret(unit->ir, env, &jit_runtime, vcpu->slots);
+    }
+}
+
+static bool awake(struct vcpu *vcpu, bool for_event)
+{
+    if (atomic_load(&vcpu->requests) & ~(uint32_t)REQ_SAFE)
+        return true;
+    return vcpu->accel->isa->wakes(vcpu->env) || (for_event && atomic_load(&vcpu->event));
+}
+
+// WFI and WFE. A WFE gives up after a while: the architecture lets it wake at any time, and spinning guests rely on
+// event streams that a counter would provide.
+static void wait_for_interrupt(struct vcpu *vcpu, bool for_event)
+{
+    if (for_event && atomic_exchange(&vcpu->event, 0))
+        return;
+    vcpu_leave_code(vcpu);
+    pthread_mutex_lock(&vcpu->lock);
+    if (for_event) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += 100000;
+        if (until.tv_nsec >= 1000000000) {
+            until.tv_nsec -= 1000000000;
+            until.tv_sec++;
+        }
+        if (!awake(vcpu, true))
+            pthread_cond_timedwait(&vcpu->wake, &vcpu->lock, &until);
+        atomic_store(&vcpu->event, 0);
+    } else {
+        while (!awake(vcpu, false))
+            pthread_cond_wait(&vcpu->wake, &vcpu->lock);
+    }
+    pthread_mutex_unlock(&vcpu->lock);
+    vcpu_enter_code(vcpu);
+}
+
+static void after(struct vcpu *vcpu, int code)
+{
+    vcpu->stats.exits[code < IR_EXIT_COUNT ? code : 0]++;
+    switch (code) {
+    case IR_EXIT_FAULT:
+        if (vcpu->fault.kind == GUEST_FAULT_WATCHPOINT && vcpu->env->exit_arg == VCPU_WATCH_DEBUGGER)
+            stop_for_debugger(vcpu, ACCEL_STOP_WATCHPOINT);
+        else
+            deliver(vcpu);
+        break;
+    case IR_EXIT_HALT: wait_for_interrupt(vcpu, false); break;
+    case IR_EXIT_WAIT_EVENT: wait_for_interrupt(vcpu, true); break;
+    case IR_EXIT_YIELD: sched_yield(); break;
+    default: break;
+    }
+}
+
+void *vcpu_main(void *opaque)
+{
+    struct vcpu *vcpu = opaque;
+    struct accel *accel = vcpu->accel;
+    struct ir_env *env = vcpu->env;
+    struct backend_exit *exit = NULL;
+    uint64_t evictions = 0;
+    atomic_fetch_or(&vcpu->requests, REQ_PARK);
+    while (attend(vcpu)) {
+        do {
+            if (atomic_load_explicit(&env->irq_pending, memory_order_relaxed) && accel->isa->take_interrupt(env)) {
+                vcpu->stats.interrupts++;
+                exit = NULL;
+            }
+            struct unit *unit = next_unit(vcpu, exit, evictions);
+            exit = NULL;
+            if (!unit)
+                break;
+            evictions = accel->jit.evictions;
+            int code = run_unit(vcpu, unit);
+            vcpu->skip_breakpoint = false;
+            exit = (struct backend_exit *)(uintptr_t)env->link_exit;
+            if (code != IR_EXIT_JUMP) {
+                exit = NULL;
+                after(vcpu, code);
+            }
+            if (vcpu->step) {
+                vcpu->step = false;
+                stop_for_debugger(vcpu, ACCEL_STOP_STEP);
+            }
+        } while (!atomic_load(&vcpu->requests) && atomic_load(&env->budget) >= 0);
+    }
+    return NULL;
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+// The tagged TLB of one vCPU: what table walks found, keyed by virtual page, page size and ASID or global. Exact:
+// an invalidation drops what it names and nothing else. Whole ASIDs and the whole TLB go by generation numbers.
+// Own thread only.
+#include "accel/jit/jit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int tlb_create(struct tlb **ret_tlb)
+{
+    struct tlb *tlb = calloc(1, sizeof *tlb);
+    if (!tlb)
+        return -ENOMEM;
+    tlb->asid_gen = calloc(TLB_ASIDS, sizeof *tlb->asid_gen);
+    if (!tlb->asid_gen) {
+        free(tlb);
+        return -ENOMEM;
+    }
+    *ret_tlb = tlb;
+    return 0;
+}
+
+void tlb_destroy(struct tlb *tlb)
+{
+    if (!tlb)
+        return;
+    free(tlb->asid_gen);
+    free(tlb);
+}
+
+static unsigned set_of(uint64_t va, unsigned page_bits)
+{
+    uint64_t n = va >> page_bits;
+    return (n ^ n >> 10 ^ page_bits) % TLB_SETS;
+}
+
+static bool is_live(const struct tlb *tlb, const struct tlb_entry *e)
+{
+    return e->valid && e->all_gen == tlb->all_gen &&
+           (e->map.global || e->asid_gen == tlb->asid_gen[e->map.asid % TLB_ASIDS]);
+}
+
+const struct guest_mapping *tlb_find(const struct tlb *tlb, uint64_t va, uint32_t asid)
+{
+    for (uint64_t sizes = tlb->sizes; sizes; sizes &= sizes - 1) {
+        unsigned bits = (unsigned)__builtin_ctzll(sizes);
+        const struct tlb_entry *set = tlb->sets[set_of(va, bits)];
+        for (unsigned way = 0; way < TLB_WAYS; way++) {
+            const struct tlb_entry *e = &set[way];
+            if (e->valid && e->map.page_bits == bits && e->map.va == (va >> bits << bits) &&
+                (e->map.global || e->map.asid == asid) && is_live(tlb, e))
+                return &e->map;
+        }
+    }
+    return NULL;
+}
+
+const struct guest_mapping *tlb_insert(struct tlb *tlb, const struct guest_mapping *map)
+{
+    unsigned s = set_of(map->va, map->page_bits);
+    unsigned way = 0;
+    while (way < TLB_WAYS && is_live(tlb, &tlb->sets[s][way]))
+        way++;
+    if (way == TLB_WAYS)
+        way = tlb->next_way[s]++ % TLB_WAYS;
+    struct tlb_entry *e = &tlb->sets[s][way];
+    e->map = *map;
+    e->all_gen = tlb->all_gen;
+    e->asid_gen = tlb->asid_gen[map->asid % TLB_ASIDS];
+    e->valid = true;
+    tlb->sizes |= 1ull << map->page_bits;
+    if (map->page_bits > IR_PAGE_BITS) {
+        uint64_t first = map->va >> 30, last = (map->va + (1ull << map->page_bits) - 1) >> 30;
+        for (uint64_t g = first; g <= last && g < first + 64; g++)
+            tlb->large_seen |= 1ull << (g % 64);
+    }
+    return &e->map;
+}
+
+static void drop_page(struct tlb *tlb, const struct guest_tlbi *tlbi)
+{
+    for (uint64_t sizes = tlb->sizes; sizes; sizes &= sizes - 1) {
+        unsigned bits = (unsigned)__builtin_ctzll(sizes);
+        struct tlb_entry *set = tlb->sets[set_of(tlbi->va, bits)];
+        for (unsigned way = 0; way < TLB_WAYS; way++) {
+            struct tlb_entry *e = &set[way];
+            if (e->valid && e->map.page_bits == bits && e->map.va == (tlbi->va >> bits << bits) &&
+                (e->map.global || tlbi->kind == GUEST_TLBI_VA_ALL_ASID || e->map.asid == tlbi->asid))
+                e->valid = false;
+        }
+    }
+}
+
+void tlb_invalidate(struct tlb *tlb, const struct guest_tlbi *tlbi)
+{
+    switch ((enum guest_tlbi_kind)tlbi->kind) {
+    case GUEST_TLBI_ALL:
+        tlb->all_gen++;
+        tlb->sizes = 0;
+        tlb->large_seen = 0;
+        break;
+    case GUEST_TLBI_ASID: tlb->asid_gen[tlbi->asid % TLB_ASIDS]++; break;
+    case GUEST_TLBI_VA:
+    case GUEST_TLBI_VA_ALL_ASID: drop_page(tlb, tlbi); break;
+    }
+}

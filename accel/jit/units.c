@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: MIT
+// Units: finding, translating, linking and killing them, and the code buffer they live in.
+//
+// The buffer is filled in chunks, in a ring. A full chunk makes room by killing the units of the next one: they are
+// unlinked, every vCPU forgets its jump caches and passes a safepoint, and only then is their memory used again.
+#include "accel/jit/jit.h"
+
+#include "base/error.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { DEFAULT_CODE_SIZE = 128 << 20, MIN_CODE_SIZE = 4 << 20 };
+
+static int map_code(struct code_buffer *code, size_t size, struct error *err)
+{
+    int fd = memfd_create("isomer-code", MFD_CLOEXEC);
+    if (fd < 0 || ftruncate(fd, (off_t)size) < 0) {
+        int e = errno;
+        if (fd >= 0)
+            close(fd);
+        return error_set(err, -e, "cannot make a code buffer of %zu MiB: %s", size >> 20, strerror(e));
+    }
+    void *rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *rx = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+    int e = errno;
+    close(fd);
+    if (rw == MAP_FAILED || rx == MAP_FAILED)
+        return error_set(err, -e, "cannot map the code buffer: %s", strerror(e));
+    *code = (struct code_buffer){.rw = rw, .rx = rx, .size = size};
+    return 0;
+}
+
+static size_t chunk_end(const struct jit *jit, size_t total)
+{
+    return jit->code_base + (total - jit->code_base) / CODE_CHUNKS * (jit->chunk + 1);
+}
+
+static size_t code_total(const struct accel *accel)
+{
+    size_t size = accel->config.code_cache_size ? accel->config.code_cache_size : DEFAULT_CODE_SIZE;
+    return size < MIN_CODE_SIZE ? MIN_CODE_SIZE : size & ~(size_t)0xfff;
+}
+
+int jit_create(struct accel *accel, struct error *err)
+{
+    struct jit *jit = &accel->jit;
+    pthread_mutex_init(&jit->lock, NULL);
+    pthread_mutex_init(&jit->translate_lock, NULL);
+    if (accel->config.engine == ACCEL_INTERPRETER)
+        return 0;
+    int r = map_code(&jit->code, code_total(accel), err);
+    if (r)
+        return r;
+    syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0);
+    jit->ops = accel->config.backend;
+    struct backend_config config = {.guest = &accel->isa->ir, .runtime = &jit_runtime, .log = accel->log,
+                                    .feature_mask = accel->config.host_feature_mask};
+    r = jit->ops->create(&config, &jit->code, &jit->backend, err);
+    if (r)
+        return r;
+    jit->code_base = (jit->code.used + 4095) & ~(size_t)4095;
+    jit->code.used = jit->code_base;
+    jit->code.size = chunk_end(jit, code_total(accel));
+    if (accel->config.perf_map) {
+        char name[64];
+        snprintf(name, sizeof name, "/tmp/perf-%d.map", (int)getpid());
+        jit->perf_map = fopen(name, "w");
+    }
+    return 0;
+}
+
+static void free_unit(struct unit *unit)
+{
+    if (unit->ir) {
+        ir_unit_free(unit->ir);
+        free(unit->ir);
+    }
+    free(unit);
+}
+
+void jit_destroy(struct accel *accel)
+{
+    struct jit *jit = &accel->jit;
+    for (unsigned c = 0; c < CODE_CHUNKS; c++)
+        for (struct unit *u = jit->chunk_units[c], *next; u; u = next) {
+            next = u->next_in_chunk;
+            free_unit(u);
+        }
+    for (unsigned i = 0; i < PAGE_HASH; i++)
+        for (struct code_page *p = jit->pages[i], *next; p; p = next) {
+            next = p->next;
+            free(p);
+        }
+    if (jit->backend)
+        jit->ops->destroy(jit->backend);
+    if (jit->code.rw) {
+        munmap(jit->code.rw, code_total(accel));
+        munmap((void *)jit->code.rx, code_total(accel));
+    }
+    if (jit->perf_map)
+        fclose(jit->perf_map);
+    ir_unit_free(&jit->scratch);
+    ir_opt_free(&jit->opt);
+}
+
+static struct unit **hash_slot(struct jit *jit, const uint8_t *host_page, uint32_t offset, uint32_t key)
+{
+    uint64_t h = ((uint64_t)(uintptr_t)host_page + offset) * 0x9e3779b97f4a7c15ull ^ key * 0x85ebca6bull;
+    return &jit->hash[(h >> 32) % UNIT_HASH];
+}
+
+static struct unit *lookup(struct jit *jit, const uint8_t *host_page, uint32_t offset, uint32_t key)
+{
+    struct unit *u = *hash_slot(jit, host_page, offset, key);
+    while (u && (u->page->host != host_page || u->offset != offset || u->key != key))
+        u = u->next_hash;
+    return u;
+}
+
+static void unlink_exit(struct jit *jit, struct backend_exit *exit)
+{
+    jit->ops->unlink(jit->backend, &jit->code, exit);
+    struct unit *to = (struct unit *)(uintptr_t)exit->linked;
+    struct backend_exit **p = &to->incoming;
+    while (*p != exit)
+        p = &(*p)->next_incoming;
+    *p = exit->next_incoming;
+    exit->linked = NULL;
+}
+
+void unit_kill(struct accel *accel, struct unit *unit)
+{
+    struct jit *jit = &accel->jit;
+    if (unit->dead)
+        return;
+    unit->dead = true;
+    jit->units_killed++;
+    while (unit->incoming)
+        unlink_exit(jit, unit->incoming);
+    for (uint32_t i = 0; i < unit->exit_count; i++)
+        if (unit->exits[i].linked)
+            unlink_exit(jit, &unit->exits[i]);
+    struct unit **p = hash_slot(jit, unit->page->host, unit->offset, unit->key);
+    while (*p != unit)
+        p = &(*p)->next_hash;
+    *p = unit->next_hash;
+    p = &unit->page->units;
+    while (*p != unit)
+        p = &(*p)->next_in_page;
+    *p = unit->next_in_page;
+}
+
+// Kills the units of a chunk and waits until nobody runs them. translate_lock held, at a safepoint.
+static void recycle_chunk(struct accel *accel, struct vcpu *self, unsigned chunk)
+{
+    struct jit *jit = &accel->jit;
+    pthread_mutex_lock(&jit->lock);
+    struct unit *list = jit->chunk_units[chunk];
+    jit->chunk_units[chunk] = NULL;
+    jit->evictions++;
+    for (struct unit *u = list; u; u = u->next_in_chunk)
+        unit_kill(accel, u);
+    pthread_mutex_unlock(&jit->lock);
+    for (unsigned i = 0; i < accel->cpu_count; i++)
+        if (&accel->cpus[i] != self)
+            vcpu_request(&accel->cpus[i], REQ_CODE);
+    if (self)
+        context_forget_code(self);
+    safepoint_wait(accel, self);
+    syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0);
+    for (struct unit *u = list, *next; u; u = next) {
+        next = u->next_in_chunk;
+        free_unit(u);
+    }
+}
+
+static void next_chunk(struct accel *accel, struct vcpu *self)
+{
+    struct jit *jit = &accel->jit;
+    jit->chunk = (jit->chunk + 1) % CODE_CHUNKS;
+    recycle_chunk(accel, self, jit->chunk);
+    size_t end = chunk_end(jit, code_total(accel));
+    jit->code.used = end - (code_total(accel) - jit->code_base) / CODE_CHUNKS;
+    jit->code.size = end;
+}
+
+void jit_flush(struct accel *accel, struct vcpu *self)
+{
+    struct jit *jit = &accel->jit;
+    pthread_mutex_lock(&jit->translate_lock);
+    for (unsigned c = 0; c < CODE_CHUNKS; c++)
+        recycle_chunk(accel, self, c);
+    pthread_mutex_unlock(&jit->translate_lock);
+}
+
+static struct code_page *get_page(struct jit *jit, const struct xlat *at, uint8_t *host)
+{
+    pthread_mutex_lock(&jit->lock);
+    struct code_page *page = code_find_page(jit, host);
+    if (!page && (page = calloc(1, sizeof *page))) {
+        struct code_page **head = &jit->pages[((uintptr_t)host >> MEM_PAGE_BITS) % PAGE_HASH];
+        *page = (struct code_page){.host = host, .ram = at->range->ram, .ram_page = at->offset >> MEM_PAGE_BITS,
+                                   .next = *head};
+        *head = page;
+    }
+    pthread_mutex_unlock(&jit->lock);
+    return page;
+}
+
+static void build_ir(struct accel *accel, struct vcpu *vcpu, const struct code_page *page, uint32_t offset,
+                     uint64_t pc, uint32_t max_insns)
+{
+    struct jit *jit = &accel->jit;
+    struct guest_translate request = {
+        .cpu_model = accel->isa->cpu_model(vcpu->env), .key = vcpu->env->key, .offset = offset, .page = page->host,
+        .max_insns = max_insns, .log = accel->log, .va_hint = pc & ~(uint64_t)(IR_PAGE_SIZE - 1)};
+    do {
+        request.max_insns = max_insns;
+        ir_unit_reset(&jit->scratch, &accel->isa->ir);
+        accel->isa->translate(&request, &jit->scratch);
+        max_insns /= 2;
+    } while (jit->scratch.failed && max_insns);
+    if (log_on(accel->log, LOG_IR)) {
+        log_printf(accel->log, LOG_IR, "IR of %016llx:\n", (unsigned long long)pc);
+        ir_print(&jit->scratch, accel->log->out);
+    }
+#ifndef NDEBUG
+    struct error err;
+    if (ir_verify(&jit->scratch, &err) < 0) {
+        fprintf(stderr, "isomer: internal error in the unit at %016llx: %s\n", (unsigned long long)pc, err.text);
+        ir_print(&jit->scratch, stderr);
+        abort();
+    }
+#endif
+    ir_optimise(&jit->scratch, &jit->opt);
+    if (log_on(accel->log, LOG_IR_OPT)) {
+        log_printf(accel->log, LOG_IR_OPT, "optimised IR of %016llx:\n", (unsigned long long)pc);
+        ir_print(&jit->scratch, accel->log->out);
+    }
+}
+
+static struct ir_unit *keep_ir(struct jit *jit)
+{
+    struct ir_unit *copy = malloc(sizeof *copy);
+    if (!copy)
+        return NULL;
+    *copy = jit->scratch;
+    jit->scratch = (struct ir_unit){0};
+    return copy;
+}
+
+static int compile(struct accel *accel, struct vcpu *vcpu, struct unit *unit, uint64_t pc)
+{
+    struct jit *jit = &accel->jit;
+    struct backend_unit made = {0};
+    int r = jit->ops->compile(jit->backend, &jit->scratch, &jit->code, unit->exits, &made);
+    if (r == -ENOSPC) {
+        next_chunk(accel, vcpu);
+        r = jit->ops->compile(jit->backend, &jit->scratch, &jit->code, unit->exits, &made);
+    }
+    if (r)
+        return r;
+    unit->entry = made.entry;
+    unit->exit_count = made.exit_count;
+    if (log_on(accel->log, LOG_OUT_ASM)) {
+        log_printf(accel->log, LOG_OUT_ASM, "host code of %016llx, %zu bytes:\n", (unsigned long long)pc,
+                   made.code_size);
+        jit->ops->disassemble(made.entry, made.code_size, accel->log->out);
+    }
+    if (jit->perf_map)
+        fprintf(jit->perf_map, "%llx %zx guest_%llx\n", (unsigned long long)(uintptr_t)made.entry, made.code_size,
+                (unsigned long long)pc);
+    return 0;
+}
+
+static void trace_guest(struct accel *accel, struct vcpu *vcpu, const struct unit *unit, uint64_t pc)
+{
+    log_printf(accel->log, LOG_IN_ASM, "unit at %016llx, key %08x:\n", (unsigned long long)pc, unit->key);
+    for (uint32_t done = 0; done < unit->bytes;) {
+        struct guest_translate request = {.cpu_model = accel->isa->cpu_model(vcpu->env), .key = unit->key,
+                                          .offset = unit->offset + done, .page = unit->page->host,
+                                          .va_hint = pc & ~(uint64_t)(IR_PAGE_SIZE - 1)};
+        char text[128];
+        unsigned len = accel->isa->disassemble(&request, text, sizeof text);
+        log_printf(accel->log, LOG_IN_ASM, "  %016llx  %s\n", (unsigned long long)(pc + done), text);
+        done += len ? len : 4;
+    }
+}
+
+// How many exit records the unit in scratch needs at most: their addresses are baked into its code.
+static unsigned count_exits(const struct jit *jit)
+{
+    unsigned n = 0;
+    for (uint32_t i = 0; jit->ops && i < jit->scratch.insn_count; i++)
+        n += jit->scratch.insns[i].op == IR_OP_exit_pc;
+    return n;
+}
+
+// One attempt; *ret_unit is NULL when the page changed under it. translate_lock held.
+static int translate(struct accel *accel, struct vcpu *vcpu, struct code_page *page, uint32_t offset, uint64_t pc,
+                     uint32_t max_insns, struct unit **ret_unit)
+{
+    struct jit *jit = &accel->jit;
+    *ret_unit = NULL;
+    unsigned first = offset >> MEM_CODE_LINE_BITS;
+    unsigned last = (offset + max_insns * 4 - 1) >> MEM_CODE_LINE_BITS;
+    last = last > 63 ? 63 : last;
+    pthread_mutex_lock(&jit->lock);
+    uint64_t changes = page->changes;
+    pthread_mutex_unlock(&jit->lock);
+    code_protect_page(accel, vcpu, page, (~0ull << first) & (~0ull >> (63 - last)));
+    build_ir(accel, vcpu, page, offset, pc, max_insns);
+    bool keep = accel->config.engine != ACCEL_JIT;
+    struct unit *unit = calloc(1, sizeof *unit + count_exits(jit) * sizeof *unit->exits);
+    if (!unit || jit->scratch.failed) {
+        free(unit);
+        return -ENOMEM;
+    }
+    unit->page = page;
+    unit->key = vcpu->env->key;
+    unit->offset = offset;
+    unit->bytes = jit->scratch.guest_bytes;
+    unit->entry = unit;
+    int r = jit->ops ? compile(accel, vcpu, unit, pc) : 0;
+    if (r) {
+        free(unit);
+        return r;
+    }
+    if (keep)
+        unit->ir = keep_ir(jit);
+    for (uint32_t i = 0; i < unit->exit_count; i++)
+        unit->exits[i].owner = unit;
+    if (log_on(accel->log, LOG_IN_ASM))
+        trace_guest(accel, vcpu, unit, pc);
+
+    pthread_mutex_lock(&jit->lock);
+    unit->next_in_chunk = jit->chunk_units[jit->chunk];
+    jit->chunk_units[jit->chunk] = unit;
+    if (page->changes == changes) {
+        struct unit **slot = hash_slot(jit, page->host, offset, unit->key);
+        unit->next_hash = *slot;
+        *slot = unit;
+        unit->next_in_page = page->units;
+        page->units = unit;
+        jit->units_made++;
+        jit->guest_bytes += unit->bytes;
+        *ret_unit = unit;
+    } else {
+        unit->dead = true;
+    }
+    pthread_mutex_unlock(&jit->lock);
+    return 0;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+struct unit *unit_find(struct vcpu *vcpu, const struct xlat *at, uint64_t pc, uint32_t max_insns)
+{
+    struct accel *accel = vcpu->accel;
+    struct jit *jit = &accel->jit;
+    uint32_t offset = at->offset % MEM_PAGE_SIZE;
+    uint8_t *host = at->host - offset;
+    vcpu->stats.lookups++;
+    pthread_mutex_lock(&jit->lock);
+    struct unit *unit = lookup(jit, host, offset, vcpu->env->key);
+    pthread_mutex_unlock(&jit->lock);
+    if (unit && max_insns == UNIT_INSNS)
+        return unit;
+
+    struct xlat copy = *at; // the mapping may go while this vCPU counts as at a safepoint; the RAM stays
+    vcpu_leave_code(vcpu);
+    pthread_mutex_lock(&jit->translate_lock);
+    uint64_t begin = now_ns();
+    struct code_page *page = get_page(jit, &copy, host);
+    pthread_mutex_lock(&jit->lock);
+    unit = lookup(jit, host, offset, vcpu->env->key);
+    if (unit && max_insns != UNIT_INSNS && unit->bytes > accel->isa->insn_align) { // a debugger wants it shorter
+        unit_kill(accel, unit);
+        unit = NULL;
+    }
+    pthread_mutex_unlock(&jit->lock);
+    while (page && !unit && max_insns) {
+        int r = translate(accel, vcpu, page, offset, pc, max_insns, &unit);
+        if (r == -E2BIG)
+            max_insns /= 2;
+        else if (r)
+            break;
+    }
+    jit->translate_ns += now_ns() - begin;
+    pthread_mutex_unlock(&jit->translate_lock);
+    vcpu_enter_code(vcpu);
+    return unit;
+}
+
+void unit_link(struct vcpu *vcpu, struct backend_exit *exit, struct unit *to, uint64_t evictions)
+{
+    struct jit *jit = &vcpu->accel->jit;
+    pthread_mutex_lock(&jit->lock);
+    if (jit->evictions == evictions) {
+        const struct unit *from = exit->owner;
+        if (!from->dead && !to->dead && !exit->linked && from->page == to->page && from->key == to->key) {
+            jit->ops->link(jit->backend, &jit->code, exit, to->entry);
+            exit->linked = to;
+            exit->next_incoming = to->incoming;
+            to->incoming = exit;
+            jit->links_made++;
+        }
+    }
+    pthread_mutex_unlock(&jit->lock);
+}
