@@ -39,9 +39,10 @@ static bool step(const struct gic_script *s, const char *name, const char *word)
     char kind = *at;
     unsigned cpu = (unsigned)strtoul(isdigit((unsigned char)kind) ? at : at + 1, &end, 10);
     switch (kind) {
+    case '@': *s->current_cpu = cpu; return true;
     case 'r':
     case 'c':
-        return access_mmio(s->cpu_ops, s->cpu_opaques ? s->cpu_opaques[cpu] : s->cpu_opaque, cpu * s->cpu_stride, 4,
+        return access_mmio(s->cpu_ops, s->cpu_opaque, cpu * s->cpu_stride, 4,
                            end + 1, name, word);
     case 's': {
         struct irq line = s->spi(s->irq_opaque, cpu);
