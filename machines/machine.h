@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// A whole machine: memory, devices, vCPUs, the event loop, and its life from power-on to power-off.
+//
+// Ownership: machine_create copies what it needs from the configuration; strings in it outlive the machine.
+// Threads: create, run and destroy on one thread, the main thread, which must not hold the machine lock. Calls marked
+// (any) may come from any thread, with or without the lock. Everything else needs the machine lock, which the event
+// loop's callbacks (chardev sinks, timers) hold.
+#ifndef MACHINES_MACHINE_H
+#define MACHINES_MACHINE_H
+
+#include "accel/accel.h"
+#include "base/keyval.h"
+#include "base/log.h"
+
+#include <stdio.h>
+
+struct chardev;
+struct loop;
+struct machine;
+
+enum { MACHINE_MAX_SERIALS = 4 };
+
+// How a run ended: the process's exit status. A guest-chosen status (test devices) is passed through as it is.
+enum machine_outcome {
+    MACHINE_POWERED_OFF = 0,    // also: reset under -no-reboot, quit in a monitor
+    MACHINE_FAILED = 1,         // could not start, or the host failed us
+    MACHINE_GUEST_PANICKED = 3,
+    MACHINE_HUNG = 4,           // -watchdog-timeout expired
+    MACHINE_TIERS_DIFFER = 5,   // -accel lockstep found a difference
+    MACHINE_KILLED = 128,       // + the signal's number
+};
+
+struct machine_config {
+    const char *board; // "virt", "none"
+    struct keyval_list board_options;
+    const char *cpu;   // "cortex-a72,pauth-impdef=on"; NULL: the board's default
+    unsigned cpu_count;
+    uint64_t ram_size; // bytes; 0: the board's default
+    enum accel_engine engine;
+    size_t code_cache_size; // bytes, 0: default
+    bool one_thread;        // accepted for -accel tcg,thread=single; vCPUs still have a thread each
+    bool perf_map, no_chain;
+    const char *kernel, *initrd, *append, *dtb, *bios;
+    struct keyval_list *devices, *drives, *chardevs, *fw_cfg;
+    size_t device_count, drive_count, chardev_count, fw_cfg_count;
+    const char *serial[MACHINE_MAX_SERIALS]; // chardev ids; NULL: nothing connected
+    bool no_reboot, no_shutdown, start_stopped;
+    unsigned watchdog_timeout; // seconds without progress, 0: off
+    bool seeded;               // repeatable randomness from seed
+    uint64_t seed;
+    const struct log *log;
+};
+
+int machine_create(struct machine_config *config, struct machine **ret_machine, struct error *err);
+// Runs until the machine ends; the exit status.
+int machine_run(struct machine *machine);
+void machine_destroy(struct machine *machine); // NULL is allowed
+
+// (any) Asks the main thread for a change of the machine's life.
+enum machine_request {
+    MACHINE_STOP = 1 << 0,
+    MACHINE_CONT = 1 << 1,
+    MACHINE_RESET = 1 << 2,       // by the guest: -no-reboot ends the run
+    MACHINE_HARD_RESET = 1 << 3,  // by the user: never ends the run
+    MACHINE_POWER_OFF = 1 << 4,   // by the guest: -no-shutdown stops instead
+    MACHINE_QUIT = 1 << 5,
+};
+void machine_request(struct machine *machine, enum machine_request what);
+// (any) Ends the run with this status; the first one wins.
+void machine_quit(struct machine *machine, int status);
+
+// Presses the board's power button.
+void machine_power_key(struct machine *machine);
+bool machine_running(const struct machine *machine);
+
+// For the control layer.
+struct chardev *machine_chardev(struct machine *machine, const char *id); // NULL: no such chardev
+struct loop *machine_loop(struct machine *machine);
+pthread_mutex_t *machine_lock(struct machine *machine);
+struct accel *machine_accel(struct machine *machine); // NULL for the board "none"
+struct mem_space *machine_mem(struct machine *machine);
+const struct machine_config *machine_config(const struct machine *machine);
+const struct guest_isa *machine_isa(const struct machine *machine);
+
+// The text of the probes: "help" lists, one line an entry.
+void machine_list_boards(FILE *out);
+void machine_list_board_options(const char *board, FILE *out);
+void machine_list_cpus(FILE *out);
+void machine_list_devices(FILE *out);
+// Properties of one device; false when there is no such device.
+bool machine_list_device_options(const char *device, FILE *out);
+
+#endif

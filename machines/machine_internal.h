@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// Private to machines/: the machine's parts, and what a board provides.
+//
+// Invariant: devices[] is in the order of creation; reset goes through it forwards, destruction backwards. Parts that
+// a device borrows (clock, loop, memory) are created before and destroyed after all devices.
+#ifndef MACHINES_MACHINE_INTERNAL_H
+#define MACHINES_MACHINE_INTERNAL_H
+
+#include "base/clock.h"
+#include "base/entropy.h"
+#include "base/error.h"
+#include "base/loop.h"
+#include "host/chardev/backends.h"
+#include "hw/core/device.h"
+#include "machines/loader.h"
+#include "machines/machine.h"
+
+#include <signal.h>
+
+struct board {
+    const char *name, *description;
+    const char *default_cpu;
+    uint64_t default_ram; // bytes
+    // Builds everything; on failure what was made is left in *machine for machine_destroy.
+    int (*create)(struct machine *machine, struct error *err);
+    // Machine stopped, devices and vCPUs reset: puts the start-up contents into memory and starts the first vCPU.
+    int (*start)(struct machine *machine, struct error *err);
+    void (*power_key)(struct machine *machine); // machine lock held; may be NULL
+    void (*destroy)(struct machine *machine);   // the board's own state
+    void (*list_options)(FILE *out);
+};
+
+struct machine_chardev {
+    const char *id;
+    struct chardev *chardev;
+    struct chardev_mux *mux; // or NULL; then chardev is NULL
+    bool taken;
+};
+
+struct machine {
+    struct machine_config config;
+    const struct board *board;
+    void *board_state;
+
+    pthread_mutex_t lock;
+    struct loop *loop;
+    struct clock clock;
+    struct entropy entropy;
+    uint32_t seconds_at_start; // host's time of day at creation, since 1970
+    struct mem_space *mem;
+    struct accel *accel;
+    struct loader loader;
+    bool start_given; // by -device loader,cpu-num=0
+    uint64_t start_entry;
+
+    struct machine_chardev *chardevs;
+    size_t chardev_count;
+    struct device **devices;
+    size_t device_count;
+    _Atomic uint32_t requests; // enum machine_request
+    _Atomic int quit_status;   // -1: keep running
+    _Atomic bool running;      // vCPUs are let run
+    bool paused_once;          // accel's initial pause was given back
+
+    struct loop_fd signal_watch;
+    int signal_fd;
+    sigset_t old_signals;
+    struct loop_timer watchdog;
+};
+
+extern const struct board board_virt, board_none;
+
+// Adds dev to the machine (its path set by the caller); destroys it and fails when there is no memory. NULL dev is
+// not allowed.
+int machine_add_device(struct machine *machine, struct device *dev, struct error *err);
+
+// The chardev for a device: *ret is NULL when id is NULL.
+int machine_take_chardev(struct machine *machine, const char *id, struct chardev **ret, struct error *err);
+
+#endif

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+// Private to virt*.c: the board's memory map by name and its own state.
+#ifndef MACHINES_VIRT_INTERNAL_H
+#define MACHINES_VIRT_INTERNAL_H
+
+#include "machines/machine_internal.h"
+#include "machines/psci.h"
+#include "machines/virt_fdt.h"
+
+struct arm_generic_timer;
+struct arm_ports;
+
+enum virt_slot {
+    VIRT_FLASH,
+    VIRT_GIC_DIST,
+    VIRT_GIC_CPU,
+    VIRT_GIC_V2M,
+    VIRT_GIC_ITS,
+    VIRT_GIC_REDIST,
+    VIRT_UART,
+    VIRT_RTC,
+    VIRT_FW_CFG,
+    VIRT_GPIO,
+    VIRT_SECURE_UART,
+    VIRT_SMMU,
+    VIRT_VIRTIO,
+    VIRT_PLATFORM_BUS,
+    VIRT_PCIE_MMIO,
+    VIRT_PCIE_PIO,
+    VIRT_PCIE_ECAM,
+    VIRT_RAM,
+    VIRT_GIC_REDIST2,
+    VIRT_HIGH_PCIE_ECAM,
+    VIRT_HIGH_PCIE_MMIO,
+    VIRT_SLOTS,
+};
+
+enum { VIRT_VIRTIO_COUNT = 32, VIRT_SPI_COUNT = 224, VIRT_MAX_CPUS = 512 };
+
+struct virt_device {
+    enum virt_slot slot;
+    const char *name;
+    uint64_t base, size; // of one instance, bytes; instances follow each other
+    unsigned count;
+    int spi; // of the first instance; -1: none
+    const char *compatible, *clock_names;
+    enum virt_node node;
+    // Makes and maps one instance; NULL: reserved, or made elsewhere.
+    int (*create)(struct machine *machine, const struct virt_device *row, unsigned instance, struct error *err);
+};
+
+extern const struct virt_device virt_map[VIRT_SLOTS];
+
+struct virt {
+    unsigned gic_version;
+    bool highmem, dtb_randomness;
+    const char *dumpdtb;
+    char cpu_model[64];
+    const char *cpu_options;
+    uint64_t *mpidr;
+    struct device *gic; // the distributor; owned by machine.devices
+    struct irq spi[VIRT_SPI_COUNT];
+    struct irq *cpu_irq, *cpu_fiq; // wires from the GIC to the vCPUs
+    struct arm_generic_timer **timers;
+    struct arm_ports *ports;
+    struct psci psci;
+    struct vcpu_hypercall hypercall;
+    struct device *gpio;
+    bool present[VIRT_SLOTS]; // has been created: gets a node
+
+    bool has_entry; // otherwise no vCPU starts
+    uint64_t entry, boot_arg;
+    uint64_t initrd, initrd_size;
+    size_t dtb_piece; // index in machine.loader, or SIZE_MAX
+    struct mem_ram *ram, *flash;
+};
+
+static inline struct virt *virt_of(struct machine *machine)
+{
+    return machine->board_state;
+}
+
+// Reads what the command line wants loaded and decides where the first vCPU starts.
+int virt_load(struct machine *machine, struct error *err);
+// Writes it all to memory, with fresh randomness in the device tree.
+int virt_start(struct machine *machine, struct error *err);
+// GIC, timers and the ports between them and the vCPUs; before the vCPUs are created.
+int virt_create_interrupts(struct machine *machine, struct error *err);
+
+#endif
