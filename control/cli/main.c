@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+// Owns the process: reads the command line, makes the machine and what controls it, runs it, and turns the outcome
+// into an exit status. All state hangs off this function's stack.
+#include "base/error.h"
+#include "control/cli/cli.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int complain(const struct error *err)
+{
+    fprintf(stderr, "isomer: %s\n", err->text);
+    return MACHINE_FAILED;
+}
+
+static int open_log(const struct cli *cli, struct log *log, struct error *err)
+{
+    *log = (struct log){.out = stderr};
+    if (cli->log_mask) {
+        int r = log_parse_mask(cli->log_mask, &log->mask, err);
+        if (r)
+            return error_prefix(err, r, "-d");
+    }
+    if (cli->log_file) {
+        log->out = fopen(cli->log_file, "w");
+        if (!log->out)
+            return error_set(err, -errno, "-D: cannot open '%s': %s", cli->log_file, strerror(errno));
+    }
+    return 0;
+}
+
+static int write_pid(const char *path, struct error *err)
+{
+    FILE *f = fopen(path, "w");
+    if (!f || fprintf(f, "%ld\n", (long)getpid()) < 0 || fclose(f))
+        return error_set(err, -EIO, "-pidfile: cannot write '%s': %s", path, strerror(errno));
+    return 0;
+}
+
+static int run_machine(struct cli *cli, struct error *err)
+{
+    struct machine *machine;
+    int r = machine_create(&cli->machine, &machine, err);
+    if (r)
+        return complain(err);
+    int status = cli->pid_file && write_pid(cli->pid_file, err) ? complain(err) : machine_run(machine);
+    machine_destroy(machine);
+    if (cli->pid_file)
+        unlink(cli->pid_file);
+    return status;
+}
+
+int main(int argc, char *argv[])
+{
+    struct error err = {0};
+    struct log log;
+    enum cli_action action;
+    struct cli *cli = calloc(1, sizeof *cli);
+    if (!cli)
+        return MACHINE_FAILED;
+    const char *slash = argc ? strrchr(argv[0], '/') : NULL;
+    cli->program = slash ? slash + 1 : argc ? argv[0] : "isomer";
+    int status;
+    if (cli_parse(cli, argc - 1, argv + 1, stdout, &action, &err)) {
+        status = complain(&err);
+    } else if (action == CLI_EXIT) {
+        status = fflush(stdout) ? MACHINE_FAILED : 0;
+    } else if (open_log(cli, &log, &err)) {
+        status = complain(&err);
+    } else {
+        cli->machine.log = &log;
+        status = run_machine(cli, &err);
+        if (log.out && log.out != stderr)
+            fclose(log.out);
+    }
+    cli_free(cli);
+    free(cli);
+    return status;
+}

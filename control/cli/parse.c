@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+// Owns what follows the options one by one: QEMU's defaults for serial line and monitor, and the strings and lists
+// that a parsed command line keeps alive.
+#include "base/error.h"
+#include "base/types.h"
+#include "control/cli/cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *cli_keep(struct cli *cli, const char *format, ...)
+{
+    if (cli->text_count == CLI_MAX_ITEMS)
+        return NULL;
+    va_list args;
+    va_start(args, format);
+    char *text;
+    int n = vasprintf(&text, format, args);
+    va_end(args);
+    return n < 0 ? NULL : (cli->texts[cli->text_count++] = text);
+}
+
+int cli_add(struct cli *cli, struct keyval_list *lists, size_t *count, const char *option, const char *text,
+            const char *implied, struct error *err)
+{
+    if (*count == CLI_MAX_ITEMS)
+        return error_set(err, -EINVAL, "%s: there can be at most %d of them", option, CLI_MAX_ITEMS);
+    int r = keyval_parse(text, implied, &lists[*count], err);
+    if (r)
+        return error_prefix(err, r, "%s", option);
+    (*count)++;
+    return 0;
+}
+
+static int add_monitor(struct cli *cli, const char *chardev, struct error *err)
+{
+    if (cli->monitor_count == CLI_MAX_MONITORS)
+        return error_set(err, -EINVAL, "there can be at most %d monitors", CLI_MAX_MONITORS);
+    cli->monitors[cli->monitor_count++] = (struct cli_monitor){.chardev = chardev};
+    return 0;
+}
+
+static int connect_serials(struct cli *cli, struct error *err)
+{
+    int r = 0;
+    for (size_t i = 0; !r && i < cli->serial_count; i++) {
+        bool monitor;
+        r = cli_chardev(cli, cli->serial[i], cli_keep(cli, "serial%zu", i), &cli->machine.serial[i], &monitor, err);
+        if (!r && monitor)
+            r = add_monitor(cli, cli->machine.serial[i], err);
+    }
+    return r;
+}
+
+static int connect_monitors(struct cli *cli, struct error *err)
+{
+    int r = 0;
+    for (size_t i = 0; !r && i < cli->monitor_text_count; i++) {
+        const char *id;
+        bool shared;
+        r = cli_chardev(cli, cli->monitor[i], cli_keep(cli, "monitor%zu", i), &id, &shared, err);
+        if (!r && id)
+            r = add_monitor(cli, id, err);
+    }
+    return r;
+}
+
+// Without -serial or -monitor, the terminal is both, as with QEMU's -nographic; we have no window to put them in.
+static int add_defaults(struct cli *cli)
+{
+    if (!cli->nodefaults && !cli->has_serial) {
+        cli->serial[cli->serial_count++] = cli->has_monitor || cli->daemonize ? cli->daemonize ? "null" : "stdio"
+                                                                              : "mon:stdio";
+        for (size_t i = 0; i < cli->monitor_text_count; i++)
+            if (!strcmp(cli->monitor[i], "stdio"))
+                cli->serial[cli->serial_count - 1] = "null";
+    }
+    return 0;
+}
+
+int cli_parse(struct cli *cli, int argc, char *const argv[], FILE *out, enum cli_action *ret_action,
+              struct error *err)
+{
+    enum { TERMINAL_ESCAPE = 1 };
+    cli->machine.board = "virt";
+    cli->machine.cpu_count = 1;
+    cli->machine.engine = ACCEL_JIT;
+    cli->machine.devices = cli->devices;
+    cli->machine.drives = cli->drives;
+    cli->machine.chardevs = cli->chardevs;
+    cli->machine.fw_cfg = cli->fw_cfg;
+    cli->escape = TERMINAL_ESCAPE;
+    cli->out = out;
+    if (!cli->program)
+        cli->program = "isomer";
+    *ret_action = CLI_RUN;
+    int r = argc && !strcmp(argv[0], "run") ? cli_parse_run(cli, argc - 1, argv + 1, err)
+                                            : cli_parse_options(cli, argc, argv, ret_action, err);
+    if (r || *ret_action == CLI_EXIT)
+        return r;
+    add_defaults(cli);
+    r = connect_serials(cli, err);
+    return r ? r : connect_monitors(cli, err);
+}
+
+void cli_free(struct cli *cli)
+{
+    keyval_free(&cli->machine.board_options);
+    for (size_t i = 0; i < CLI_MAX_ITEMS; i++) {
+        keyval_free(&cli->devices[i]);
+        keyval_free(&cli->drives[i]);
+        keyval_free(&cli->chardevs[i]);
+        keyval_free(&cli->fw_cfg[i]);
+    }
+    for (size_t i = 0; i < cli->text_count; i++)
+        free(cli->texts[i]);
+}
