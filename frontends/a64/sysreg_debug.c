@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// Owns the self-hosted debug registers, software step and hardware breakpoints. Arm ARM (DDI 0487) D2, D17.3.
+#include "accel/guest_api.h"
+#include "frontends/a64/exception.h"
+#include "frontends/a64/helpers.h"
+#include "frontends/a64/key.h"
+#include "frontends/a64/regs.h"
+#include "frontends/a64/sysreg.h"
+
+#define READ(name) uint64_t a64_read_##name(struct a64_cpu *cpu, enum a64_sr sr)
+#define WRITE(name) int a64_write_##name(struct a64_cpu *cpu, enum a64_sr sr, uint64_t value)
+
+WRITE(mdscr)
+{
+    cpu->sys[sr] = value & a64_sysregs[sr].writable;
+    a64_key_update(cpu);
+    return IR_EXIT_NONE;
+}
+
+WRITE(oslar)
+{
+    cpu->sys[A64_SR_OSLSR_EL1] = OSLSR_OSLM1 | (value & 1 ? OSLSR_OSLK : 0);
+    a64_key_update(cpu);
+    return IR_EXIT_NONE;
+}
+
+WRITE(dbg)
+{
+    cpu->sys[sr] = (value & a64_sysregs[sr].writable) | (a64_sysregs[sr].reset & ~a64_sysregs[sr].writable);
+    return IR_EXIT_NONE;
+}
+
+// The claim tags live in CLAIMCLR; CLAIMSET reads as all implemented tags.
+READ(dbgclaimset) { return 0xff; }
+
+WRITE(dbgclaimset)
+{
+    cpu->sys[A64_SR_DBGCLAIMCLR_EL1] |= value & 0xff;
+    return IR_EXIT_NONE;
+}
+
+WRITE(dbgclaimclr)
+{
+    cpu->sys[sr] &= ~(value & 0xff);
+    return IR_EXIT_NONE;
+}
+
+// ---- software step -----------------------------------------------------------------------------------------------
+
+int a64_help_step_begin(struct ir_env *env, const union ir_value *args, union ir_value *ret)
+{
+    struct a64_cpu *cpu = a64_cpu_of(env);
+
+    cpu->ss = 0;
+    cpu->stepped = 1;
+    a64_key_update(cpu);
+    return IR_EXIT_NONE;
+}
+
+// ISS: ISV says that EX is valid; EX that the stepped instruction was a load-exclusive, known by its monitor.
+int a64_help_step_take(struct ir_env *env, const union ir_value *args, union ir_value *ret)
+{
+    struct a64_cpu *cpu = a64_cpu_of(env);
+    uint32_t iss = 0x22 | (cpu->stepped ? 1u << 24 : 0);
+    uint64_t pc = args[0].i;
+
+    cpu->stepped = 0;
+    ret->i = a64_exception(cpu, ESR(EC_STEP_LOWER + (cpu->el != 0), iss), pc);
+    return IR_EXIT_NONE;
+}
+
+// ---- breakpoints -------------------------------------------------------------------------------------------------
+
+static bool breakpoint_matches(const struct a64_cpu *cpu, unsigned n, uint64_t pc)
+{
+    static const enum a64_sr values[] = {A64_SR_DBGBVR0_EL1, A64_SR_DBGBVR1_EL1, A64_SR_DBGBVR2_EL1,
+                                         A64_SR_DBGBVR3_EL1, A64_SR_DBGBVR4_EL1, A64_SR_DBGBVR5_EL1};
+    uint64_t bvr = cpu->sys[values[n]], bcr = cpu->sys[values[n] + 1];
+    unsigned pmc = bits_get(bcr, 1, 2), type = bits_get(bcr, 20, 4);
+
+    if (!(bcr & 1) || !(pmc >> (cpu->el == 0) & 1) || type > 1)
+        return false;
+    return bits_get(bvr, 2, 47) == bits_get(pc, 2, 47);
+}
+
+int a64_help_breakpoint(struct ir_env *env, const union ir_value *args, union ir_value *ret)
+{
+    struct a64_cpu *cpu = a64_cpu_of(env);
+
+    for (unsigned n = 0; n < 6; n++)
+        if (breakpoint_matches(cpu, n, env->pc)) {
+            env->pc = a64_exception(cpu, ESR(EC_BREAKPOINT_LOWER + (cpu->el != 0), 0x22), env->pc);
+            return IR_EXIT_STATE;
+        }
+    return IR_EXIT_NONE;
+}
