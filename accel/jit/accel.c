@@ -2,6 +2,7 @@
 // The accelerator as boards see it: making vCPUs and their threads, pausing and resuming, power, interrupt inputs, and
 // the calls that frontends' helpers make (accel/guest_api.h) where they concern more than one vCPU.
 #include "accel/jit/jit.h"
+#include "accel/jit/lockstep.h"
 
 #include "base/error.h"
 
@@ -62,7 +63,25 @@ static int make_vcpu(struct accel *accel, unsigned index, const struct guest_cpu
         if (!vcpu->slots)
             return error_set(err, -ENOMEM, "out of memory for vCPU %u", index);
     }
+    if (accel->config.engine == ACCEL_LOCKSTEP && lockstep_create(vcpu))
+        return error_set(err, -ENOMEM, "out of memory for the lock-step record of vCPU %u", index);
     return accel->isa->create(vcpu->env, config, err);
+}
+
+static int wrap_helpers(struct accel *accel, struct error *err)
+{
+    accel->guest = accel->isa->ir;
+    if (accel->config.engine != ACCEL_LOCKSTEP)
+        return 0;
+    if (accel->guest.helper_count > LOCKSTEP_HELPERS)
+        return error_set(err, -E2BIG, "lock-step knows %d helpers, the guest has %u", LOCKSTEP_HELPERS,
+                         accel->guest.helper_count);
+    struct ir_helper *helpers = calloc(LOCKSTEP_HELPERS, sizeof *helpers);
+    if (!helpers)
+        return error_set(err, -ENOMEM, "out of memory for the lock-step helpers");
+    lockstep_wrap(&accel->isa->ir, helpers);
+    accel->guest.helpers = helpers;
+    return 0;
 }
 
 int accel_create(const struct accel_config *config, struct accel **ret_accel, struct error *err)
@@ -90,6 +109,8 @@ int accel_create(const struct accel_config *config, struct accel **ret_accel, st
         r = make_vcpu(accel, i, &cpus[i], err);
         accel->cpu_count = i + 1;
     }
+    if (!r)
+        r = wrap_helpers(accel, err);
     if (!r)
         r = jit_create(accel, err);
     accel->mem->watcher = (struct mem_watcher){.code_written = code_written, .opaque = accel};
@@ -126,6 +147,7 @@ void accel_destroy(struct accel *accel)
         context_free(vcpu);
         tlb_destroy(vcpu->tlb);
         free(vcpu->slots);
+        lockstep_destroy(vcpu);
         if (vcpu->env)
             accel->isa->destroy(vcpu->env);
         free(vcpu->env);
@@ -135,6 +157,8 @@ void accel_destroy(struct accel *accel)
     for (unsigned i = 0; i < accel->write_map_count; i++)
         free(accel->write_maps[i].va);
     free(atomic_load(&accel->breakpoints));
+    if (accel->guest.helpers != accel->isa->ir.helpers)
+        free((void *)accel->guest.helpers);
     free((void *)accel->config.cpus);
     free(accel->cpus);
     free(accel);

@@ -51,7 +51,7 @@ static void fill_inline(struct vcpu *vcpu, uint64_t va, enum guest_access access
     struct ir_tlb_entry *e = (void *)((char *)t->entries + ((va >> (IR_PAGE_BITS - 5)) & t->mask));
     uint64_t tag = va & page_mask;
     uint64_t host_page = (uint64_t)(uintptr_t)x->host & page_mask;
-    if (x->map->device && access != GUEST_EXEC)
+    if (access != GUEST_EXEC && (x->map->device || vcpu->lockstep))
         return;
     if (vcpu->watch_any && access != GUEST_EXEC &&
         watched_page(vcpu, vcpu->accel->isa->canonical(vcpu->env, va) & page_mask))

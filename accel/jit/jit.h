@@ -6,6 +6,7 @@
 //   tlb.c       the tagged TLB of a vCPU                                          context.c   inline tables, jump caches
 //   access.c    slow paths of guest memory                                        code_write.c stores into code
 //   debug.c     breakpoints, watchpoints, debugger memory                         stats.c     counters
+//   lockstep.c  compiled code against the interpreter
 //
 // Locks, in order: accel.lock (threads' state) > jit.translate_lock (translation, code buffer, eviction) > jit.lock (unit
 // table, page lists, links) > vcpu.lock (its queue and sleep). translate_lock is taken only at a safepoint, so its holder
@@ -114,6 +115,7 @@ struct vcpu {
     bool watch_any;
     union ir_value *slots; // interpreter's, IR_MAX_INSNS
     bool skip_breakpoint;  // the instruction at env.pc has been stopped at already
+    struct lockstep *lockstep; // NULL in other modes
     struct vcpu_stats stats;
     struct ir_jump_entry return_stack[IR_RETURN_STACK];
 };
@@ -164,6 +166,7 @@ struct jit {
 struct accel {
     struct accel_config config;
     const struct guest_isa *isa;
+    struct ir_guest guest; // what units are built for: isa->ir, its helpers wrapped under lock-step
     struct mem_space *mem;
     const struct log *log;
     unsigned cpu_count;
@@ -244,10 +247,9 @@ void unit_link(struct vcpu *vcpu, struct backend_exit *exit, struct unit *to, ui
 void unit_kill(struct accel *accel, struct unit *unit); // jit.lock held
 void jit_flush(struct accel *accel, struct vcpu *self); // every unit; at a safepoint, no lock held
 
-// ---- run.c, debug.c, lockstep.c ------------------------------------------------------------------------------------
+// ---- run.c, debug.c ----------------------------------------------------------------------------------------------
 void *vcpu_main(void *vcpu);
 bool debug_breakpoint_at(const struct accel *accel, uint64_t pc);
 bool debug_breakpoint_in(const struct accel *accel, uint64_t pc, uint64_t len);
-int lockstep_run(struct vcpu *vcpu, struct unit *unit);
 
 #endif

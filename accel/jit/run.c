@@ -4,6 +4,7 @@
 // Everything the rest of the machine wants from a vCPU arrives as a request bit and is done here, between units: this
 // loop is the vCPU's safepoint.
 #include "accel/jit/jit.h"
+#include "accel/jit/lockstep.h"
 
 #include "base/log.h"
 
@@ -157,12 +158,21 @@ static struct unit *next_unit(struct vcpu *vcpu, struct backend_exit *exit, uint
                    (unsigned long long)env->pc);
         return NULL;
     }
-    if (!single && !debugged && !accel->config.no_chain) {
+    if (!single && !debugged && accel->config.engine != ACCEL_LOCKSTEP && !accel->config.no_chain) {
         context_jump_insert(vcpu, env->pc, unit);
         if (exit)
             unit_link(vcpu, exit, unit, evictions);
     }
     return unit;
+}
+
+static int run_lockstep(struct vcpu *vcpu, struct unit *unit)
+{
+    bool differs;
+    int code = lockstep_run(vcpu, unit, &differs);
+    if (differs)
+        stop_for_debugger(vcpu, ACCEL_STOP_LOCKSTEP_DIFFERENCE);
+    return code;
 }
 
 static int run_unit(struct vcpu *vcpu, struct unit *unit)
@@ -177,7 +187,7 @@ static int run_unit(struct vcpu *vcpu, struct unit *unit)
                    env->key);
     switch (accel->config.engine) {
     case ACCEL_JIT: return accel->jit.ops->enter(accel->jit.backend, env, unit->entry);
-    case ACCEL_LOCKSTEP: return lockstep_run(vcpu, unit);
+    case ACCEL_LOCKSTEP: return run_lockstep(vcpu, unit);
     default: return ir_interpret(unit->ir, env, &jit_runtime, vcpu->slots);
     }
 }

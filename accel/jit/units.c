@@ -4,6 +4,7 @@
 // The buffer is filled in chunks, in a ring. A full chunk makes room by killing the units of the next one: they are
 // unlinked, every vCPU forgets its jump caches and passes a safepoint, and only then is their memory used again.
 #include "accel/jit/jit.h"
+#include "accel/jit/lockstep.h"
 
 #include "base/error.h"
 #include "base/log.h"
@@ -61,7 +62,9 @@ int jit_create(struct accel *accel, struct error *err)
         return r;
     syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0);
     jit->ops = accel->config.backend;
-    struct backend_config config = {.guest = &accel->isa->ir, .runtime = &jit_runtime, .log = accel->log,
+    struct backend_config config = {.guest = &accel->guest,
+                                    .runtime = accel->config.engine == ACCEL_LOCKSTEP ? &lockstep_runtime : &jit_runtime,
+                                    .log = accel->log,
                                     .feature_mask = accel->config.host_feature_mask};
     r = jit->ops->create(&config, &jit->code, &jit->backend, err);
     if (r)
@@ -224,7 +227,7 @@ static void build_ir(struct accel *accel, struct vcpu *vcpu, const struct code_p
         .max_insns = max_insns, .log = accel->log, .va_hint = pc & ~(uint64_t)(IR_PAGE_SIZE - 1)};
     do {
         request.max_insns = max_insns;
-        ir_unit_reset(&jit->scratch, &accel->isa->ir);
+        ir_unit_reset(&jit->scratch, &accel->guest);
         accel->isa->translate(&request, &jit->scratch);
         max_insns /= 2;
     } while (jit->scratch.failed && max_insns);
