@@ -128,6 +128,7 @@ def main():
         return 77
     initrd = os.path.join(guest.cache_dir(), "guest", f"initrd-boot-{os.getpid()}.gz")
     guest.make_initrd(initrd, files)
+    args.timeout *= float(os.environ.get("ISOMER_PATIENCE", "1"))  # sanitizer builds are slow
     patience = max(20, args.timeout / 2)
     try:
         with Console(command_line(args, files, initrd), args.log) as console:
