@@ -223,6 +223,8 @@ static int create_memory(struct machine *m, struct error *err)
     if (!r && m->config.bios)
         r = mem_add_ram(m->mem, "flash", (struct gpa){virt_map[VIRT_FLASH].base}, virt_map[VIRT_FLASH].size,
                         MEM_READONLY, &v->flash, err);
+    if (!r)
+        free((void *)mem_commit(m->mem)); // accel looks for the RAM blocks
     return r;
 }
 
