@@ -46,6 +46,9 @@ int accel_cpu_start(struct accel *accel, unsigned cpu, uint64_t entry, uint64_t 
 void accel_cpu_off(struct accel *accel, unsigned cpu);
 bool accel_cpu_on(const struct accel *accel, unsigned cpu);
 
+// (any) the number of the vCPU whose thread this is, or -1.
+int accel_current_cpu(const struct accel *accel);
+
 // Pause parks every vCPU at a safepoint and waits for it; resume lets them run. Counted: each pause needs its resume.
 // The machine begins paused once.
 void accel_pause(struct accel *accel);

@@ -129,6 +129,15 @@ int accel_create(const struct accel_config *config, struct accel **ret_accel, st
     return 0;
 }
 
+int accel_current_cpu(const struct accel *accel)
+{
+    pthread_t self = pthread_self();
+    for (unsigned i = 0; i < accel->cpu_count; i++)
+        if (accel->cpus[i].thread_started && pthread_equal(accel->cpus[i].thread, self))
+            return (int)i;
+    return -1;
+}
+
 void accel_destroy(struct accel *accel)
 {
     if (!accel)

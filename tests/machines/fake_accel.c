@@ -41,6 +41,11 @@ void accel_cpu_off(struct accel *accel, unsigned cpu)
     accel->on[cpu] = false;
 }
 
+int accel_current_cpu(const struct accel *accel)
+{
+    return -1;
+}
+
 bool accel_cpu_on(const struct accel *accel, unsigned cpu)
 {
     return accel->on[cpu];
