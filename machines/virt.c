@@ -170,11 +170,6 @@ static void power_request(void *opaque, enum psci_request what)
     machine_request(opaque, what == PSCI_RESET ? MACHINE_RESET : MACHINE_POWER_OFF);
 }
 
-static void code_written(void *opaque, struct mem_ram *ram, uint64_t offset, uint64_t len)
-{
-    accel_code_written(opaque, ram, offset, len);
-}
-
 static int create_cpus(struct machine *m, struct error *err)
 {
     struct virt *v = virt_of(m);
@@ -198,7 +193,6 @@ static int create_cpus(struct machine *m, struct error *err)
     if (r)
         return r;
     v->psci.accel = m->accel;
-    m->mem->watcher = (struct mem_watcher){.code_written = code_written, .opaque = m->accel};
     return 0;
 }
 
@@ -244,7 +238,7 @@ static int virt_create(struct machine *m, struct error *err)
     struct virt *v = m->board_state = calloc(1, sizeof *v);
     if (!v)
         return error_set(err, -ENOMEM, "out of memory");
-    v->gic_version = 3;
+    v->gic_version = 2;
     v->highmem = v->dtb_randomness = true;
     v->dtb_piece = SIZE_MAX;
     int (*const steps[])(struct machine *, struct error *) = {

@@ -2,6 +2,7 @@
 // Owns virt's interrupt wiring: GIC outputs to vCPU inputs, timer outputs to the GIC's private inputs, and the SPI
 // lines that the device table hands out.
 #include "hw/intc/arm_ports.h"
+#include "hw/intc/gicv2.h"
 #include "hw/intc/gicv3.h"
 #include "hw/timer/arm_generic_timer.h"
 #include "machines/virt_internal.h"
@@ -22,6 +23,37 @@ static void set_cpu_fiq(void *opaque, unsigned cpu, bool level)
     struct machine *m = opaque;
     if (m->accel)
         accel_set_irq(m->accel, cpu, VCPU_FIQ, level);
+}
+
+static unsigned current_cpu(void *opaque)
+{
+    struct machine *m = opaque;
+    int cpu = m->accel ? accel_current_cpu(m->accel) : -1;
+    return cpu < 0 ? 0 : (unsigned)cpu;
+}
+
+static int create_gicv2(struct machine *m, struct gicv2 **ret_gic, struct error *err)
+{
+    struct virt *v = virt_of(m);
+    struct gicv2_config config = {
+        .path = "/virt/gic", .cpu_count = m->config.cpu_count, .spi_count = VIRT_SPI_COUNT,
+        .current_cpu = current_cpu, .current_cpu_opaque = m, .irq = v->cpu_irq, .fiq = v->cpu_fiq};
+    struct gicv2 *gic;
+    int r = gicv2_create(&config, &gic, err);
+    if (!r)
+        r = machine_add_device(m, gicv2_device(gic), err);
+    if (r)
+        return r;
+    v->gic = gicv2_device(gic);
+    r = mem_add_mmio(m->mem, "gic-dist", (struct gpa){virt_map[VIRT_GIC_DIST].base}, GICV2_DIST_SIZE,
+                     v->gic->class->mmio, v->gic, MEM_UNLOCKED, err);
+    if (!r)
+        r = mem_add_mmio(m->mem, "gic-cpu", (struct gpa){virt_map[VIRT_GIC_CPU].base}, GICV2_CPU_SIZE,
+                         &gicv2_cpu_ops, gic, MEM_UNLOCKED, err);
+    for (unsigned i = 0; i < VIRT_SPI_COUNT; i++)
+        v->spi[i] = gicv2_spi_irq(gic, i);
+    *ret_gic = gic;
+    return r;
 }
 
 static int create_gicv3(struct machine *m, struct gicv3 **ret_gic, struct error *err)
@@ -59,13 +91,14 @@ static int create_gicv3(struct machine *m, struct gicv3 **ret_gic, struct error 
     return r;
 }
 
-static int create_timer(struct machine *m, struct gicv3 *gic, unsigned cpu, struct error *err)
+// Exactly one of the GICs is there.
+static int create_timer(struct machine *m, struct gicv2 *v2, struct gicv3 *v3, unsigned cpu, struct error *err)
 {
     char path[48];
     snprintf(path, sizeof path, "/virt/timer%u", cpu);
     struct arm_generic_timer_config config = {.path = path, .clock = &m->clock, .loop = m->loop};
     for (unsigned i = 0; i < ARM_TIMERS; i++)
-        config.irq[i] = gicv3_ppi_irq(gic, cpu, arm_timer_ppi[i]);
+        config.irq[i] = v2 ? gicv2_ppi_irq(v2, cpu, arm_timer_ppi[i]) : gicv3_ppi_irq(v3, cpu, arm_timer_ppi[i]);
     struct virt *v = virt_of(m);
     int r = arm_generic_timer_create(&config, &v->timers[cpu], err);
     return r ? r : machine_add_device(m, arm_generic_timer_device(v->timers[cpu]), err);
@@ -84,15 +117,13 @@ int virt_create_interrupts(struct machine *m, struct error *err)
         v->cpu_irq[i] = (struct irq){.set = set_cpu_irq, .opaque = m, .line = i};
         v->cpu_fiq[i] = (struct irq){.set = set_cpu_fiq, .opaque = m, .line = i};
     }
-    if (v->gic_version == 2)
-        return error_set(err, -ENOTSUP, "gic-version=2 is not supported yet");
-    struct gicv3 *gic;
-    int r = create_gicv3(m, &gic, err);
+    struct gicv2 *v2 = NULL;
+    struct gicv3 *v3 = NULL;
+    int r = v->gic_version == 2 ? create_gicv2(m, &v2, err) : create_gicv3(m, &v3, err);
     for (unsigned i = 0; !r && i < count; i++)
-        r = create_timer(m, gic, i, err);
+        r = create_timer(m, v2, v3, i, err);
     if (r)
         return r;
-    const struct arm_ports_config ports = {
-        .cpu_count = count, .clock = &m->clock, .gic = gic, .timers = v->timers};
+    const struct arm_ports_config ports = {.cpu_count = count, .clock = &m->clock, .gic = v3, .timers = v->timers};
     return arm_ports_create(&ports, &v->ports, err);
 }
