@@ -14,13 +14,14 @@
 enum { IR_PAGE_BITS = 12, IR_PAGE_SIZE = 1 << IR_PAGE_BITS, IR_MMU_INDICES = 8, IR_RETURN_STACK = 16 };
 
 // One inline-table entry. A tag equals the page-aligned address it was presented with (tag bits included) when plain
-// RAM access of that kind is allowed; any low bit set makes the compare fail and so forces the slow path.
+// RAM access of that kind is allowed; any of bits 7 to 11 set makes the compare fail and so forces the slow path (bits
+// 0 to 6 are compared with the address's own to check alignment).
 // host address = guest virtual address + addend.
 struct ir_tlb_entry {
     _Atomic uint64_t read, write, exec;
     uint64_t addend;
 };
-enum { IR_TLB_INVALID = 1 }; // tag of an empty entry
+enum { IR_TLB_INVALID = 1 << 11 }; // tag of an empty entry
 
 struct ir_tlb_table {
     struct ir_tlb_entry *entries;
@@ -29,7 +30,7 @@ struct ir_tlb_table {
 
 // One jump-cache entry: where the unit for a guest PC under (key, generation) begins in host code.
 struct ir_jump_entry {
-    uint64_t va;       // guest virtual PC; 1 = empty
+    uint64_t va;       // guest virtual PC; empty: 1, with a key_gen that no context has
     uint64_t key_gen;  // env.key_gen at insertion
     const void *code;  // host entry point
     const void *unit;  // accel's record
