@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+// Internal to backends/x64: the backend object, one compilation's state, and what the lowering files share.
+//
+// Register convention inside units: r12 = struct ir_env *; rsp = the trampoline's frame (enum x64_frame), 16-aligned;
+// rax, rcx, rdx and xmm13..15 are scratch within one operation; everything else is allocated. No register is
+// preserved by units. Values in host registers: integers narrower than 64 bits are zero-extended, except that bits
+// above 32 of an i32 may be junk where x64_junk says so; scalars in xmm have junk above; flags are in packed
+// form (ir/types.h) in the low 16 bits, bits that are not named being junk.
+#ifndef BACKENDS_X64_COMPILE_H
+#define BACKENDS_X64_COMPILE_H
+
+#include "backends/backend.h"
+#include "backends/x64/emit.h"
+#include "backends/x64/features.h"
+
+#include <assert.h>
+
+enum { X64_ENV = X64_R12, X64_XMM0 = 16, X64_REGS = 32, X64_XMM_T1 = 13, X64_XMM_T2 = 14 };
+
+// Offsets from rsp inside units.
+enum x64_frame {
+    X64_FRAME_ARGS = 0,    // 4 × union ir_value
+    X64_FRAME_RET = 64,    // union ir_value
+    X64_FRAME_MXCSR = 80,  // host's, guest's
+    X64_FRAME_SAVE = 96,   // thunks: 9 general registers, 16 vector registers
+    X64_FRAME_SLOTS = X64_FRAME_SAVE + 80 + 16 * 16,
+    X64_SLOTS = 256,       // spill slots of 16 bytes
+    X64_FRAME_SIZE = X64_FRAME_SLOTS + 16 * X64_SLOTS + 8,
+};
+
+enum { X64_MAX_INSNS = 8192, X64_MAX_FIELDS = 256, X64_MAX_REFS = 16384, X64_COLD_SIZE = 1 << 17,
+       X64_NO_POS = UINT32_MAX };
+
+// Shared code at the start of the buffer, by offset.
+enum x64_thunk {
+    X64_T_ENTER, X64_T_EXIT /* code in eax */, X64_T_EXIT_STUB, X64_T_EXIT_MISS, X64_T_EXIT_POLL_AT,
+    X64_T_LOAD, X64_T_STORE, X64_T_CAS, X64_T_RMW, X64_T_EVAL,
+    X64_T_LOAD_V, X64_T_STORE_V, X64_T_CAS_V, X64_T_RMW_V, // likewise, keeping vector registers
+    X64_T_FP_SYNC,
+    X64_T_COUNT,
+};
+
+// Constants beside the thunks, 16 bytes each.
+enum x64_constant {
+    X64_C_ROUND, // MXCSR by enum ir_round, 4 of them
+    X64_C_ABS32, X64_C_ABS64, X64_C_SIGN32, X64_C_SIGN64, X64_C_MIN32, X64_C_MIN64, X64_C_ONES, X64_C_ONE32,
+    X64_C_ONE64, X64_C_B01, X64_C_B0F, X64_C_B7F, X64_C_B80, X64_C_H00FF, X64_C_BREV_LO, X64_C_BREV_HI, X64_C_POP4, X64_C_CLZ4,
+    X64_C_REV16, X64_C_REV32, X64_C_REV64, X64_C_WREV32, X64_C_WREV64, X64_C_TBL_BIAS, X64_C_SHIFTROWS, X64_C_ISHIFTROWS,
+    X64_C_H0001, X64_C_UZP8_EVEN, X64_C_UZP8_ODD, X64_C_UZP16_EVEN, X64_C_UZP16_ODD, X64_C_LO64,
+    X64_C_2P31_32, X64_C_2P63_32, X64_C_2P31_64, X64_C_2P32_64, X64_C_2P63_64, X64_C_QNAN32, X64_C_QNAN64,
+    X64_C_S8000, X64_C_S80, X64_C_EXP32, X64_C_EXP64,
+    X64_C_COUNT,
+};
+
+// What is known of an SSA value. A value may share the cell (register, slot) of another.
+struct x64_value {
+    uint32_t cell;      // the value whose cell holds it
+    uint32_t uses;      // of it, by other instructions
+    uint32_t last_use;  // position in its own block, 0 = none
+    uint32_t first_use;
+    bool global;        // used in another block: has a slot from its definition on
+    bool done;          // lowered ahead of its place
+    bool fused;         // an i1 held in EFLAGS only: cond or icmp
+    uint8_t cc;         // of a fused icmp; fused conds take theirs from the flags
+};
+
+struct x64_cell {
+    int8_t reg;          // 0..15 general, 16..31 vector, -1 none
+    bool vector;
+    int16_t slot;        // spill slot, -1 none
+    uint32_t last_use;   // over all values that share it
+    uint32_t next_use;   // an estimate, for eviction
+    uint16_t first_field; // bound state fields, X64_NO_FIELD none
+};
+enum { X64_NO_FIELD = 0xffff };
+
+struct x64_field {
+    uint32_t cell;       // bound cell, IR_NO_VALUE none
+    uint16_t next;       // next field of the same cell
+    bool dirty;
+    uint32_t next_event; // next get or put in this block, X64_NO_POS none
+    bool next_is_put;
+};
+
+// The allocator's state at the end of a block, for the successors that only it leads to.
+struct x64_snapshot {
+    uint32_t regs[X64_REGS];
+    uint16_t field_count;
+    struct { uint16_t field; bool dirty; uint32_t cell; } fields[40];
+};
+
+struct x64_compile {
+    struct backend *backend;
+    const struct ir_unit *unit;
+    const struct ir_state_layout *layout;
+    uint64_t has; // enum x64_feature
+    struct x64_emit hot, cold;
+    struct x64_emit *e; // where code goes now
+    struct x64_refs refs;
+    struct backend_exit *exits;
+    uint32_t exit_count;
+    bool too_large;
+
+    uint32_t pos;   // instruction being lowered
+    uint32_t block, block_end;
+    uint32_t insn_offset; // of the guest instruction, from pc_page
+    uint32_t regs[X64_REGS]; // cell in each register, IR_NO_VALUE free
+    uint32_t pinned;         // registers of the current instruction
+    uint64_t slots_used[X64_SLOTS / 64];
+    uint64_t dirty[X64_MAX_FIELDS / 64];
+    uint64_t bound[X64_MAX_FIELDS / 64];
+
+    // EFLAGS: what they hold, if anything.
+    uint32_t flags_value; // a flags value, or IR_NO_VALUE
+    bool flags_c_inverted; // CF is the complement of the value's C
+    uint32_t flags_bool;  // a fused i1 (icmp), or IR_NO_VALUE
+    uint32_t arith;       // add, sub, adc, sbc, and, or, xor whose EFLAGS are still there, or IR_NO_VALUE
+
+    struct x64_value *values;
+    struct x64_cell *cells;
+    uint32_t (*next_use)[4]; // by instruction and argument; [3] of get and put: next event of the field
+    uint32_t *barriers;      // FAULT, TERM and call ops before each position
+    struct x64_field *fields;
+    uint32_t *block_offset;  // in hot code
+    uint32_t *block_order;   // blocks by first instruction
+    uint16_t *block_preds;
+    struct x64_snapshot *snapshots; // ring, by block % X64_SNAPSHOTS
+    uint32_t *snapshot_owner;       // the block each was made for
+};
+enum { X64_SNAPSHOTS = 16 };
+
+struct backend {
+    struct backend_config config;
+    uint64_t has;
+    uint32_t thunks[X64_T_COUNT];
+    uint32_t constants; // offset of constant 0
+    const uint8_t *rx;
+    uint8_t *cold_buffer;
+    struct x64_compile compile; // scratch, reused
+};
+
+// ---- regalloc.c --------------------------------------------------------------------------------------------------
+void x64_prepare(struct x64_compile *c);             // uses, next uses, barriers, block order
+void x64_begin_block(struct x64_compile *c, uint32_t block);
+void x64_begin_insn(struct x64_compile *c);          // pins operands that are in registers
+void x64_end_insn(struct x64_compile *c);            // frees dead operands, unpins
+unsigned x64_use(struct x64_compile *c, uint32_t value);     // general register, pinned
+unsigned x64_use_xmm(struct x64_compile *c, uint32_t value); // vector register 0..15, pinned
+unsigned x64_def(struct x64_compile *c, uint32_t value);     // a register distinct from those pinned
+unsigned x64_def_xmm(struct x64_compile *c, uint32_t value);
+// The register of operand a if it is no longer needed, else a fresh one; the caller copies if they differ.
+unsigned x64_def_over(struct x64_compile *c, uint32_t value, uint32_t a);
+unsigned x64_def_over_xmm(struct x64_compile *c, uint32_t value, uint32_t a);
+unsigned x64_temp(struct x64_compile *c, uint32_t avoid); // a free general register, until the instruction's end
+void x64_alias(struct x64_compile *c, uint32_t value, uint32_t of);
+void x64_def_done(struct x64_compile *c, uint32_t value); // after code wrote it: global values go to their slot
+bool x64_const(const struct x64_compile *c, uint32_t value, uint64_t *ret);
+bool x64_imm32(const struct x64_compile *c, uint32_t value, int32_t *ret); // fits a sign-extended immediate
+bool x64_junk(const struct x64_compile *c, uint32_t value);  // an i32 with junk above bit 31
+void x64_def_const(struct x64_compile *c, uint32_t value);
+bool x64_dies(const struct x64_compile *c, uint32_t value); // not needed after this instruction
+void x64_get_field(struct x64_compile *c, uint32_t value, uint32_t field);
+void x64_put_field(struct x64_compile *c, uint32_t field, uint32_t value);
+void x64_store_dirty(struct x64_compile *c);  // writes dirty fields to env; they stay dirty (cold paths)
+void x64_flush(struct x64_compile *c);        // writes them and marks them clean
+void x64_forget_fields(struct x64_compile *c); // drops every binding
+void x64_evict_all(struct x64_compile *c, uint32_t mask); // frees these registers, values kept in slots
+// Keeps the state for a block that only this point leads to; false if the block will have to start empty.
+bool x64_save_snapshot(struct x64_compile *c, uint32_t block);
+unsigned x64_type_log2(enum ir_type type); // of a field or value in memory
+// Memory form of a value: writes it to [m], 8 or 16 bytes, upper bits zero (union ir_value).
+void x64_store_value(struct x64_compile *c, uint32_t value, struct x64_mem m);
+void x64_load_value(struct x64_compile *c, uint32_t value, struct x64_mem m); // into its (defined) register
+
+// ---- lowering: each returns false if the op is not its own -------------------------------------------------------
+bool x64_lower_int(struct x64_compile *c, const struct ir_insn *insn);
+bool x64_lower_flags(struct x64_compile *c, const struct ir_insn *insn);
+bool x64_lower_mem(struct x64_compile *c, const struct ir_insn *insn);
+bool x64_lower_atomic(struct x64_compile *c, const struct ir_insn *insn);
+bool x64_lower_control(struct x64_compile *c, const struct ir_insn *insn);
+bool x64_lower_fp(struct x64_compile *c, const struct ir_insn *insn);
+bool x64_lower_vec(struct x64_compile *c, const struct ir_insn *insn);
+void x64_lower_eval(struct x64_compile *c, const struct ir_insn *insn); // out of line through ir_eval
+void x64_lower(struct x64_compile *c, uint32_t pos);
+
+// Condition of a fused or stored i1: emits a test if needed, gives the host condition under which it is true.
+enum x64_cc x64_test_bool(struct x64_compile *c, uint32_t value);
+bool x64_keeps_eflags(const struct ir_insn *insn); // its code changes no EFLAGS
+void x64_clobber_flags(struct x64_compile *c);     // notes that the next code does
+bool x64_flags_follow(const struct x64_compile *c, const struct ir_insn *insn); // a flags op wants its EFLAGS
+void x64_set_carry(struct x64_compile *c, unsigned reg, bool inverted); // CF := bit 0 of reg
+
+// ---- memory (lower_mem.c) ----------------------------------------------------------------------------------------
+struct x64_mem x64_table(unsigned mmu, bool mask);
+// Leaves the addend in rax and EFLAGS NE when the access must take the slow path. Clobbers rcx.
+void x64_tlb_lookup(struct x64_compile *c, unsigned addr, uint32_t attr, bool write);
+// Cold code up to the thunk call: dirty fields, operands in order, attr. kind: enum ir_rmw.
+void x64_slow_access(struct x64_compile *c, const struct ir_insn *insn, enum x64_thunk thunk, const uint32_t *operands,
+                     unsigned count, unsigned kind);
+void x64_load_result(struct x64_compile *c, uint32_t value); // from RET, extended already
+void x64_bswap(struct x64_compile *c, unsigned size, unsigned reg);
+
+// ---- cold code ---------------------------------------------------------------------------------------------------
+// begin gives the cold position to jump to; end jumps back to the hot position (where the hot code is now).
+static inline uint32_t x64_cold_begin(struct x64_compile *c)
+{
+    c->e = &c->cold;
+    return x64_pos(&c->cold);
+}
+static inline void x64_cold_back(struct x64_compile *c, uint32_t hot_pos)
+{
+    x64_jmp(&c->cold, X64_REF_HOT, hot_pos);
+    c->e = &c->hot;
+}
+static inline uint32_t x64_thunk_at(const struct x64_compile *c, enum x64_thunk t)
+{
+    return c->backend->thunks[t];
+}
+static inline struct x64_mem x64_constant(const struct x64_compile *c, enum x64_constant k)
+{
+    return x64_at_code(c->backend->constants + 16 * (uint32_t)k);
+}
+static inline struct x64_mem x64_env(size_t offset)
+{
+    return x64_at(X64_ENV, (int32_t)offset);
+}
+static inline struct x64_mem x64_frame_at(int32_t offset)
+{
+    return x64_at(X64_RSP, offset);
+}
+static inline bool x64_has(const struct x64_compile *c, uint64_t features)
+{
+    return (c->has & features) == features;
+}
+static inline enum ir_type x64_type(const struct x64_compile *c, uint32_t value)
+{
+    return (enum ir_type)c->unit->insns[value].type;
+}
+static inline bool x64_in_xmm(enum ir_type t)
+{
+    return ir_type_is_float(t) || t == IR_V128;
+}
+
+// ---- trampoline.c, evaluate.c ------------------------------------------------------------------------------------
+void x64_write_constants(union v128 *to); // X64_C_COUNT of them
+void x64_call_eval(struct x64_compile *c, const struct ir_insn *insn); // its result is in the frame's RET
+int x64_emit_thunks(struct backend *b, struct code_buffer *code);
+struct x64_eval_site {
+    struct ir_insn insn;
+    uint8_t types[4]; // enum ir_type
+};
+int x64_eval_helper(struct ir_env *env, const struct x64_eval_site *site, const union ir_value *args,
+                    union ir_value *ret);
+
+#endif

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// Operations computed out of line by ir_eval: the few that are not worth host code, and the exceptional operands of
+// those that have it. The operation's description lies in the unit's cold code.
+#include "backends/x64/compile.h"
+#include "backends/x64/x64.h"
+
+#include <string.h>
+
+int x64_eval_helper(struct ir_env *env, const struct x64_eval_site *site, const union ir_value *args,
+                    union ir_value *ret)
+{
+    struct x64_eval_site copy;
+    memcpy(&copy, site, sizeof(copy)); // lies unaligned in code
+    enum ir_type types[4];
+    union ir_value value = { .v = { .d = { 0, 0 } } }; // ret overlaps nothing, but ir_eval may read args late
+    for (unsigned i = 0; i < 4; i++)
+        types[i] = (enum ir_type)copy.types[i];
+    ir_eval(&copy.insn, types, args, &value, &env->fp_flags);
+    *ret = value;
+    return 0;
+}
+
+void x64_call_eval(struct x64_compile *c, const struct ir_insn *insn)
+{
+    struct x64_eval_site site = { .insn = *insn };
+    for (unsigned k = 0; k < 4 && insn->arg[k] != IR_NO_VALUE; k++) {
+        site.types[k] = (uint8_t)x64_type(c, insn->arg[k]);
+        x64_store_value(c, insn->arg[k], x64_frame_at(X64_FRAME_ARGS + 16 * (int32_t)k));
+    }
+    struct x64_emit *cold = &c->cold;
+    // The record goes into the cold stream; when that is where we are, the code jumps over it.
+    uint32_t over = 0;
+    bool inside = c->e == cold;
+    x64_room(cold);
+    if (inside)
+        over = x64_jmp_short(cold);
+    uint32_t at = x64_pos(cold);
+    for (size_t i = 0; i < sizeof(site); i++) {
+        if (cold->end - cold->p < 64)
+            x64_room(cold);
+        x64_u8(cold, ((const uint8_t *)&site)[i]);
+    }
+    if (inside)
+        x64_land(cold, over);
+    x64_room(c->e);
+    x64_u8(c->e, 0x48); // lea rax, [rip + site]
+    x64_u8(c->e, 0x8d);
+    x64_u8(c->e, 0x05);
+    x64_rel32(c->e, X64_REF_COLD, at, 0);
+    x64_call(c->e, X64_REF_CODE, x64_thunk_at(c, X64_T_EVAL));
+}
+
+void x64_lower_eval(struct x64_compile *c, const struct ir_insn *insn)
+{
+    x64_call_eval(c, insn);
+    if (insn->type == IR_VOID)
+        return;
+    if (x64_in_xmm(insn->type))
+        x64_def_xmm(c, c->pos);
+    else
+        x64_def(c, c->pos);
+    x64_load_value(c, c->pos, x64_frame_at(X64_FRAME_RET));
+    x64_def_done(c, c->pos);
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+// Branches, exits, polls and helper calls.
+//
+// Where control flow joins, all state is in env and registers are empty; a block with one predecessor that comes
+// earlier in the code goes on with its registers. Direct exits within the page end in a jump whose displacement
+// link() rewrites; others look their successor up in the jump cache.
+#include "backends/x64/compile.h"
+
+static void emit_poll(struct x64_compile *c, uint32_t cold)
+{
+    x64_alu_mi(c->e, X64_CMP, false, x64_env(offsetof(struct ir_env, budget)), 0);
+    x64_jcc(c->e, X64_S, X64_REF_COLD, cold);
+}
+
+static void lower_poll(struct x64_compile *c, const struct ir_insn *insn)
+{
+    emit_poll(c, x64_pos(&c->cold));
+    x64_cold_begin(c);
+    x64_store_dirty(c);
+    x64_mov_ri(c->e, X64_RAX, (uint32_t)insn->imm);
+    x64_jmp(c->e, X64_REF_CODE, x64_thunk_at(c, X64_T_EXIT_POLL_AT));
+    c->e = &c->hot;
+}
+
+// Is this block lowered right after the current one?
+static bool is_next(const struct x64_compile *c, uint32_t block)
+{
+    return c->unit->blocks[block].first == c->block_end;
+}
+
+static void go(struct x64_compile *c, uint32_t block)
+{
+    if (!is_next(c, block))
+        x64_jmp(c->e, X64_REF_BLOCK, block);
+}
+
+static void lower_br(struct x64_compile *c, const struct ir_insn *insn)
+{
+    if (!x64_save_snapshot(c, (uint32_t)insn->imm))
+        x64_flush(c);
+    go(c, (uint32_t)insn->imm);
+}
+
+static void lower_brif(struct x64_compile *c, const struct ir_insn *insn)
+{
+    uint32_t yes = (uint32_t)insn->imm, no = (uint32_t)(insn->imm >> 32);
+    if (!c->values[insn->arg[0]].fused)
+        x64_use(c, insn->arg[0]);
+    enum x64_cc cc = x64_test_bool(c, insn->arg[0]);
+    bool keeps_yes = x64_save_snapshot(c, yes), keeps_no = x64_save_snapshot(c, no);
+    if (!keeps_yes && !keeps_no) {
+        x64_flush(c); // moves only: EFLAGS stay
+    } else if (!keeps_yes || !keeps_no) {
+        // Only the edge to the join stores the state.
+        uint32_t keeps = keeps_yes ? yes : no, other = keeps_yes ? no : yes;
+        enum x64_cc leave = keeps_yes ? cc ^ 1 : cc;
+        x64_jcc(c->e, leave, X64_REF_COLD, x64_pos(&c->cold));
+        x64_cold_begin(c);
+        x64_store_dirty(c);
+        x64_jmp(c->e, X64_REF_BLOCK, other);
+        c->e = &c->hot;
+        go(c, keeps);
+        return;
+    }
+    if (is_next(c, yes)) {
+        x64_jcc(c->e, cc ^ 1, X64_REF_BLOCK, no);
+    } else {
+        x64_jcc(c->e, cc, X64_REF_BLOCK, yes);
+        go(c, no);
+    }
+}
+
+// ---- exits -------------------------------------------------------------------------------------------------------
+
+// Goes to the unit at the PC in rax through the jump cache.
+static void emit_jump_cache(struct x64_compile *c)
+{
+    uint32_t miss = x64_thunk_at(c, X64_T_EXIT_MISS);
+    x64_mov_rr(c->e, true, X64_RCX, X64_RAX);
+    x64_shift_ri(c->e, X64_SHL, true, X64_RCX, 3);
+    x64_alu_rm(c->e, X64_AND, true, X64_RCX, x64_env(offsetof(struct ir_env, jump_mask)));
+    x64_alu_rm(c->e, X64_ADD, true, X64_RCX, x64_env(offsetof(struct ir_env, jump_cache)));
+    x64_alu_rm(c->e, X64_CMP, true, X64_RAX, x64_at(X64_RCX, offsetof(struct ir_jump_entry, va)));
+    x64_jcc(c->e, X64_NE, X64_REF_CODE, miss);
+    x64_load(c->e, 3, false, true, X64_RDX, x64_env(offsetof(struct ir_env, key_gen)));
+    x64_alu_rm(c->e, X64_CMP, true, X64_RDX, x64_at(X64_RCX, offsetof(struct ir_jump_entry, key_gen)));
+    x64_jcc(c->e, X64_NE, X64_REF_CODE, miss);
+    x64_alu_ri(c->e, X64_AND, true, X64_RAX, -IR_PAGE_SIZE);
+    x64_store(c->e, 3, x64_env(offsetof(struct ir_env, pc_page)), X64_RAX);
+    x64_rm(c->e, 0xff, 4, x64_at(X64_RCX, offsetof(struct ir_jump_entry, code)));
+}
+
+static void lower_exit_pc(struct x64_compile *c, const struct ir_insn *insn)
+{
+    int64_t offset = (int64_t)insn->imm;
+    x64_flush(c);
+    if (offset < 0 || offset >= IR_PAGE_SIZE) {
+        x64_load(c->e, 3, false, true, X64_RAX, x64_env(offsetof(struct ir_env, pc_page)));
+        if (offset == (int32_t)offset) {
+            x64_alu_ri(c->e, X64_ADD, true, X64_RAX, (int32_t)offset);
+        } else {
+            x64_mov_ri(c->e, X64_RCX, insn->imm);
+            x64_alu_rr(c->e, X64_ADD, true, X64_RAX, X64_RCX);
+        }
+        emit_jump_cache(c);
+        return;
+    }
+    if (c->exit_count == BACKEND_MAX_EXITS) {
+        c->too_large = true;
+        return;
+    }
+    struct backend_exit *exit = &c->exits[c->exit_count++];
+    x64_nops(c->e, (3 - (c->e->origin + x64_pos(c->e))) & 3);
+    *exit = (struct backend_exit){ .pc_offset = offset, .patch = c->e->origin + x64_pos(c->e),
+                                   .stub = x64_pos(&c->cold) };
+    x64_jmp(c->e, X64_REF_COLD, x64_pos(&c->cold));
+    x64_cold_begin(c);
+    x64_mov_ri(c->e, X64_RAX, (uint64_t)(uintptr_t)exit);
+    x64_mov_ri(c->e, X64_RCX, (uint64_t)offset);
+    x64_jmp(c->e, X64_REF_CODE, x64_thunk_at(c, X64_T_EXIT_STUB));
+    c->e = &c->hot;
+}
+
+static void lower_exit_ind(struct x64_compile *c, const struct ir_insn *insn)
+{
+    unsigned target = x64_use(c, insn->arg[0]);
+    x64_flush(c);
+    x64_mov_rr(c->e, true, X64_RAX, target);
+    emit_poll(c, x64_pos(&c->cold));
+    x64_cold_begin(c);
+    x64_store(c->e, 3, x64_env(offsetof(struct ir_env, pc)), X64_RAX);
+    x64_mov_ri(c->e, X64_RAX, IR_EXIT_POLL);
+    x64_jmp(c->e, X64_REF_CODE, x64_thunk_at(c, X64_T_EXIT));
+    c->e = &c->hot;
+    emit_jump_cache(c);
+}
+
+static void lower_exit_stop(struct x64_compile *c, const struct ir_insn *insn)
+{
+    unsigned target = x64_use(c, insn->arg[0]);
+    x64_flush(c);
+    x64_store(c->e, 3, x64_env(offsetof(struct ir_env, pc)), target);
+    x64_mov_ri(c->e, X64_RAX, insn->sub);
+    x64_jmp(c->e, X64_REF_CODE, x64_thunk_at(c, X64_T_EXIT));
+}
+
+// ---- helper calls ------------------------------------------------------------------------------------------------
+
+enum { CALLER_SAVED = 1 << X64_RSI | 1 << X64_RDI | 0xf << X64_R8 };
+static const uint32_t vector_registers = 0xffffu << X64_XMM0;
+
+static void lower_call(struct x64_compile *c, const struct ir_insn *insn)
+{
+    const struct ir_helper *helper = &c->unit->guest->helpers[insn->imm];
+    uint32_t state = helper->flags & (IR_HELPER_READS | IR_HELPER_WRITES);
+    for (unsigned i = 0; i < 4 && helper->args[i] != IR_VOID; i++)
+        x64_store_value(c, insn->arg[i], x64_frame_at(X64_FRAME_ARGS + 16 * (int32_t)i));
+    c->pinned = 0;
+    if (helper->flags & (IR_HELPER_READS | IR_HELPER_WRITES | IR_HELPER_EXITS))
+        x64_flush(c);
+    if (helper->flags & IR_HELPER_WRITES)
+        x64_forget_fields(c);
+    x64_evict_all(c, CALLER_SAVED | vector_registers);
+    if (state | (helper->flags & IR_HELPER_EXITS)) {
+        x64_load(c->e, 3, false, true, X64_RAX, x64_env(offsetof(struct ir_env, pc_page)));
+        x64_alu_ri(c->e, X64_ADD, true, X64_RAX, (int32_t)c->insn_offset);
+        x64_store(c->e, 3, x64_env(offsetof(struct ir_env, pc)), X64_RAX);
+    }
+    if (state)
+        x64_call(c->e, X64_REF_CODE, x64_thunk_at(c, X64_T_FP_SYNC));
+    x64_mov_rr(c->e, true, X64_RDI, X64_ENV);
+    x64_lea(c->e, true, X64_RSI, x64_frame_at(X64_FRAME_ARGS));
+    x64_lea(c->e, true, X64_RDX, x64_frame_at(X64_FRAME_RET));
+    x64_mov_ri(c->e, X64_RAX, (uint64_t)(uintptr_t)helper->fn);
+    x64_rr(c->e, 0xff, 2, X64_RAX);
+    if (helper->flags & IR_HELPER_EXITS) {
+        x64_test_rr(c->e, false, X64_RAX, X64_RAX);
+        x64_jcc(c->e, X64_NE, X64_REF_CODE, x64_thunk_at(c, X64_T_EXIT));
+    }
+    if (insn->type == IR_VOID)
+        return;
+    if (x64_in_xmm(insn->type))
+        x64_def_xmm(c, c->pos);
+    else
+        x64_def(c, c->pos);
+    x64_load_value(c, c->pos, x64_frame_at(X64_FRAME_RET));
+    x64_def_done(c, c->pos);
+}
+
+bool x64_lower_control(struct x64_compile *c, const struct ir_insn *insn)
+{
+    switch (insn->op) {
+    case IR_OP_br: lower_br(c, insn); return true;
+    case IR_OP_brif: lower_brif(c, insn); return true;
+    default: break;
+    }
+    if (insn->op < IR_OP_poll || insn->op > IR_OP_call)
+        return false;
+    x64_clobber_flags(c);
+    switch (insn->op) {
+    case IR_OP_poll: lower_poll(c, insn); return true;
+    case IR_OP_exit_pc: lower_exit_pc(c, insn); return true;
+    case IR_OP_exit_ind: lower_exit_ind(c, insn); return true;
+    case IR_OP_exit_stop: lower_exit_stop(c, insn); return true;
+    case IR_OP_call: lower_call(c, insn); return true;
+    default: return false;
+    }
+}

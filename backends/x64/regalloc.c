@@ -1,0 +1,780 @@
+// SPDX-License-Identifier: MIT
+// Register allocation in one forward pass. A backward pass first notes for each use where the value is used next, so
+// that eviction takes what is needed latest.
+//
+// A cell is a register and/or spill slot that holds one SSA value, the values that share its bits, and the state
+// fields bound to it: `get` binds, `put` binds and marks dirty. Invariants: a live value's cell has a register, a slot
+// or is a constant; a dirty field's cell likewise; a cell bound to fields only is dropped for free when they are
+// clean. Values used in other blocks have a slot from their definition on, so that nothing but fields and slots
+// crosses a join.
+#include "backends/x64/compile.h"
+
+#include <string.h>
+
+static const uint32_t general_pool = 1u << X64_RBX | 1u << X64_RBP | 1u << X64_RSI | 1u << X64_RDI | 0xfu << X64_R8 |
+                                     7u << X64_R13;
+static const uint32_t vector_pool = 0x1fffu << X64_XMM0;
+
+unsigned x64_type_log2(enum ir_type type)
+{
+    switch (type) {
+    case IR_I1:
+    case IR_I8: return 0;
+    case IR_I16:
+    case IR_F16:
+    case IR_FLAGS: return 1; // all named bits are in the low half
+    case IR_I32:
+    case IR_F32: return 2;
+    case IR_V128: return 4;
+    default: return 3;
+    }
+}
+
+// ---- the backward pass -------------------------------------------------------------------------------------------
+
+static void order_blocks(struct x64_compile *c)
+{
+    const struct ir_unit *u = c->unit;
+    for (uint32_t b = 0; b < u->block_count; b++) {
+        uint32_t at = b;
+        while (at > 0 && u->blocks[c->block_order[at - 1]].first > u->blocks[b].first) {
+            c->block_order[at] = c->block_order[at - 1];
+            at--;
+        }
+        c->block_order[at] = b;
+        c->block_preds[b] = 0;
+    }
+    for (uint32_t b = 0; b < u->block_count; b++) {
+        uint32_t next[2];
+        if (u->blocks[b].count == 0)
+            continue;
+        unsigned n = ir_successors(u, b, next);
+        for (unsigned i = 0; i < n; i++)
+            c->block_preds[next[i]] += 1;
+    }
+    c->block_preds[0] += 1;
+}
+
+static void scan_block(struct x64_compile *c, uint32_t block, uint32_t *value_next)
+{
+    const struct ir_unit *u = c->unit;
+    uint32_t first = u->blocks[block].first, end = first + u->blocks[block].count;
+    for (uint32_t f = 0; f < c->layout->count; f++)
+        c->fields[f].next_event = X64_NO_POS, c->fields[f].next_is_put = false;
+    for (uint32_t i = end; i-- > first;) {
+        const struct ir_insn *insn = &u->insns[i];
+        struct x64_value *v = &c->values[i];
+        v->first_use = value_next[i];
+        if (insn->op == IR_OP_get || insn->op == IR_OP_put) {
+            struct x64_field *field = &c->fields[insn->imm];
+            // The low bit says whether the next event is a put.
+            c->next_use[i][3] = field->next_event == X64_NO_POS ? X64_NO_POS
+                                                                : field->next_event << 1 | field->next_is_put;
+            field->next_event = i;
+            field->next_is_put = insn->op == IR_OP_put;
+        }
+        for (unsigned k = 0; k < 4; k++) {
+            uint32_t a = insn->arg[k];
+            if (a == IR_NO_VALUE)
+                break;
+            struct x64_value *av = &c->values[a];
+            av->uses++;
+            c->next_use[i][k] = X64_NO_POS;
+            if (a < first || a >= end) {
+                av->global = true;
+                continue;
+            }
+            c->next_use[i][k] = value_next[a];
+            if (av->last_use == 0)
+                av->last_use = i;
+            value_next[a] = i;
+        }
+    }
+}
+
+void x64_prepare(struct x64_compile *c)
+{
+    const struct ir_unit *u = c->unit;
+    uint32_t *value_next = c->barriers; // borrowed until the barriers are counted
+    for (uint32_t i = 0; i < u->insn_count; i++) {
+        c->values[i] = (struct x64_value){ .cell = i };
+        c->cells[i] = (struct x64_cell){ -1, false, -1, 0, 0, X64_NO_FIELD };
+        value_next[i] = X64_NO_POS;
+    }
+    order_blocks(c);
+    for (uint32_t k = u->block_count; k-- > 0;)
+        if (u->blocks[c->block_order[k]].count)
+            scan_block(c, c->block_order[k], value_next);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < u->insn_count; i++) {
+        c->barriers[i] = n;
+        uint16_t flags = ir_ops[u->insns[i].op].flags;
+        n += (flags & (IR_FAULT | IR_TERM)) != 0 || u->insns[i].op == IR_OP_call;
+    }
+    memset(c->slots_used, 0, sizeof(c->slots_used));
+    memset(c->dirty, 0, sizeof(c->dirty));
+    memset(c->bound, 0, sizeof(c->bound));
+    for (uint32_t f = 0; f < c->layout->count; f++)
+        c->fields[f].cell = IR_NO_VALUE;
+    for (unsigned r = 0; r < X64_REGS; r++)
+        c->regs[r] = IR_NO_VALUE;
+    for (unsigned s = 0; s < X64_SNAPSHOTS; s++)
+        c->snapshot_owner[s] = IR_NO_VALUE;
+}
+
+// ---- cells -------------------------------------------------------------------------------------------------------
+
+static struct x64_cell *cell_of(struct x64_compile *c, uint32_t value)
+{
+    return &c->cells[c->values[value].cell];
+}
+
+static bool is_const(const struct x64_compile *c, uint32_t cell)
+{
+    return c->unit->insns[cell].op == IR_OP_const || c->unit->insns[cell].op == IR_OP_vconst;
+}
+
+static uint64_t type_mask(enum ir_type type)
+{
+    static const uint8_t widths[IR_TYPE_COUNT] = { [IR_I1] = 1, [IR_I8] = 8, [IR_I16] = 16, [IR_I32] = 32,
+                                                   [IR_F16] = 16, [IR_F32] = 32 };
+    return widths[type] ? (1ull << widths[type]) - 1 : UINT64_MAX;
+}
+
+static uint64_t const_bits(const struct ir_insn *insn)
+{
+    return insn->imm & type_mask(insn->type);
+}
+
+bool x64_const(const struct x64_compile *c, uint32_t value, uint64_t *ret)
+{
+    const struct ir_insn *insn = &c->unit->insns[c->values[value].cell];
+    if (insn->op != IR_OP_const)
+        return false;
+    *ret = const_bits(insn) & type_mask(x64_type(c, value)); // an alias may be narrower
+    return true;
+}
+
+bool x64_junk(const struct x64_compile *c, uint32_t value)
+{
+    return x64_type(c, value) == IR_I32 && x64_type(c, c->values[value].cell) == IR_I64;
+}
+
+bool x64_imm32(const struct x64_compile *c, uint32_t value, int32_t *ret)
+{
+    uint64_t v;
+    if (!x64_const(c, value, &v))
+        return false;
+    if (x64_type(c, value) != IR_I64)
+        v = (uint64_t)(int32_t)v;
+    *ret = (int32_t)v;
+    return (int64_t)v == (int32_t)v;
+}
+
+static bool value_needed(const struct x64_compile *c, const struct x64_cell *cell)
+{
+    return cell->last_use > c->pos;
+}
+
+bool x64_dies(const struct x64_compile *c, uint32_t value)
+{
+    const struct x64_cell *cell = &c->cells[c->values[value].cell];
+    return !value_needed(c, cell);
+}
+
+static void release_slot(struct x64_compile *c, struct x64_cell *cell)
+{
+    if (cell->slot >= 0)
+        c->slots_used[cell->slot / 64] &= ~(1ull << (cell->slot % 64));
+    cell->slot = -1;
+}
+
+static struct x64_mem slot_at(const struct x64_cell *cell)
+{
+    return x64_frame_at(X64_FRAME_SLOTS + 16 * cell->slot);
+}
+
+static void take_slot(struct x64_compile *c, struct x64_cell *cell)
+{
+    for (unsigned w = 0; w < X64_SLOTS / 64; w++) {
+        if (~c->slots_used[w] == 0)
+            continue;
+        unsigned bit = (unsigned)__builtin_ctzll(~c->slots_used[w]);
+        c->slots_used[w] |= 1ull << bit;
+        cell->slot = (int16_t)(w * 64 + bit);
+        return;
+    }
+    c->too_large = true;
+    cell->slot = 0;
+}
+
+static void spill(struct x64_compile *c, struct x64_cell *cell)
+{
+    if (cell->slot >= 0)
+        return;
+    take_slot(c, cell);
+    if (cell->vector)
+        x64_v2m(c->e, X64_MOVUPS_ST, (unsigned)cell->reg - X64_XMM0, slot_at(cell));
+    else
+        x64_store(c->e, 3, slot_at(cell), (unsigned)cell->reg);
+}
+
+static void unbind(struct x64_compile *c, uint32_t field)
+{
+    struct x64_field *f = &c->fields[field];
+    if (f->cell == IR_NO_VALUE)
+        return;
+    uint16_t *link = &c->cells[f->cell].first_field;
+    while (*link != field)
+        link = &c->fields[*link].next;
+    *link = f->next;
+    f->cell = IR_NO_VALUE;
+    f->dirty = false;
+    c->dirty[field / 64] &= ~(1ull << (field % 64));
+    c->bound[field / 64] &= ~(1ull << (field % 64));
+}
+
+static void bind(struct x64_compile *c, uint32_t field, uint32_t cell, bool dirty)
+{
+    struct x64_field *f = &c->fields[field];
+    f->cell = cell;
+    f->next = c->cells[cell].first_field;
+    f->dirty = dirty;
+    c->cells[cell].first_field = (uint16_t)field;
+    c->bound[field / 64] |= 1ull << (field % 64);
+    if (dirty)
+        c->dirty[field / 64] |= 1ull << (field % 64);
+}
+
+static void store_field(struct x64_compile *c, uint32_t field)
+{
+    const struct ir_field *f = &c->layout->fields[field];
+    uint32_t id = c->fields[field].cell;
+    struct x64_cell *cell = &c->cells[id];
+    unsigned size = x64_type_log2(f->type);
+    struct x64_mem m = x64_env(f->offset);
+    if (cell->reg < 0 && !cell->vector && is_const(c, id)) {
+        uint64_t bits = const_bits(&c->unit->insns[id]);
+        if (size < 3 || (int64_t)bits == (int32_t)bits) {
+            x64_mov_mi(c->e, size, m, (int32_t)bits);
+            return;
+        }
+        x64_mov_ri(c->e, X64_RAX, bits);
+        x64_store(c->e, 3, m, X64_RAX);
+        return;
+    }
+    if (cell->vector) {
+        unsigned r = X64_XMM_T2;
+        if (cell->reg >= 0)
+            r = (unsigned)cell->reg - X64_XMM0;
+        else if (cell->slot >= 0)
+            x64_v2m(c->e, X64_MOVUPS_LD, r, slot_at(cell));
+        else if (c->unit->insns[id].op == IR_OP_vconst) {
+            // Through general registers: constants of a unit have no place in memory.
+            const union v128 *k = &c->unit->vpool[c->unit->insns[id].imm];
+            for (unsigned i = 0; i < 2; i++) {
+                x64_mov_ri(c->e, X64_RAX, k->d[i]);
+                x64_store(c->e, 3, x64_env(f->offset + 8 * i), X64_RAX);
+            }
+            return;
+        } else {
+            x64_mov_ri(c->e, X64_RAX, c->unit->insns[id].imm);
+            x64_store(c->e, size, m, X64_RAX);
+            return;
+        }
+        static const uint32_t ops[5] = { 0, 0, X64_MOVSS_ST, X64_MOVSD_ST, X64_MOVUPS_ST };
+        if (size == 1) {
+            x64_v2m(c->e, X64_0F3A | X64_66 | 0x15 | X64_IMM1, r, m); // pextrw
+            x64_u8(c->e, 0);
+        } else {
+            x64_v2m(c->e, ops[size], r, m);
+        }
+        return;
+    }
+    unsigned r = X64_RAX;
+    if (cell->reg >= 0)
+        r = (unsigned)cell->reg;
+    else
+        x64_load(c->e, 3, false, true, r, slot_at(cell));
+    x64_store(c->e, size, m, r);
+}
+
+void x64_store_dirty(struct x64_compile *c)
+{
+    for (unsigned w = 0; w < X64_MAX_FIELDS / 64; w++)
+        for (uint64_t bits = c->dirty[w]; bits; bits &= bits - 1)
+            store_field(c, w * 64 + (unsigned)__builtin_ctzll(bits));
+}
+
+static void drop_if_unneeded(struct x64_compile *c, struct x64_cell *cell)
+{
+    if (cell->first_field != X64_NO_FIELD || value_needed(c, cell))
+        return;
+    if (cell->reg >= 0)
+        c->regs[cell->reg] = IR_NO_VALUE;
+    cell->reg = -1;
+    release_slot(c, cell);
+}
+
+void x64_flush(struct x64_compile *c)
+{
+    x64_store_dirty(c);
+    for (unsigned w = 0; w < X64_MAX_FIELDS / 64; w++) {
+        for (uint64_t bits = c->dirty[w]; bits; bits &= bits - 1)
+            c->fields[w * 64 + (unsigned)__builtin_ctzll(bits)].dirty = false;
+        c->dirty[w] = 0;
+    }
+}
+
+void x64_forget_fields(struct x64_compile *c)
+{
+    for (unsigned w = 0; w < X64_MAX_FIELDS / 64; w++)
+        for (uint64_t bits = c->bound[w]; bits; bits &= bits - 1) {
+            uint32_t f = w * 64 + (unsigned)__builtin_ctzll(bits);
+            struct x64_cell *cell = &c->cells[c->fields[f].cell];
+            unbind(c, f);
+            drop_if_unneeded(c, cell);
+        }
+}
+
+// Frees a register. Clean fields are simply dropped; dirty ones are written; a needed value goes to its slot.
+static void evict(struct x64_compile *c, unsigned reg)
+{
+    uint32_t id = c->regs[reg];
+    struct x64_cell *cell = &c->cells[id];
+    while (cell->first_field != X64_NO_FIELD) {
+        uint32_t f = cell->first_field;
+        if (c->fields[f].dirty)
+            store_field(c, f);
+        unbind(c, f);
+    }
+    if (value_needed(c, cell) && !is_const(c, id))
+        spill(c, cell);
+    cell->reg = -1;
+    c->regs[reg] = IR_NO_VALUE;
+    drop_if_unneeded(c, cell);
+}
+
+void x64_evict_all(struct x64_compile *c, uint32_t mask)
+{
+    for (uint32_t m = mask & (general_pool | vector_pool); m; m &= m - 1) {
+        unsigned r = (unsigned)__builtin_ctz(m);
+        if (c->regs[r] != IR_NO_VALUE)
+            evict(c, r);
+    }
+}
+
+static uint32_t cell_distance(const struct x64_compile *c, const struct x64_cell *cell)
+{
+    uint32_t next = value_needed(c, cell) ? cell->next_use : X64_NO_POS;
+    bool dirty = false;
+    for (uint32_t f = cell->first_field; f != X64_NO_FIELD; f = c->fields[f].next) {
+        if (!c->fields[f].next_is_put && c->fields[f].next_event < next)
+            next = c->fields[f].next_event;
+        dirty |= c->fields[f].dirty;
+    }
+    if (next == X64_NO_POS)
+        return dirty ? X64_NO_POS - 1 : X64_NO_POS;
+    return next;
+}
+
+static unsigned take_reg(struct x64_compile *c, uint32_t pool, uint32_t avoid)
+{
+    unsigned best = 0;
+    uint32_t best_distance = 0;
+    bool found = false;
+    for (uint32_t m = pool & ~c->pinned & ~avoid; m; m &= m - 1) {
+        unsigned r = (unsigned)__builtin_ctz(m);
+        if (c->regs[r] == IR_NO_VALUE)
+            return r;
+        uint32_t d = cell_distance(c, &c->cells[c->regs[r]]);
+        if (!found || d > best_distance)
+            best = r, best_distance = d, found = true;
+    }
+    assert(found);
+    evict(c, best);
+    return best;
+}
+
+static void occupy(struct x64_compile *c, unsigned reg, uint32_t cell)
+{
+    c->regs[reg] = cell;
+    c->cells[cell].reg = (int8_t)reg;
+    c->pinned |= 1u << reg;
+}
+
+static void load_const_xmm(struct x64_compile *c, unsigned xmm, uint32_t id)
+{
+    const struct ir_insn *insn = &c->unit->insns[id];
+    uint64_t lo = insn->imm, hi = 0;
+    if (insn->op == IR_OP_vconst)
+        lo = c->unit->vpool[insn->imm].d[0], hi = c->unit->vpool[insn->imm].d[1];
+    if (lo == 0 && hi == 0) {
+        x64_v3(c->e, X64_PXOR, xmm, xmm, xmm);
+        return;
+    }
+    if ((lo & hi) == UINT64_MAX) {
+        x64_v2m(c->e, X64_MOVUPS_LD, xmm, x64_constant(c, X64_C_ONES));
+        return;
+    }
+    x64_mov_ri(c->e, X64_RAX, lo);
+    x64_v2(c->e, X64_MOVD_XR | X64_W, xmm, X64_RAX);
+    if (hi == lo) {
+        x64_v3(c->e, X64_0F | X64_66 | 0x6c, xmm, xmm, xmm); // punpcklqdq
+    } else if (hi) {
+        x64_mov_ri(c->e, X64_RAX, hi);
+        if (c->e->avx)
+            x64_vex_rr(c->e, X64_0F3A | X64_66 | 0x22 | X64_W | X64_IMM1, xmm, xmm, X64_RAX); // pinsrq
+        else
+            x64_rr(c->e, X64_0F3A | X64_66 | 0x22 | X64_W | X64_IMM1, xmm, X64_RAX);
+        x64_u8(c->e, 1);
+    }
+}
+
+static unsigned use(struct x64_compile *c, uint32_t value, bool vector)
+{
+    uint32_t id = c->values[value].cell;
+    struct x64_cell *cell = &c->cells[id];
+    if (cell->reg < 0) {
+        unsigned r = take_reg(c, vector ? vector_pool : general_pool, 0);
+        occupy(c, r, id);
+        if (is_const(c, id)) {
+            if (vector)
+                load_const_xmm(c, r - X64_XMM0, id);
+            else
+                x64_mov_ri(c->e, r, const_bits(&c->unit->insns[id]));
+        } else if (vector) {
+            x64_v2m(c->e, X64_MOVUPS_LD, r - X64_XMM0, slot_at(cell));
+        } else {
+            x64_load(c->e, 3, false, true, r, slot_at(cell));
+        }
+    }
+    c->pinned |= 1u << cell->reg;
+    return (unsigned)cell->reg;
+}
+
+unsigned x64_use(struct x64_compile *c, uint32_t value)
+{
+    assert(!x64_in_xmm(x64_type(c, value)));
+    return use(c, value, false);
+}
+
+unsigned x64_use_xmm(struct x64_compile *c, uint32_t value)
+{
+    assert(x64_in_xmm(x64_type(c, value)));
+    return use(c, value, true) - X64_XMM0;
+}
+
+static void init_cell(struct x64_compile *c, uint32_t value, bool vector)
+{
+    const struct x64_value *v = &c->values[value];
+    c->cells[value] = (struct x64_cell){ -1, vector, -1, v->global ? X64_NO_POS : v->last_use, v->first_use,
+                                         X64_NO_FIELD };
+    c->values[value].cell = value;
+}
+
+static unsigned def_in(struct x64_compile *c, uint32_t value, bool vector)
+{
+    init_cell(c, value, vector);
+    unsigned r = take_reg(c, vector ? vector_pool : general_pool, 0);
+    occupy(c, r, value);
+    return r;
+}
+
+unsigned x64_def(struct x64_compile *c, uint32_t value)
+{
+    return def_in(c, value, false);
+}
+
+unsigned x64_def_xmm(struct x64_compile *c, uint32_t value)
+{
+    return def_in(c, value, true) - X64_XMM0;
+}
+
+// May the register of a be overwritten now? Its fields must be clean, or be put again before anything can look.
+static bool may_take_over(struct x64_compile *c, struct x64_cell *cell)
+{
+    if (cell->reg < 0 || value_needed(c, cell))
+        return false;
+    for (uint32_t f = cell->first_field; f != X64_NO_FIELD; f = c->fields[f].next) {
+        const struct x64_field *field = &c->fields[f];
+        if (field->next_event == X64_NO_POS ? field->dirty : !field->next_is_put)
+            return false;
+        if (field->dirty && c->barriers[field->next_event] != c->barriers[c->pos])
+            return false;
+    }
+    return true;
+}
+
+static unsigned def_over(struct x64_compile *c, uint32_t value, uint32_t a, bool vector)
+{
+    uint32_t id = c->values[a].cell;
+    struct x64_cell *cell = &c->cells[id];
+    if (!may_take_over(c, cell))
+        return def_in(c, value, vector);
+    while (cell->first_field != X64_NO_FIELD)
+        unbind(c, cell->first_field);
+    unsigned r = (unsigned)cell->reg;
+    cell->reg = -1;
+    release_slot(c, cell);
+    init_cell(c, value, vector);
+    occupy(c, r, value);
+    return r;
+}
+
+unsigned x64_def_over(struct x64_compile *c, uint32_t value, uint32_t a)
+{
+    return def_over(c, value, a, false);
+}
+
+unsigned x64_def_over_xmm(struct x64_compile *c, uint32_t value, uint32_t a)
+{
+    return def_over(c, value, a, true) - X64_XMM0;
+}
+
+unsigned x64_temp(struct x64_compile *c, uint32_t avoid)
+{
+    unsigned r = take_reg(c, general_pool, avoid);
+    c->pinned |= 1u << r;
+    return r;
+}
+
+static void copy_value(struct x64_compile *c, uint32_t value, uint32_t of, bool vector)
+{
+    unsigned from = use(c, of, vector), to = def_in(c, value, vector);
+    if (vector)
+        x64_vmov(c->e, to - X64_XMM0, from - X64_XMM0);
+    else
+        x64_mov_rr(c->e, !x64_junk(c, of) && x64_type(c, value) != IR_I32, to, from);
+    x64_def_done(c, value);
+}
+
+void x64_alias(struct x64_compile *c, uint32_t value, uint32_t of)
+{
+    uint32_t id = c->values[of].cell;
+    struct x64_cell *cell = &c->cells[id];
+    struct x64_value *v = &c->values[value];
+    if (v->global && !is_const(c, id)) { // its slot must not depend on what other blocks do with the cell
+        copy_value(c, value, of, cell->vector);
+        return;
+    }
+    v->cell = id;
+    uint32_t last = v->global ? X64_NO_POS : v->last_use;
+    if (cell->next_use == X64_NO_POS || cell->next_use <= c->pos || v->first_use < cell->next_use)
+        cell->next_use = v->first_use;
+    if (last > cell->last_use)
+        cell->last_use = last;
+}
+
+void x64_def_done(struct x64_compile *c, uint32_t value)
+{
+    uint32_t id = c->values[value].cell;
+    if (c->values[value].global && !is_const(c, id) && c->cells[id].slot < 0)
+        spill(c, &c->cells[id]);
+}
+
+// ---- state fields ------------------------------------------------------------------------------------------------
+
+static void note_event(struct x64_compile *c, uint32_t field)
+{
+    uint32_t next = c->next_use[c->pos][3];
+    c->fields[field].next_event = next == X64_NO_POS ? X64_NO_POS : next >> 1;
+    c->fields[field].next_is_put = next != X64_NO_POS && (next & 1);
+}
+
+void x64_get_field(struct x64_compile *c, uint32_t value, uint32_t field)
+{
+    note_event(c, field);
+    if (c->fields[field].cell != IR_NO_VALUE) {
+        x64_alias(c, value, c->fields[field].cell);
+        return;
+    }
+    const struct ir_field *f = &c->layout->fields[field];
+    unsigned size = x64_type_log2(f->type);
+    if (x64_in_xmm(f->type)) {
+        unsigned x = x64_def_xmm(c, value);
+        static const uint32_t ops[5] = { 0, 0, X64_MOVSS_LD, X64_MOVSD_LD, X64_MOVUPS_LD };
+        if (size == 1) {
+            x64_load(c->e, 1, false, false, X64_RAX, x64_env(f->offset));
+            x64_v2(c->e, X64_MOVD_XR, x, X64_RAX);
+        } else {
+            x64_v2m(c->e, ops[size], x, x64_env(f->offset));
+        }
+    } else {
+        x64_load(c->e, size, false, false, x64_def(c, value), x64_env(f->offset));
+    }
+    bind(c, field, value, false);
+    x64_def_done(c, value);
+}
+
+void x64_put_field(struct x64_compile *c, uint32_t field, uint32_t value)
+{
+    note_event(c, field);
+    uint32_t id = c->values[value].cell, old = c->fields[field].cell;
+    if (c->cells[id].reg < 0 && !is_const(c, id))
+        use(c, value, c->cells[id].vector);
+    if (old != IR_NO_VALUE) {
+        unbind(c, field);
+        if (old != id)
+            drop_if_unneeded(c, &c->cells[old]);
+    }
+    bind(c, field, id, true);
+}
+
+// ---- blocks ------------------------------------------------------------------------------------------------------
+
+bool x64_save_snapshot(struct x64_compile *c, uint32_t block)
+{
+    unsigned s = block % X64_SNAPSHOTS;
+    struct x64_snapshot *snap = &c->snapshots[s];
+    if (c->block_preds[block] != 1 || c->unit->blocks[block].first <= c->pos || c->snapshot_owner[s] != IR_NO_VALUE)
+        return false;
+    memcpy(snap->regs, c->regs, sizeof(snap->regs));
+    snap->field_count = 0;
+    for (unsigned w = 0; w < X64_MAX_FIELDS / 64; w++)
+        for (uint64_t bits = c->bound[w]; bits; bits &= bits - 1) {
+            uint32_t f = w * 64 + (unsigned)__builtin_ctzll(bits);
+            if (snap->field_count == ARRAY_SIZE(snap->fields))
+                return false;
+            snap->fields[snap->field_count].field = (uint16_t)f;
+            snap->fields[snap->field_count].dirty = c->fields[f].dirty;
+            snap->fields[snap->field_count++].cell = c->fields[f].cell;
+        }
+    c->snapshot_owner[s] = block;
+    return true;
+}
+
+static void forget_registers(struct x64_compile *c)
+{
+    for (unsigned r = 0; r < X64_REGS; r++) {
+        if (c->regs[r] != IR_NO_VALUE)
+            c->cells[c->regs[r]].reg = -1;
+        c->regs[r] = IR_NO_VALUE;
+    }
+}
+
+void x64_begin_block(struct x64_compile *c, uint32_t block)
+{
+    const struct ir_unit *u = c->unit;
+    for (unsigned w = 0; w < X64_MAX_FIELDS / 64; w++)
+        for (uint64_t bits = c->bound[w]; bits; bits &= bits - 1)
+            unbind(c, w * 64 + (unsigned)__builtin_ctzll(bits));
+    forget_registers(c);
+    unsigned s = block % X64_SNAPSHOTS;
+    for (uint32_t f = 0; f < c->layout->count; f++)
+        c->fields[f].next_event = X64_NO_POS;
+    uint32_t first = u->blocks[block].first;
+    for (uint32_t i = first + u->blocks[block].count; i-- > first;)
+        if (u->insns[i].op == IR_OP_get || u->insns[i].op == IR_OP_put) {
+            c->fields[u->insns[i].imm].next_event = i;
+            c->fields[u->insns[i].imm].next_is_put = u->insns[i].op == IR_OP_put;
+        }
+    c->pos = first;
+    c->block_end = first + u->blocks[block].count;
+    c->flags_value = c->flags_bool = c->arith = IR_NO_VALUE;
+    if (c->snapshot_owner[s] != block)
+        return;
+    c->snapshot_owner[s] = IR_NO_VALUE;
+    const struct x64_snapshot *snap = &c->snapshots[s];
+    for (unsigned r = 0; r < X64_REGS; r++)
+        if (snap->regs[r] != IR_NO_VALUE) {
+            c->regs[r] = snap->regs[r];
+            c->cells[snap->regs[r]].reg = (int8_t)r;
+        }
+    for (unsigned i = 0; i < snap->field_count; i++)
+        bind(c, snap->fields[i].field, snap->fields[i].cell, snap->fields[i].dirty);
+}
+
+void x64_begin_insn(struct x64_compile *c)
+{
+    const struct ir_insn *insn = &c->unit->insns[c->pos];
+    for (unsigned k = 0; k < 4 && insn->arg[k] != IR_NO_VALUE; k++) {
+        const struct x64_cell *cell = cell_of(c, insn->arg[k]);
+        if (cell->reg >= 0)
+            c->pinned |= 1u << cell->reg;
+    }
+}
+
+void x64_end_insn(struct x64_compile *c)
+{
+    const struct ir_insn *insn = &c->unit->insns[c->pos];
+    for (unsigned k = 0; k < 4 && insn->arg[k] != IR_NO_VALUE; k++) {
+        struct x64_cell *cell = cell_of(c, insn->arg[k]);
+        cell->next_use = c->next_use[c->pos][k];
+        if (!c->values[insn->arg[k]].fused)
+            drop_if_unneeded(c, cell);
+    }
+    struct x64_value *v = &c->values[c->pos];
+    if (insn->type != IR_VOID && v->uses == 0 && !v->fused)
+        drop_if_unneeded(c, &c->cells[v->cell]);
+    c->pinned = 0;
+}
+
+// ---- values in memory --------------------------------------------------------------------------------------------
+
+void x64_store_value(struct x64_compile *c, uint32_t value, struct x64_mem m)
+{
+    enum ir_type type = x64_type(c, value);
+    uint32_t id = c->values[value].cell;
+    if (c->cells[id].reg < 0 && is_const(c, id)) { // takes no register: cold code may not
+        const struct ir_insn *k = &c->unit->insns[id];
+        union v128 bits = { .d = { const_bits(k) & type_mask(type), 0 } };
+        if (k->op == IR_OP_vconst)
+            bits = c->unit->vpool[k->imm];
+        for (unsigned i = 0; i < (type == IR_V128 ? 2 : 1); i++, m.disp += 8) {
+            if ((int64_t)bits.d[i] == (int32_t)bits.d[i]) {
+                x64_mov_mi(c->e, 3, m, (int32_t)bits.d[i]);
+            } else {
+                x64_mov_ri(c->e, X64_RAX, bits.d[i]);
+                x64_store(c->e, 3, m, X64_RAX);
+            }
+        }
+        return;
+    }
+    if (!x64_in_xmm(type)) {
+        unsigned r = x64_use(c, value);
+        if (type == IR_FLAGS) {
+            x64_mov_rr(c->e, false, X64_RAX, r);
+            x64_alu_ri(c->e, X64_AND, false, X64_RAX, IR_FLAG_NZCV);
+            r = X64_RAX;
+        } else if (x64_junk(c, value)) {
+            x64_mov_rr(c->e, false, X64_RAX, r);
+            r = X64_RAX;
+        }
+        x64_store(c->e, 3, m, r);
+        return;
+    }
+    unsigned x = x64_use_xmm(c, value);
+    switch (x64_type_log2(type)) {
+    case 1:
+        x64_mov_mi(c->e, 3, m, 0);
+        x64_v2m(c->e, X64_0F3A | X64_66 | 0x15 | X64_IMM1, x, m);
+        x64_u8(c->e, 0);
+        break;
+    case 2:
+        x64_v2(c->e, X64_MOVD_RX, x, X64_RAX);
+        x64_store(c->e, 3, m, X64_RAX);
+        break;
+    case 3:
+        x64_v2m(c->e, X64_MOVSD_ST, x, m);
+        break;
+    default:
+        x64_v2m(c->e, X64_MOVUPS_ST, x, m);
+    }
+}
+
+void x64_load_value(struct x64_compile *c, uint32_t value, struct x64_mem m)
+{
+    struct x64_cell *cell = cell_of(c, value);
+    enum ir_type type = x64_type(c, value);
+    unsigned size = x64_type_log2(type);
+    if (!cell->vector)
+        x64_load(c->e, size, false, true, (unsigned)cell->reg, m);
+    else
+        x64_v2m(c->e, size == 4 ? X64_MOVUPS_LD : X64_MOVSD_LD, (unsigned)cell->reg - X64_XMM0, m);
+}
+
+void x64_def_const(struct x64_compile *c, uint32_t value)
+{
+    init_cell(c, value, x64_in_xmm(x64_type(c, value)));
+}

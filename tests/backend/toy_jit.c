@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// The toy guest under the x64 backend; see the header.
+#include "tests/backend/toy_jit.h"
+
+#include "base/error.h"
+
+#include <criterion/criterion.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { CODE_SIZE = 1 << 22 };
+
+void toy_jit_create(struct toy_jit *jit, uint64_t feature_mask)
+{
+    int fd = memfd_create("toy_jit", 0);
+    cr_assert(fd >= 0 && ftruncate(fd, CODE_SIZE) == 0);
+    jit->code = (struct code_buffer){ .size = CODE_SIZE };
+    jit->code.rw = mmap(NULL, CODE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    jit->code.rx = mmap(NULL, CODE_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+    close(fd);
+    struct backend_config config = { .guest = &toy_guest, .runtime = &toy_runtime, .feature_mask = feature_mask };
+    struct error err = { "" };
+    cr_assert_eq(x64_backend.create(&config, &jit->code, &jit->backend, &err), 0, "%s", err.text);
+    jit->first_used = jit->code.used;
+}
+
+void toy_jit_destroy(struct toy_jit *jit)
+{
+    x64_backend.destroy(jit->backend);
+    munmap(jit->code.rw, jit->code.size);
+    munmap((void *)(uintptr_t)jit->code.rx, jit->code.size);
+}
+
+void toy_jit_tables(struct toy_jit *jit, struct toy_state *toy, uint32_t readable, uint32_t writable)
+{
+    for (unsigned i = 0; i < TOY_JIT_TLB; i++) {
+        uint64_t page = (uint64_t)i * IR_PAGE_SIZE;
+        bool inside = page < toy->memory_size;
+        jit->tlb[i].read = inside && (readable >> i & 1) ? page : IR_TLB_INVALID;
+        jit->tlb[i].write = inside && (writable >> i & 1) ? page : IR_TLB_INVALID;
+        jit->tlb[i].exec = IR_TLB_INVALID;
+        jit->tlb[i].addend = (uint64_t)(uintptr_t)toy->memory;
+    }
+    for (unsigned i = 0; i < TOY_JIT_JUMPS; i++)
+        jit->jumps[i] = (struct ir_jump_entry){ .va = 1, .key_gen = UINT64_MAX };
+    for (unsigned i = 0; i < IR_MMU_INDICES; i++)
+        toy->env.mmu[i] = (struct ir_tlb_table){ jit->tlb, (TOY_JIT_TLB - 1) << 5 };
+    toy->env.jump_cache = jit->jumps;
+    toy->env.jump_mask = (TOY_JIT_JUMPS - 1) << 5;
+}
+
+void toy_jit_compile(struct toy_jit *jit, const struct ir_unit *unit, struct backend_unit *ret_unit)
+{
+    jit->code.used = jit->first_used;
+    int code = x64_backend.compile(jit->backend, unit, &jit->code, jit->exits, ret_unit);
+    cr_assert_eq(code, 0, "compile: %d", code);
+}
+
+bool toy_jit_differs(struct toy_state *a, struct toy_state *b, char *text, size_t size)
+{
+    a->flags &= IR_FLAG_NZCV;
+    b->flags &= IR_FLAG_NZCV;
+    return toy_differs(a, b, text, size);
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// The toy guest under the x64 backend: a code buffer mapped twice, a state with inline tables and a jump cache, and a
+// comparison against the interpreter. One thread.
+#ifndef TESTS_BACKEND_TOY_JIT_H
+#define TESTS_BACKEND_TOY_JIT_H
+
+#include "backends/backend.h"
+#include "tests/ir/toy_guest.h"
+
+enum { TOY_JIT_MEMORY = 4 * IR_PAGE_SIZE, TOY_JIT_TLB = 16, TOY_JIT_JUMPS = 16 };
+
+struct toy_jit {
+    struct backend *backend;
+    struct code_buffer code;
+    size_t first_used; // what the thunks take
+    struct backend_exit exits[BACKEND_MAX_EXITS];
+    struct ir_tlb_entry tlb[TOY_JIT_TLB];
+    struct ir_jump_entry jumps[TOY_JIT_JUMPS];
+};
+
+void toy_jit_create(struct toy_jit *jit, uint64_t feature_mask);
+void toy_jit_destroy(struct toy_jit *jit);
+// Points the state's tables at the jit's and empties them; pages of `pages` (bit n: page n) get entries.
+void toy_jit_tables(struct toy_jit *jit, struct toy_state *toy, uint32_t readable, uint32_t writable);
+// Compiles into an emptied buffer. Fails the test on an error.
+void toy_jit_compile(struct toy_jit *jit, const struct ir_unit *unit, struct backend_unit *ret_unit);
+// As toy_differs, with the junk that packed flags may carry masked first.
+bool toy_jit_differs(struct toy_state *a, struct toy_state *b, char *text, size_t size);
+
+#endif
