@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Reverse postorder, predecessors and immediate dominators of a unit's blocks. Linear but for the dominator
 // iteration, which settles in two rounds on reducible graphs. No recursion: guests choose the depth.
-#include "ir/flow_internal.h"
+#include "ir/flow.h"
 
 #include <string.h>
 

@@ -140,6 +140,8 @@ uint32_t ir_emit(struct ir_unit *unit, struct ir_insn insn);
 
 uint32_t ir_const(struct ir_unit *unit, enum ir_type type, uint64_t value);
 uint32_t ir_vconst(struct ir_unit *unit, union v128 value);
+// Index of value in the unit's constant pool, for op vconst; a recent equal one is reused.
+uint32_t ir_pool_add(struct ir_unit *unit, const union v128 *value);
 uint32_t ir_get(struct ir_unit *unit, uint32_t field);
 void ir_put(struct ir_unit *unit, uint32_t field, uint32_t value);
 uint32_t ir_op1(struct ir_unit *unit, enum ir_op op, enum ir_type type, uint32_t a);

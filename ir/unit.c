@@ -116,8 +116,12 @@ uint32_t ir_const(struct ir_unit *unit, enum ir_type type, uint64_t value)
     return id;
 }
 
-uint32_t ir_vconst(struct ir_unit *unit, union v128 value)
+uint32_t ir_pool_add(struct ir_unit *unit, const union v128 *value)
 {
+    uint32_t first = unit->vpool_count > 8 ? unit->vpool_count - 8 : 0;
+    for (uint32_t i = first; i < unit->vpool_count; i++)
+        if (memcmp(&unit->vpool[i], value, sizeof *value) == 0)
+            return i;
     void *buffer = unit->vpool;
     if (unit->vpool_count == unit->vpool_capacity) {
         bool ok = grow(unit, &buffer, &unit->vpool_capacity, sizeof *unit->vpool, 8, IR_MAX_INSNS);
@@ -125,12 +129,16 @@ uint32_t ir_vconst(struct ir_unit *unit, union v128 value)
         if (!ok)
             return 0;
     }
-    uint32_t id;
+    unit->vpool[unit->vpool_count] = *value;
+    return unit->vpool_count++;
+}
+
+uint32_t ir_vconst(struct ir_unit *unit, union v128 value)
+{
+    uint32_t id, index = ir_pool_add(unit, &value);
     struct ir_insn *insn = append(unit, IR_OP_vconst, IR_V128, &id);
-    if (insn) {
-        unit->vpool[unit->vpool_count] = value;
-        insn->imm = unit->vpool_count++;
-    }
+    if (insn)
+        insn->imm = index;
     return id;
 }
 

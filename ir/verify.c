@@ -6,7 +6,7 @@
 // Rules by number, as the messages name them: 1 shape of blocks, 2 kinds and types, 3 fields of the instruction,
 // 4 definitions dominate uses, 5 instruction markers and precise state.
 #include "base/error.h"
-#include "ir/flow_internal.h"
+#include "ir/flow.h"
 #include "ir/ops.h"
 
 #include <errno.h>

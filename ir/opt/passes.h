@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 // One function a pass. Each leaves a unit that verifies and means the same; debug builds verify after each. Passes run
-// in time linear in the unit (CSE by hashing), allocate nothing that outlives them, and keep value ids compact:
-// dead instructions become nop, ir_compact removes them.
+// in time linear in the unit (CSE by hashing) and allocate nothing per unit: they work in struct ir_opt, which grows to
+// the largest unit seen. Passes that rewrite (fold, cse, state, share_spans, compact) put blocks in reverse postorder,
+// drop unreachable ones and nops, and renumber values; ir_opt_dead leaves nops where instructions died. Without memory
+// a pass leaves the unit as it was.
+//
+// No pass merges, moves or removes a load: the address may be a device's.
 #ifndef IR_OPT_PASSES_H
 #define IR_OPT_PASSES_H
 
@@ -9,8 +13,12 @@
 
 // Scratch reused from unit to unit by one thread. A zeroed struct is ready; ir_opt_free releases it.
 struct ir_opt {
-    void *memory;
+    void *memory; // tables of the running pass
     size_t size;
+    struct ir_insn *insns; // the rewritten unit: swapped with the old one's buffers
+    uint32_t insn_capacity;
+    struct ir_block *blocks;
+    uint32_t block_capacity;
 };
 void ir_opt_free(struct ir_opt *opt);
 

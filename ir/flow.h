@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Control flow of a unit: reverse postorder, predecessors and dominators, computed into memory the caller provides
 // (Cooper, Harvey, Kennedy: "A Simple, Fast Dominance Algorithm"). Valid until blocks or terminators change.
-#ifndef IR_FLOW_INTERNAL_H
-#define IR_FLOW_INTERNAL_H
+#ifndef IR_FLOW_H
+#define IR_FLOW_H
 
 #include "ir/ir.h"
 
