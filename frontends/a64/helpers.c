@@ -4,6 +4,7 @@
 
 #include "accel/guest_api.h"
 #include "base/log.h"
+#include "frontends/a64/decode.h"
 #include "frontends/a64/exception.h"
 #include "frontends/a64/regs.h"
 #include "frontends/a64/state.h"
@@ -87,7 +88,13 @@ int a64_help_sev(struct ir_env *env, const union ir_value *args, union ir_value 
 
 int a64_help_unimplemented(struct ir_env *env, const union ir_value *args, union ir_value *ret)
 {
-    log_printf(a64_cpu_of(env)->log, LOG_UNIMP, "a64: instruction %08" PRIx32 " at %016" PRIx64 " is not built\n",
-               (uint32_t)args[0].i, env->pc);
+    const struct log *log = a64_cpu_of(env)->log;
+    uint32_t word = (uint32_t)args[0].i;
+    char text[96];
+
+    if (log_on(log, LOG_UNIMP)) {
+        a64_disasm(word, args[1].i, text, sizeof text);
+        log_printf(log, LOG_UNIMP, "a64: %016" PRIx64 ": %08" PRIx32 " (%s) is UNDEFINED\n", args[1].i, word, text);
+    }
     return IR_EXIT_NONE;
 }

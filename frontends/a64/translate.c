@@ -7,11 +7,7 @@
 #include "frontends/a64/tr.h"
 
 #include "base/bits.h"
-#include "base/log.h"
 #include "frontends/a64/regs.h"
-
-#include <inttypes.h>
-#include <string.h>
 
 typedef bool translator(struct a64_tr *t, const struct a64_insn *insn);
 
@@ -109,13 +105,12 @@ static void mark(struct a64_tr *t)
                                    .arg = {IR_NO_VALUE, IR_NO_VALUE, IR_NO_VALUE, IR_NO_VALUE}});
 }
 
+// The log line comes when the instruction runs: what is only translated was perhaps never meant to.
 static void undefined(struct a64_tr *t, const struct a64_insn *i)
 {
-    const struct log *log = t->request->log;
-
-    if (log_on(log, LOG_UNIMP) && i->row < A64_ROW_COUNT && i->row != A64_ROW_udf)
-        log_printf(log, LOG_UNIMP, "a64: %016" PRIx64 ": %08" PRIx32 " (%s) runs as UNDEFINED\n",
-                   t->request->va_hint + t->offset, i->word, a64_rows[i->row].name);
+    if (i->row != A64_ROW_udf)
+        ir_call(t->u, A64_HELPER_unimplemented, ir_const(t->u, IR_I32, i->word), a64_pc(t, t->offset), IR_NO_VALUE,
+                IR_NO_VALUE);
     a64_raise(t, ESR(EC_UNKNOWN, 0), t->offset);
 }
 

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MIT
+// Implements accel/guest_api.h over a byte array for the frontend's tests.
+#include "tests/insn/flat_accel.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct flat *flat_of(const struct ir_env *env)
+{
+    return env->vcpu;
+}
+
+void *flat_at(struct flat *f, uint64_t addr, uint64_t len)
+{
+    if (addr < f->config.base || len > f->config.size || addr - f->config.base > f->config.size - len)
+        return NULL;
+    return f->mem + (addr - f->config.base);
+}
+
+int vcpu_set_fault(struct ir_env *env, const struct guest_fault *fault)
+{
+    flat_of(env)->fault = *fault;
+    return IR_EXIT_FAULT;
+}
+
+static int raise_fault(struct flat *f, enum guest_fault_kind kind, enum guest_access access, uint64_t va, int level)
+{
+    struct guest_fault fault = {.kind = kind, .access = access, .va = va, .level = level};
+    return vcpu_set_fault(&f->cpu->env, &fault);
+}
+
+// Host address of one byte for an access, after walk and permission check.
+static int byte_at(struct flat *f, uint64_t va, enum guest_access access, unsigned mmu, uint8_t **ret, bool *ret_device)
+{
+    struct guest_mapping map;
+    if (!a64_isa.walk(&f->cpu->env, va, access, mmu, &map, &f->fault))
+        return IR_EXIT_FAULT;
+    if (!(map.prot >> 4 * mmu & 1u << access))
+        return raise_fault(f, GUEST_FAULT_PERMISSION, access, va, map.level);
+    uint64_t canonical = a64_isa.canonical(&f->cpu->env, va);
+    *ret = flat_at(f, map.pa.v + (canonical - map.va), 1);
+    *ret_device = map.device && !f->config.normal_memory;
+    return *ret ? IR_EXIT_NONE : raise_fault(f, GUEST_FAULT_EXTERNAL, access, va, 0);
+}
+
+static int bytes_at(struct flat *f, uint64_t va, uint32_t attr, enum guest_access access, uint8_t *ret[16])
+{
+    unsigned size = ir_mem_bytes(attr), align = 1u << ((attr & IR_MEM_ALIGN) >> IR_MEM_ALIGN_SHIFT);
+    bool device;
+    if (va & (align - 1))
+        return raise_fault(f, GUEST_FAULT_ALIGNMENT, access, va, 0);
+    for (unsigned n = 0; n < size; n++) {
+        int code = byte_at(f, va + n, access, ir_mem_mmu(attr), &ret[n], &device);
+        if (code) {
+            if (n) // the FAR of an access that crosses a page is in the second page
+                f->fault.va = va + n;
+            return code;
+        }
+        if (device && va & (size - 1))
+            return raise_fault(f, GUEST_FAULT_ALIGNMENT, access, va, 0);
+    }
+    return IR_EXIT_NONE;
+}
+
+static void get(uint8_t *const at[16], uint32_t attr, union ir_value *ret)
+{
+    unsigned size = ir_mem_bytes(attr);
+    *ret = (union ir_value){0};
+    for (unsigned n = 0; n < size; n++)
+        ret->v.b[attr & IR_MEM_BE ? size - 1 - n : n] = *at[n];
+    if (attr & IR_MEM_SIGNED && size < 8)
+        ret->i = (uint64_t)bits_sext(ret->i, 8 * size);
+}
+
+static void put(uint8_t *const at[16], uint32_t attr, const union ir_value *value)
+{
+    unsigned size = ir_mem_bytes(attr);
+    for (unsigned n = 0; n < size; n++)
+        *at[n] = value->v.b[attr & IR_MEM_BE ? size - 1 - n : n];
+}
+
+int vcpu_load(struct ir_env *env, uint64_t va, uint32_t attr, union ir_value *ret)
+{
+    uint8_t *at[16];
+    int code = bytes_at(flat_of(env), va, attr, GUEST_READ, at);
+    if (!code)
+        get(at, attr, ret);
+    return code;
+}
+
+int vcpu_store(struct ir_env *env, uint64_t va, uint32_t attr, const union ir_value *value)
+{
+    uint8_t *at[16];
+    int code = bytes_at(flat_of(env), va, attr, GUEST_WRITE, at);
+    if (!code)
+        put(at, attr, value);
+    return code;
+}
+
+static int flat_cas(struct ir_env *env, uint64_t va, uint32_t attr, const union ir_value *expected,
+                    const union ir_value *desired, union ir_value *ret)
+{
+    uint8_t *at[16];
+    int code = bytes_at(flat_of(env), va, attr, GUEST_WRITE, at);
+    if (code)
+        return code;
+    get(at, attr, ret);
+    if (!memcmp(ret, expected, ir_mem_bytes(attr)))
+        put(at, attr, desired);
+    return IR_EXIT_NONE;
+}
+
+static int flat_rmw(struct ir_env *env, uint64_t va, uint32_t attr, enum ir_rmw kind, const union ir_value *operand,
+                    union ir_value *ret)
+{
+    abort(); // no instruction of v8.0 needs it
+}
+
+static const struct ir_runtime runtime = {vcpu_load, vcpu_store, flat_cas, flat_rmw};
+
+int vcpu_host_address(struct ir_env *env, uint64_t va, uint64_t len, enum guest_access access, unsigned mmu,
+                      void **ret_host)
+{
+    uint8_t *at;
+    bool device;
+    int code = byte_at(flat_of(env), va, access, mmu, &at, &device);
+    *ret_host = code || device ? NULL : at;
+    return code;
+}
+
+enum mem_result vcpu_phys_read(struct ir_env *env, struct gpa addr, unsigned size, uint64_t *ret)
+{
+    void *at = flat_at(flat_of(env), addr.v, size);
+    *ret = 0;
+    if (!at)
+        return MEM_NOTHING_THERE;
+    memcpy(ret, at, size);
+    return MEM_OK;
+}
+
+void vcpu_context_changed(struct ir_env *env) { flat_of(env)->context_changes++; }
+void vcpu_tlb_sync(struct ir_env *env) { flat_of(env)->tlb_syncs++; }
+void vcpu_send_event(struct ir_env *env) { flat_of(env)->events_sent++; }
+void vcpu_check_interrupts(struct ir_env *env) { flat_of(env)->interrupt_checks++; }
+void vcpu_set_watch(struct ir_env *env, enum vcpu_watch_owner owner, const struct vcpu_watch *watch, unsigned count) {}
+
+void vcpu_tlbi(struct ir_env *env, const struct guest_tlbi *tlbi)
+{
+    flat_of(env)->tlbis++;
+    flat_of(env)->last_tlbi = *tlbi;
+}
+
+bool vcpu_test_event(struct ir_env *env)
+{
+    bool event = flat_of(env)->event;
+    flat_of(env)->event = false;
+    return event;
+}
+
+const struct log *vcpu_log(const struct ir_env *env) { return NULL; }
+
+static bool port_read(void *opaque, unsigned cpu, unsigned el, uint32_t reg, uint64_t *ret)
+{
+    struct flat *f = opaque;
+    f->last_port_reg = reg;
+    *ret = f->last_port_value;
+    return true;
+}
+
+static bool port_write(void *opaque, unsigned cpu, unsigned el, uint32_t reg, uint64_t value)
+{
+    struct flat *f = opaque;
+    f->last_port_reg = reg;
+    f->last_port_value = value;
+    return true;
+}
+
+static uint64_t port_counter(void *opaque)
+{
+    return ((struct flat *)opaque)->counter++;
+}
+
+// Function 0x84000000 answers 0x10000; everything else is unknown.
+static bool hypercall(void *opaque, unsigned cpu, bool is_smc, uint64_t x[18])
+{
+    ((struct flat *)opaque)->hypercalls++;
+    if (x[0] != 0x84000000u)
+        return false;
+    x[0] = 0x10000;
+    return true;
+}
+
+const struct vcpu_ports *vcpu_ports(const struct ir_env *env) { return a64_cpu_const(env)->ports; }
+const struct vcpu_hypercall *vcpu_hypercall(const struct ir_env *env) { return a64_cpu_const(env)->hypercall; }
+
+struct flat *flat_create(const struct flat_config *config)
+{
+    struct flat *f = calloc(1, sizeof *f);
+    struct vcpu_ports *ports = calloc(1, sizeof *ports);
+    struct vcpu_hypercall *calls = calloc(1, sizeof *calls);
+    struct error err;
+    f->config = *config;
+    f->mem = calloc(1, config->size);
+    f->cpu = aligned_alloc(64, (sizeof *f->cpu + 63) & ~63u);
+    memset(f->cpu, 0, sizeof *f->cpu);
+    f->cpu->env.vcpu = f;
+    *ports = (struct vcpu_ports){f, port_read, port_write, port_counter, 62500000};
+    *calls = (struct vcpu_hypercall){f, hypercall};
+    struct guest_cpu_config c = {.model = config->model ? config->model : "max", .index = 0, .count = 1,
+                                 .ports = ports, .hypercall = calls, .gic_sysregs = config->gic_sysregs};
+    if (a64_isa.create(&f->cpu->env, &c, &err))
+        abort();
+    return f;
+}
+
+void flat_destroy(struct flat *f)
+{
+    ir_unit_free(&f->unit);
+    free(f->slots);
+    free((void *)f->cpu->ports);
+    free((void *)f->cpu->hypercall);
+    free(f->cpu);
+    free(f->mem);
+    free(f);
+}
+
+void flat_reset(struct flat *f)
+{
+    a64_isa.reset(&f->cpu->env);
+    f->tlbis = f->tlb_syncs = f->context_changes = f->events_sent = f->interrupt_checks = f->hypercalls = 0;
+    f->event = false;
+    f->faults = 0;
+}
+
+void flat_code(struct flat *f, uint64_t addr, const uint32_t *words, unsigned count)
+{
+    memcpy(flat_at(f, addr, 4 * count), words, 4 * count);
+}
+
+static int run_unit(struct flat *f, const uint8_t *page, unsigned max_insns)
+{
+    struct ir_env *env = &f->cpu->env;
+    struct guest_translate request = {.cpu_model = a64_isa.cpu_model(env), .key = env->key,
+                                      .offset = env->pc & (IR_PAGE_SIZE - 1), .page = page, .max_insns = max_insns};
+    struct error err;
+    env->pc_page = env->pc & ~(uint64_t)(IR_PAGE_SIZE - 1);
+    ir_unit_reset(&f->unit, &a64_isa.ir);
+    a64_isa.translate(&request, &f->unit);
+    if (ir_verify(&f->unit, &err)) {
+        fprintf(stderr, "unit at %#llx: %s\n", (unsigned long long)env->pc, err.text);
+        ir_print(&f->unit, stderr);
+        return -1;
+    }
+    if (f->slot_count < f->unit.insn_count) {
+        f->slot_count = f->unit.insn_count * 2;
+        f->slots = realloc(f->slots, f->slot_count * sizeof *f->slots);
+    }
+    return ir_interpret(&f->unit, env, &runtime, f->slots);
+}
+
+int flat_run(struct flat *f, unsigned max_insns, unsigned units, uint64_t until)
+{
+    struct ir_env *env = &f->cpu->env;
+    for (unsigned n = 0; n < units && env->pc != until; n++) {
+        uint8_t *page;
+        bool device;
+        int code = byte_at(f, env->pc & ~(uint64_t)(IR_PAGE_SIZE - 1), GUEST_EXEC, a64_isa.fetch_mmu(env), &page, &device);
+        if (code)
+            f->fault.va = env->pc;
+        else
+            code = run_unit(f, page, max_insns);
+        f->last_exit = code;
+        if (code == IR_EXIT_FAULT && f->config.stop_on_fault) {
+            return code;
+        } else if (code == IR_EXIT_FAULT) {
+            f->faults++;
+            a64_isa.deliver_fault(env, &f->fault);
+        } else if (code != IR_EXIT_JUMP && code != IR_EXIT_POLL && code != IR_EXIT_STATE) {
+            return code;
+        }
+    }
+    return f->last_exit;
+}

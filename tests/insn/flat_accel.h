@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// An accel for tests: one A64 vCPU over a byte array of physical memory, run by the IR interpreter, no TLB. Every access
+// is walked by the frontend, so page tables in the array work. What helpers ask of accel is counted.
+// One thread; guest-caused conditions become exceptions of the guest as in the product.
+#ifndef FLAT_ACCEL_H
+#define FLAT_ACCEL_H
+
+#include "accel/guest_api.h"
+#include "frontends/a64/isa.h"
+#include "frontends/a64/state.h"
+
+struct flat_config {
+    const char *model;      // NULL: "max"
+    uint64_t base, size;    // physical memory
+    bool gic_sysregs;
+    bool stop_on_fault;     // flat_run returns IR_EXIT_FAULT instead of delivering it
+    bool normal_memory;     // with the MMU off, data is not Device: unaligned accesses work
+};
+
+struct flat {
+    struct a64_cpu *cpu;
+    uint8_t *mem;
+    struct flat_config config;
+    struct guest_fault fault;
+    struct ir_unit unit;
+    union ir_value *slots;
+    size_t slot_count;
+    // what was asked
+    struct guest_tlbi last_tlbi;
+    unsigned tlbis, tlb_syncs, context_changes, events_sent, interrupt_checks, hypercalls;
+    bool event;
+    uint64_t counter;
+    uint32_t last_port_reg;
+    uint64_t last_port_value;
+    int last_exit;          // enum ir_exit
+    uint64_t faults;        // delivered
+};
+
+struct flat *flat_create(const struct flat_config *config);
+void flat_destroy(struct flat *flat);
+void flat_reset(struct flat *flat); // state and counters; memory stays
+// Host address of physical memory; NULL outside.
+void *flat_at(struct flat *flat, uint64_t addr, uint64_t len);
+// Puts words at addr.
+void flat_code(struct flat *flat, uint64_t addr, const uint32_t *words, unsigned count);
+// Translates, verifies and interprets units of at most max_insns until pc is `until`, an exit other than jump, poll,
+// state and fault comes, or `units` units have run. Returns the last enum ir_exit, or -1 when a unit failed to verify
+// (with a message on stderr).
+int flat_run(struct flat *flat, unsigned max_insns, unsigned units, uint64_t until);
+
+#endif
