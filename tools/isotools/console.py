@@ -99,6 +99,11 @@ class Console:
                 raise ConsoleError(f"no '{pattern}' within {seconds:.0f} s; the console ends with:\n{self.tail()}")
             self._read(min(deadline - time.monotonic(), 1.0))
 
+    def seen(self, pattern):
+        """(match, host time) of what has been printed already, or None. Does not move where `expect` searches from."""
+        match = re.search(pattern.encode(), self.buffer, re.M)
+        return (match, self._arrival(match.end())) if match else None
+
     def send(self, text):
         """Types the text; a full pseudo-terminal makes this wait, as a person's terminal would."""
         data = text.encode()

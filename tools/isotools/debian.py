@@ -43,7 +43,7 @@ class PrivateApt:
     def update(self):
         """Brings the lists; a source that fails is no error as long as the packages are found."""
         result = _run(["apt-get", "-q", *self.options, "update"])
-        self.complaint = "\n".join(ln for ln in result.stderr.splitlines() if ln.startswith(("E:", "Err")))
+        self.complaint = next((ln for ln in result.stderr.splitlines() if ln.startswith(("E:", "W:"))), "")
 
     def _show(self, package):
         result = _run(["apt-cache", *self.options, "--no-all-versions", "show", package])
@@ -54,8 +54,8 @@ class PrivateApt:
         """(name, version) of the package, or of the dependency of it whose name matches `follow`."""
         fields = self._show(package)
         if fields is None:
-            hint = f" ({self.complaint.splitlines()[0]})" if self.complaint else ""
-            raise Failure(f"the system's apt sources offer no package {package} for {self.architecture}{hint}.")
+            hint = f"; apt said: {self.complaint.strip()}" if self.complaint else "."
+            raise Failure(f"the system's apt sources offer no package {package} for {self.architecture}{hint}")
         if follow is None:
             return package, fields["Version"]
         for depends in re.split(r"[,|]\s*", fields.get("Depends", "")):
