@@ -33,7 +33,9 @@ bool gicv2_preempts(const struct gicv2_cpu *c)
 {
     if (c->best.id == GIC_SPURIOUS || c->best.priority >= c->pmr)
         return false;
-    return (c->best.priority & gicv2_group_priority_mask(c, c->best.group1)) < gic_running_priority(c->apr);
+    uint8_t running = gic_running_priority(c->apr), mask = gicv2_group_priority_mask(c, c->best.group1);
+    // Both sides masked: an equal priority never preempts, however the binary point moved since the last one.
+    return running == GIC_IDLE_PRIORITY || (c->best.priority & mask) < (running & mask);
 }
 
 static void choose_best(struct gicv2 *gic, unsigned cpu)

@@ -72,8 +72,9 @@ bool gicv3_preempts(const struct gicv3_cpu *c)
 {
     if (c->best.id == GIC_SPURIOUS || c->best.priority >= c->pmr)
         return false;
-    uint8_t running = gic_running_priority(c->ap0 | c->ap1);
-    return (c->best.priority & gicv3_group_priority_mask(c, c->best.group1)) < running;
+    uint8_t running = gic_running_priority(c->ap0 | c->ap1), mask = gicv3_group_priority_mask(c, c->best.group1);
+    // Both sides masked: an equal priority never preempts, however the binary point moved since the last one.
+    return running == GIC_IDLE_PRIORITY || (c->best.priority & mask) < (running & mask);
 }
 
 static void choose_best(struct gicv3 *gic, struct gicv3_cpu *c)

@@ -82,6 +82,7 @@ static const struct {
     {"priorities and preemption", START "d1:421=98 s0+ c:c?20 s1+ i0? c:c?21 c:14?98 c:d0?180000 c:10=21 c:14?a0 c:10=20 "
                                         "c:14?ff"},
     {"binary point", START "c:8=6 d1:421=80 s0+ c:c?20 s1+ !i0? c:14?80 d1:421=78 i0?"},
+    {"binary point moved while active", START "d1:420=88 d1:421=80 s0+ c:c?20 c:14?88 c:8=5 s1+ !i0? c:8=2 i0?"},
     {"split end of interrupt", START "c:0=201 s0+ c:c?20 c:10=20 c:14?ff d:304?1 !i0? c:1000=20 d:304?0 i0?"},
     {"DIR without EOImode is ignored", START "s0+ c:c?20 c:1000=20 d:304?1"},
     {"EOI of special and unknown ids", START "s0+ c:c?20 c:10=3ff c:10=3fe c:10=3ef c:14?a0 c:10=20 c:14?ff"},

@@ -132,6 +132,7 @@ static const struct {
                                            "0.RPR?80 0.AP1R0?110000 s2- 0.EOIR1=22 0.RPR?a0 i0? 0.IAR1?21 0.RPR?98"},
     {"binary point stops preemption", START "0.BPR1=6 0.BPR1?6 d1:421=80 s0+ 0.IAR1?20 0.RPR?80 s1+ !i0? 0.BPR1=3 "
                                             "!i0? d1:421=78 i0? 0.IAR1?21 0.AP1R0?18000"},
+    {"binary point moved while active", START "d1:420=88 d1:421=80 s0+ 0.IAR1?20 0.RPR?88 0.BPR1=6 s1+ !i0? 0.BPR1=3 i0?"},
     {"common binary point", START "0.BPR0=4 0.CTLR=1 0.BPR1?5 0.BPR1=7 0.BPR1?5 0.BPR0=7 0.BPR1?7 0.CTLR=0 0.BPR1?3 "
                                   "0.BPR0=0 0.BPR0?2 0.BPR1=0 0.BPR1?3"},
     {"equal priorities: lowest id", START "s5+ s4+ 0.IAR1?24 s4- 0.EOIR1=24 0.IAR1?25"},
