@@ -5,7 +5,8 @@
 // Timers may be armed and disarmed and calls deferred from any thread without the machine lock; they use the loop's
 // own small mutex and wake the loop only when it sleeps past the new deadline. A timer is taken off the queue with
 // the machine lock held, so whoever holds that lock and disarms knows that the callback will not run any more.
-// The structs below are the caller's memory and stay alive while registered, armed or queued.
+// The structs below are the caller's memory and stay alive while registered, armed or queued. Timers are destroyed
+// before their loop, and the clocks after it.
 #ifndef BASE_LOOP_H
 #define BASE_LOOP_H
 

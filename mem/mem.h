@@ -89,7 +89,7 @@ int mem_add_alias(struct mem_space *space, const char *name, struct gpa base, st
                   uint64_t size, uint32_t flags, struct error *err);
 void mem_remove(struct mem_space *space, struct gpa base);
 // Publishes the build list as a new view and returns the old one (NULL at first); the caller frees the old view
-// with free() once every reader has passed a safepoint.
+// with free() once every reader has passed a safepoint. Without host memory the old view stays and NULL is returned.
 const struct mem_view *mem_commit(struct mem_space *space);
 
 // The range that holds addr, or NULL. Valid until the reader's next safepoint.

@@ -193,7 +193,7 @@ const struct mem_view *mem_commit(struct mem_space *space)
         count += !region->removed;
     struct mem_view *view = malloc(sizeof *view + count * sizeof view->ranges[0]);
     if (!view)
-        abort(); // host memory for a few hundred bytes: set-up cannot go on
+        return NULL; // the old view stays in force: a guest that moves a BAR must not end the machine
     view->count = 0;
     for (struct mem_region *region = space->build->regions; region; region = region->next)
         if (!region->removed)
