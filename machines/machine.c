@@ -231,6 +231,39 @@ static void stop(struct machine *m)
     clock_stop(&m->clock);
 }
 
+// Gives back the pauses of vCPUs that stopped themselves, now that everyone is parked. Whether there were any; the
+// first one is reported, the others meet their breakpoint again.
+static bool take_debug_stop(struct machine *m, struct machine_event *ret_event)
+{
+    unsigned count = atomic_exchange(&m->debug_stops, 0);
+    uint64_t first = atomic_exchange(&m->first_debug_stop, 0);
+    for (unsigned i = 0; i < count; i++)
+        accel_resume(m->accel);
+    if (!first)
+        return false;
+    *ret_event = (struct machine_event){.kind = MACHINE_STOPPED, .debug = true, .cpu = (uint32_t)(first - 1),
+                                        .reason = (int)((first - 1) >> 32)};
+    return true;
+}
+
+static void notify(struct machine *m, const struct machine_event *event)
+{
+    pthread_mutex_lock(&m->lock);
+    for (struct machine_listener *l = m->listeners; l; l = l->next)
+        l->notify(l->opaque, event);
+    pthread_mutex_unlock(&m->lock);
+}
+
+static void stop_and_tell(struct machine *m)
+{
+    struct machine_event event = {.kind = MACHINE_STOPPED};
+    stop(m);
+    take_debug_stop(m, &event);
+    if (event.debug && event.reason == ACCEL_STOP_LOCKSTEP_DIFFERENCE)
+        machine_quit(m, MACHINE_TIERS_DIFFER);
+    notify(m, &event);
+}
+
 static int start_from_reset(struct machine *m, struct error *err)
 {
     pthread_mutex_lock(&m->lock);
@@ -249,12 +282,15 @@ static void reset(struct machine *m)
 {
     struct error err = {0};
     bool was_running = atomic_load(&m->running);
+    struct machine_event dropped; // a breakpoint that the reset overtook
     stop(m);
+    take_debug_stop(m, &dropped);
     if (start_from_reset(m, &err)) {
         fprintf(stderr, "isomer: %s\n", err.text);
         machine_quit(m, MACHINE_FAILED);
         return;
     }
+    notify(m, &(struct machine_event){.kind = MACHINE_WAS_RESET});
     if (was_running)
         let_run(m);
 }
@@ -265,7 +301,7 @@ static void serve(struct machine *m, uint32_t requests)
         machine_quit(m, MACHINE_POWERED_OFF);
     if (requests & MACHINE_POWER_OFF) {
         if (m->config.no_shutdown)
-            stop(m);
+            stop_and_tell(m);
         else
             machine_quit(m, MACHINE_POWERED_OFF);
         return;
@@ -274,10 +310,36 @@ static void serve(struct machine *m, uint32_t requests)
         machine_quit(m, MACHINE_POWERED_OFF);
     else if (requests & (MACHINE_RESET | MACHINE_HARD_RESET))
         reset(m);
-    if (requests & MACHINE_STOP)
-        stop(m);
-    if (requests & MACHINE_CONT)
+    if (requests & MACHINE_STOP || atomic_load(&m->debug_stops))
+        stop_and_tell(m);
+    if (requests & MACHINE_CONT) {
         let_run(m);
+        notify(m, &(struct machine_event){.kind = MACHINE_RESUMED});
+    }
+}
+
+void machine_vcpu_stopped(void *opaque, unsigned cpu, int reason)
+{
+    struct machine *m = opaque;
+    uint64_t none = 0;
+    atomic_compare_exchange_strong(&m->first_debug_stop, &none, 1 + ((uint64_t)reason << 32 | cpu));
+    atomic_fetch_add(&m->debug_stops, 1);
+    machine_request(m, MACHINE_VCPU_STOPPED);
+}
+
+void machine_listen(struct machine *machine, struct machine_listener *listener)
+{
+    listener->next = machine->listeners;
+    machine->listeners = listener;
+}
+
+void machine_unlisten(struct machine *machine, struct machine_listener *listener)
+{
+    for (struct machine_listener **l = &machine->listeners; *l; l = &(*l)->next)
+        if (*l == listener) {
+            *l = listener->next;
+            return;
+        }
 }
 
 int machine_run(struct machine *m)
@@ -302,6 +364,7 @@ int machine_run(struct machine *m)
     }
     pthread_mutex_unlock(&m->lock);
     stop(m);
+    notify(m, &(struct machine_event){.kind = MACHINE_ENDING, .status = atomic_load(&m->quit_status)});
     return atomic_load(&m->quit_status);
 }
 

@@ -64,10 +64,29 @@ enum machine_request {
     MACHINE_HARD_RESET = 1 << 3,  // by the user: never ends the run
     MACHINE_POWER_OFF = 1 << 4,   // by the guest: -no-shutdown stops instead
     MACHINE_QUIT = 1 << 5,
+    MACHINE_VCPU_STOPPED = 1 << 6, // by the accelerator
 };
 void machine_request(struct machine *machine, enum machine_request what);
 // (any) Ends the run with this status; the first one wins.
 void machine_quit(struct machine *machine, int status);
+
+// What listeners hear, on the main thread with the machine lock held, after it has happened.
+enum machine_event_kind { MACHINE_STOPPED, MACHINE_RESUMED, MACHINE_WAS_RESET, MACHINE_ENDING };
+struct machine_event {
+    enum machine_event_kind kind;
+    bool debug;  // STOPPED by a vCPU, for the debugger: cpu and reason say which and why
+    unsigned cpu;
+    int reason;  // enum accel_stop
+    int status;  // ENDING: the exit status
+};
+struct machine_listener {
+    void (*notify)(void *opaque, const struct machine_event *event);
+    void *opaque;
+    struct machine_listener *next; // private
+};
+// The listener is the caller's memory and stays until machine_unlisten. A notify may request, not listen or unlisten.
+void machine_listen(struct machine *machine, struct machine_listener *listener);
+void machine_unlisten(struct machine *machine, struct machine_listener *listener);
 
 // Presses the board's power button.
 void machine_power_key(struct machine *machine);

@@ -62,6 +62,10 @@ struct machine {
     _Atomic bool running;      // vCPUs are let run
     bool paused_once;          // accel's initial pause was given back
 
+    struct machine_listener *listeners;
+    _Atomic unsigned debug_stops;      // vCPUs that stopped for the debugger; accel counts a pause for each
+    _Atomic uint64_t first_debug_stop; // 0: none, else 1 + (reason << 32 | cpu)
+
     struct loop_fd signal_watch;
     int signal_fd;
     sigset_t old_signals;
@@ -73,6 +77,9 @@ extern const struct board board_virt, board_none;
 // Adds dev to the machine (its path set by the caller); destroys it and fails when there is no memory. NULL dev is
 // not allowed.
 int machine_add_device(struct machine *machine, struct device *dev, struct error *err);
+
+// accel_events.stopped of the machine's accelerator; opaque is the machine.
+void machine_vcpu_stopped(void *opaque, unsigned cpu, int reason);
 
 // The chardev for a device: *ret is NULL when id is NULL.
 int machine_take_chardev(struct machine *machine, const char *id, struct chardev **ret, struct error *err);

@@ -187,7 +187,8 @@ static int create_cpus(struct machine *m, struct error *err)
     const struct accel_config config = {
         .engine = m->config.engine, .isa = &a64_isa, .mem = m->mem, .log = m->config.log,
         .cpu_count = m->config.cpu_count, .cpus = cpus, .code_cache_size = m->config.code_cache_size,
-        .host_feature_mask = ~0ull, .perf_map = m->config.perf_map, .no_chain = m->config.no_chain};
+        .host_feature_mask = ~0ull, .perf_map = m->config.perf_map, .no_chain = m->config.no_chain,
+        .events = {m, machine_vcpu_stopped}};
     int r = accel_create(&config, &m->accel, err);
     free(cpus);
     if (r)
