@@ -26,7 +26,8 @@ installed() {
 # need_packages NAME...: installs those that are missing; asks apt for nothing when none is.
 need_packages() {
     local missing=() name
-    command -v dpkg-query >/dev/null || die "this script needs Debian's dpkg; elsewhere, install the packages named in tools/lib.sh by hand and build with meson."
+    command -v dpkg-query >/dev/null ||
+        die "there is no dpkg here; install what tools/lib.sh names by hand and build with meson."
     for name in "$@"; do
         installed "$name" || missing+=("$name")
     done

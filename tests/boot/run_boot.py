@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Boots Debian's ARM64 kernel in an emulator, works at its shell through a terminal, and ends the machine.
 
-Checked: the userspace mark comes in time, the processors, interrupt controller and KPTI state are what the command line asked for, the
-kernel complains about nothing, job control works (so the console's input interrupts do), and the emulator's
-exit status follows the way the guest ended. Exit 77 where the guest or the emulator cannot be had."""
+Checked: the userspace mark comes in time; the processors, interrupt controller and KPTI state are what the
+command line asked for; the kernel complains about nothing; job control works (so the console's input
+interrupts do); and the emulator's exit status follows the way the guest ended. Exit 77 where the guest or the
+emulator cannot be had."""
 import argparse
 import os
 import shutil
@@ -88,15 +89,17 @@ def inside(console, args, patience):
     checks = Checks(console, patience)
     checks.same("machine", "uname -m", "aarch64")
     checks.same("processors", "nproc", str(args.smp))
-    checks.same("processors online", "cat /sys/devices/system/cpu/online", "0" if args.smp == 1 else f"0-{args.smp - 1}")
+    checks.same("processors online", "cat /sys/devices/system/cpu/online",
+                "0" if args.smp == 1 else f"0-{args.smp - 1}")
     checks.same("interrupt controller", "dmesg | grep -q GICv3: && echo 3 || echo 2", args.gic)
     if args.kpti == "off":
         checks.same("KPTI", "dmesg | grep -c 'detected: Kernel page table isolation'", "0")
     checks.same("long line", "echo " + "0123456789abcdef" * 12 + " | md5sum | cut -c1-8", "a458718c")
     checks.same("complaints", f"dmesg | grep -E '{COMPLAINTS}'", "")
     if args.smp > 1:
-        checks.same("every processor runs", "for c in $(seq 0 %d); do taskset $((1 << c)) sh -c 'cut -d\" \" -f39 /proc/self/stat'; "
-                    "done | tr '\\n' ' '" % (args.smp - 1), " ".join(map(str, range(args.smp))))
+        where = "taskset $((1 << c)) sh -c 'cut -d\" \" -f39 /proc/self/stat'"
+        checks.same("every processor runs", f"for c in $(seq 0 {args.smp - 1}); do {where}; done | tr '\\n' ' '",
+                    " ".join(map(str, range(args.smp))))
     checks.job_control()
     return checks.faults
 

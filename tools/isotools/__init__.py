@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Python behind tools/ and tests/boot/: guest images, emulator consoles, benchmark arithmetic. Standard library only."""
+"""Python behind tools/ and tests/boot/: guest images, consoles, benchmark arithmetic. Standard library only."""

@@ -64,7 +64,8 @@ def check_sums(runs, wanted):
 
 
 def reduce_rows(runs, wanted):
-    """[{name, ours, peer, ratio, spread}] in table order: medians over runs; spread is (max - min) / median, the worse side's."""
+    """[{name, ours, peer, ratio, spread}] in table order: medians over runs; spread is (max - min) / median of
+    the worse side."""
     rows = []
     for name in [*BOOT, *wanted]:
         sides = {}
@@ -91,7 +92,7 @@ def geomeans(rows):
 def table(rows, means, ours, peer):
     lines = [f"{'':12} {ours:>14} {peer:>14}  ratio  spread"]
     for row in rows:
-        lines.append(f"{row['name']:12} {row['ours']:14.4f} {row['peer']:14.4f} {row['ratio']:6.2f} {row['spread']:6.0%}")
+        lines.append("{name:12} {ours:14.4f} {peer:14.4f} {ratio:6.2f} {spread:6.0%}".format(**row))
     lines.append("")
     for group, mean in means.items():
         lines.append(f"geometric mean, {group:8} {mean:6.2f}")

@@ -67,7 +67,8 @@ class PrivateApt:
     def download(self, name, version, folder):
         """Path of the .deb in `folder`; apt checks its size and hash against the signed lists."""
         result = _run(["apt-get", "-q", *self.options, "download", f"{name}={version}"], cwd=folder)
-        found = [f for f in os.listdir(folder) if f.startswith(f"{name}_") and f.endswith(f"_{self.architecture}.deb")]
+        suffix = f"_{self.architecture}.deb"
+        found = [f for f in os.listdir(folder) if f.startswith(f"{name}_") and f.endswith(suffix)]
         if result.returncode != 0 or not found:
             lines = [ln for ln in result.stderr.splitlines() if ln.startswith("E:")]
             raise Failure(f"apt could not download {name} {version} ({(lines or ['no reason given'])[0]}).")

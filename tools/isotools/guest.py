@@ -93,7 +93,8 @@ def ensure(flavour="cloud", refresh=False, note=lambda text: None):
         raise Failure(f"there is no kernel flavour {flavour}; choose one of {', '.join(KERNELS)}.")
     root = os.path.join(cache_dir(), "guest")
     os.makedirs(root, exist_ok=True)
-    pieces = [(os.path.join(root, flavour), *KERNELS[flavour]), (os.path.join(root, "busybox"), "busybox-static", None)]
+    pieces = [(os.path.join(root, flavour), *KERNELS[flavour]),
+              (os.path.join(root, "busybox"), "busybox-static", None)]
     with _locked(root):
         wanted = [row for row in pieces if refresh or not _have(row[0])]
         if wanted:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Closes a test run: reads meson's testlog.json, names each skipped test with its reason and each failed
 test, and prints "N passed, N failed, N skipped" as the last line. The exit status is 0 only if at least one
-test ran, none failed and meson itself was content. A test skips by exit status 77 (or by a TAP skip); its reason is the
-line of its output that begins with "skip", else its last line."""
+test ran, none failed and meson itself was content. A test skips by exit status 77 (or by a TAP skip); its
+reason is the line of its output that begins with "skip", else its last line."""
 import json
 import sys
 
