@@ -2,9 +2,12 @@
 // Owns the table of -device: names, properties and constructors. Properties in the table are what -device NAME,help
 // prints; a property that no constructor asks for is an error.
 #include "machines/devices.h"
+#include "hw/virtio/virtio_blk.h"
+#include "hw/virtio/virtio_rng.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,7 +76,66 @@ static int create_loader(struct machine *m, struct keyval_list *o, struct error 
     return r;
 }
 
+static int plug(struct machine *m, struct virtio_device *vdev, struct error *err)
+{
+    int r = machine_add_device(m, &vdev->dev, err);
+    if (!r && !m->board->plug_virtio)
+        r = error_set(err, -ENODEV, "machine '%s' has no place for a virtio device", m->board->name);
+    return r ? r : m->board->plug_virtio(m, vdev, err);
+}
+
+int devices_add_virtio_blk(struct machine *m, struct machine_drive *drive, const char *serial, struct error *err)
+{
+    char path[48];
+    snprintf(path, sizeof path, "/virtio-blk/%.30s", drive->id);
+    if (drive->taken)
+        return error_set(err, -EBUSY, "drive '%s' belongs to another device already", drive->id);
+    struct virtio_blk_config config = {
+        .path = path, .mem = m->mem, .block = drive->block, .serial = serial ? serial : drive->serial};
+    struct virtio_device *vdev;
+    int r = virtio_blk_create(&config, &vdev, err);
+    if (r)
+        return r;
+    drive->taken = true;
+    return plug(m, vdev, err);
+}
+
+// Properties of QEMU's that make no difference here.
+static void accept(struct keyval_list *o, const char *const *names)
+{
+    for (; *names; names++)
+        keyval_get(o, *names);
+}
+
+static int create_virtio_blk(struct machine *m, struct keyval_list *o, struct error *err)
+{
+    static const char *const ignored[] = {"bootindex", "num-queues", "queue-size", "write-cache", "config-wce",
+                                          "scsi", "request-merging", "iothread", NULL};
+    accept(o, ignored);
+    const char *id = keyval_get(o, "drive");
+    if (!id)
+        return error_set(err, -EINVAL, "device virtio-blk-device needs drive=");
+    struct machine_drive *drive = machine_find_drive(m, id);
+    if (!drive)
+        return error_set(err, -ENOENT, "device virtio-blk-device: there is no drive '%s'", id);
+    return devices_add_virtio_blk(m, drive, keyval_get(o, "serial"), err);
+}
+
+static int create_virtio_rng(struct machine *m, struct keyval_list *o, struct error *err)
+{
+    static const char *const ignored[] = {"rng", "max-bytes", "period", NULL};
+    accept(o, ignored);
+    char path[48];
+    snprintf(path, sizeof path, "/virtio-rng/%zu", m->device_count);
+    struct virtio_rng_config config = {.path = path, .mem = m->mem, .entropy = &m->entropy};
+    struct virtio_device *vdev;
+    int r = virtio_rng_create(&config, &vdev, err);
+    return r ? r : plug(m, vdev, err);
+}
+
 static const struct device_kind kinds[] = {
+    {"virtio-blk-device", "virtio disk", "drive=<str>\nserial=<str>\n", create_virtio_blk},
+    {"virtio-rng-device", "virtio entropy source", "", create_virtio_rng},
     {"loader", "puts a file or a number into memory",
      "addr=<uint64>\ncpu-num=<uint32>\ndata=<uint64>\ndata-be=<bool>\ndata-len=<uint8>\nfile=<str>\nforce-raw=<bool>\n",
      create_loader},

@@ -168,6 +168,8 @@ static int create_parts(struct machine *m, struct error *err)
         r = mem_space_create(&m->lock, &m->mem, err);
     for (size_t i = 0; !r && i < m->config.chardev_count; i++)
         r = open_chardev(m, &m->config.chardevs[i], err);
+    for (size_t i = 0; !r && i < m->config.drive_count; i++)
+        r = machine_open_drive(m, &m->config.drives[i], err);
     if (!r)
         r = m->board->create(m, err);
     if (r)
@@ -379,6 +381,7 @@ void machine_destroy(struct machine *m)
         device_destroy(m->devices[i]);
     if (m->board->destroy)
         m->board->destroy(m);
+    machine_close_drives(m);
     for (size_t i = m->chardev_count; i-- > 0;) {
         chardev_mux_destroy(m->chardevs[i].mux);
         chardev_destroy(m->chardevs[i].chardev);

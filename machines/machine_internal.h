@@ -17,6 +17,9 @@
 
 #include <signal.h>
 
+struct block;
+struct virtio_device;
+
 struct board {
     const char *name, *description;
     const char *default_cpu;
@@ -25,6 +28,8 @@ struct board {
     int (*create)(struct machine *machine, struct error *err);
     // Machine stopped, devices and vCPUs reset: puts the start-up contents into memory and starts the first vCPU.
     int (*start)(struct machine *machine, struct error *err);
+    // Gives a virtio device a place; vdev is in machine.devices already. NULL: no such bus.
+    int (*plug_virtio)(struct machine *machine, struct virtio_device *vdev, struct error *err);
     void (*power_key)(struct machine *machine); // machine lock held; may be NULL
     void (*destroy)(struct machine *machine);   // the board's own state
     void (*list_options)(FILE *out);
@@ -34,6 +39,13 @@ struct machine_chardev {
     const char *id;
     struct chardev *chardev;
     struct chardev_mux *mux; // or NULL; then chardev is NULL
+    bool taken;
+};
+
+struct machine_drive {
+    const char *id, *serial;
+    struct block *block;
+    bool automatic; // makes its own disk device
     bool taken;
 };
 
@@ -55,6 +67,8 @@ struct machine {
 
     struct machine_chardev *chardevs;
     size_t chardev_count;
+    struct machine_drive *drives;
+    size_t drive_count;
     struct device **devices;
     size_t device_count;
     _Atomic uint32_t requests; // enum machine_request
@@ -83,5 +97,11 @@ void machine_vcpu_stopped(void *opaque, unsigned cpu, int reason);
 
 // The chardev for a device: *ret is NULL when id is NULL.
 int machine_take_chardev(struct machine *machine, const char *id, struct chardev **ret, struct error *err);
+
+// Opens what a -drive entry describes; if=virtio and no if= also makes the disk device, once the board is there.
+int machine_open_drive(struct machine *machine, struct keyval_list *options, struct error *err);
+int machine_add_drive_devices(struct machine *machine, struct error *err);
+struct machine_drive *machine_find_drive(struct machine *machine, const char *id);
+void machine_close_drives(struct machine *machine);
 
 #endif

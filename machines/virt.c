@@ -9,16 +9,19 @@
 #include "hw/intc/gicv3.h"
 #include "hw/rtc/pl031.h"
 #include "hw/timer/arm_generic_timer.h"
+#include "hw/virtio/virtio_mmio.h"
 #include "machines/devices.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static int create_uart(struct machine *m, const struct virt_device *row, unsigned instance, struct error *err);
 static int create_rtc(struct machine *m, const struct virt_device *row, unsigned instance, struct error *err);
 static int create_gpio(struct machine *m, const struct virt_device *row, unsigned instance, struct error *err);
+static int create_virtio(struct machine *m, const struct virt_device *row, unsigned instance, struct error *err);
 
 #define PRIMECELL(name) name "\0arm,primecell\0"
 #define KiB(n) ((uint64_t)(n) << 10)
@@ -39,7 +42,7 @@ const struct virt_device virt_map[VIRT_SLOTS] = {
     {VIRT_GPIO,           "pl061",       0x09030000, KiB(4),   1,  7, PRIMECELL("arm,pl061"), "apb_pclk\0", VIRT_NODE_GPIO, create_gpio},
     {VIRT_SECURE_UART,    "secure-uart", 0x09040000, KiB(4),   1,  8, NULL, NULL, VIRT_NODE_NONE, NULL},
     {VIRT_SMMU,           "smmuv3",      0x09050000, KiB(128), 1, 74, NULL, NULL, VIRT_NODE_NONE, NULL},
-    {VIRT_VIRTIO,         "virtio_mmio", 0x0a000000, 0x200, VIRT_VIRTIO_COUNT, 16, "virtio,mmio\0", NULL, VIRT_NODE_VIRTIO_MMIO, NULL},
+    {VIRT_VIRTIO,         "virtio_mmio", 0x0a000000, 0x200, VIRT_VIRTIO_COUNT, 16, "virtio,mmio\0", NULL, VIRT_NODE_VIRTIO_MMIO, create_virtio},
     {VIRT_PLATFORM_BUS,   "platform-bus",0x0c000000, MiB(32),  1, 112, NULL, NULL, VIRT_NODE_NONE, NULL},
     {VIRT_PCIE_MMIO,      "pcie-mmio",   0x10000000, 0x2eff0000, 1, 3, NULL, NULL, VIRT_NODE_NONE, NULL},
     {VIRT_PCIE_PIO,       "pcie-pio",    0x3eff0000, KiB(64),  1, -1, NULL, NULL, VIRT_NODE_NONE, NULL},
@@ -52,11 +55,12 @@ const struct virt_device virt_map[VIRT_SLOTS] = {
 };
 // clang-format on
 
-static int map_device(struct machine *m, const struct virt_device *row, struct device *dev, struct error *err)
+static int map_device(struct machine *m, const struct virt_device *row, unsigned instance, struct device *dev,
+                      struct error *err)
 {
     int r = machine_add_device(m, dev, err);
     if (!r)
-        r = mem_add_mmio(m->mem, row->name, (struct gpa){row->base}, dev->class->mmio_size, dev->class->mmio, dev, 0,
+        r = mem_add_mmio(m->mem, row->name, (struct gpa){row->base + instance * row->size}, dev->class->mmio_size, dev->class->mmio, dev, 0,
                          err);
     if (!r)
         virt_of(m)->present[row->slot] = true;
@@ -73,7 +77,7 @@ static int create_uart(struct machine *m, const struct virt_device *row, unsigne
     struct device *dev;
     if (!r)
         r = pl011_create(&config, &dev, err);
-    return r ? r : map_device(m, row, dev, err);
+    return r ? r : map_device(m, row, instance, dev, err);
 }
 
 static int create_rtc(struct machine *m, const struct virt_device *row, unsigned instance, struct error *err)
@@ -82,14 +86,34 @@ static int create_rtc(struct machine *m, const struct virt_device *row, unsigned
                                   .loop = m->loop, .start = m->seconds_at_start};
     struct device *dev;
     int r = pl031_create(&config, &dev, err);
-    return r ? r : map_device(m, row, dev, err);
+    return r ? r : map_device(m, row, instance, dev, err);
 }
 
 static int create_gpio(struct machine *m, const struct virt_device *row, unsigned instance, struct error *err)
 {
     struct pl061_config config = {.path = "/virt/gpio", .irq = virt_of(m)->spi[row->spi]};
     int r = pl061_create(&config, &virt_of(m)->gpio, err);
-    return r ? r : map_device(m, row, virt_of(m)->gpio, err);
+    return r ? r : map_device(m, row, instance, virt_of(m)->gpio, err);
+}
+
+static int create_virtio(struct machine *m, const struct virt_device *row, unsigned instance, struct error *err)
+{
+    struct virt *v = virt_of(m);
+    char path[48];
+    snprintf(path, sizeof path, "/virt/virtio-mmio%u", instance);
+    struct virtio_mmio_config config = {.path = path, .irq = v->spi[row->spi + (int)instance]};
+    int r = virtio_mmio_create(&config, &v->virtio[instance], err);
+    return r ? r : map_device(m, row, instance, v->virtio[instance], err);
+}
+
+// From the last slot down, as QEMU does.
+static int virt_plug_virtio(struct machine *m, struct virtio_device *vdev, struct error *err)
+{
+    struct virt *v = virt_of(m);
+    if (v->virtio_used == VIRT_VIRTIO_COUNT)
+        return error_set(err, -ENOSPC, "this machine has room for %d virtio devices", VIRT_VIRTIO_COUNT);
+    virtio_mmio_plug(v->virtio[VIRT_VIRTIO_COUNT - 1 - v->virtio_used++], vdev);
+    return 0;
 }
 
 // Options of QEMU's virt that we know and do not support: on is refused, off is what we do.
@@ -231,7 +255,7 @@ static int create_devices(struct machine *m, struct error *err)
             r = virt_map[i].create(m, &virt_map[i], n, err);
     for (size_t i = 0; !r && i < m->config.device_count; i++)
         r = devices_add(m, &m->config.devices[i], err);
-    return r;
+    return r ? r : machine_add_drive_devices(m, err);
 }
 
 static int virt_create(struct machine *m, struct error *err)
@@ -294,6 +318,7 @@ const struct board board_virt = {
     .default_ram = MiB(128),
     .create = virt_create,
     .start = virt_start,
+    .plug_virtio = virt_plug_virtio,
     .power_key = virt_power_key,
     .destroy = virt_destroy,
     .list_options = virt_list_options,

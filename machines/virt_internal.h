@@ -66,6 +66,8 @@ struct virt {
     struct psci psci;
     struct vcpu_hypercall hypercall;
     struct device *gpio;
+    struct device *virtio[VIRT_VIRTIO_COUNT]; // transports
+    unsigned virtio_used;
     bool present[VIRT_SLOTS]; // has been created: gets a node
 
     bool has_entry; // otherwise no vCPU starts
