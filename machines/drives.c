@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Owns the machine's drives: -drive options turned into open block back ends, and the disk devices of if=virtio.
-#include "host/block/block.h"
+#include "host/block.h"
 #include "machines/devices.h"
 
 #include <errno.h>

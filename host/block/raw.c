@@ -4,7 +4,7 @@
 // emptied with the machine lock held only. block.lock is taken last: only the loop's own mutex comes after it.
 #include "base/error.h"
 #include "base/loop.h"
-#include "host/block/block.h"
+#include "host/block.h"
 
 #include <errno.h>
 #include <fcntl.h>

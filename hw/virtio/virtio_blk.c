@@ -5,7 +5,7 @@
 // a machine is saved only after the back end has drained.
 #include "hw/virtio/virtio_blk.h"
 #include "base/error.h"
-#include "host/block/block.h"
+#include "host/block.h"
 
 #include <errno.h>
 #include <stdlib.h>

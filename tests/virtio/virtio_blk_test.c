@@ -2,7 +2,7 @@
 // A virtio disk driven through its registers as a driver would: start-up, transfers, errors, reset in flight.
 #include "base/clock.h"
 #include "base/loop.h"
-#include "host/block/block.h"
+#include "host/block.h"
 #include "hw/virtio/virtio_blk.h"
 #include "hw/virtio/virtio_mmio.h"
 

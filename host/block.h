@@ -4,8 +4,8 @@
 // Requests are submitted and completed with the machine lock held; the worker touches only the request's buffers.
 // A submitted request belongs to the backend until its done callback ran, on the loop's thread. Requests may complete
 // in any order; a flush covers the writes that had completed when it was submitted.
-#ifndef HOST_BLOCK_BLOCK_H
-#define HOST_BLOCK_BLOCK_H
+#ifndef HOST_BLOCK_H
+#define HOST_BLOCK_H
 
 #include <stdbool.h>
 #include <stddef.h>
