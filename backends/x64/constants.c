@@ -18,6 +18,7 @@ static const union v128 constants[X64_C_COUNT] = {
     [X64_C_SIGN64] = REP_D(0x8000000000000000ull),
     [X64_C_MIN32] = REP_S(0x00800000u),
     [X64_C_MIN64] = REP_D(0x0010000000000000ull),
+    [X64_C_TWICE_MIN64] = REP_D(0x0020000000000000ull),
     [X64_C_ONES] = REP_D(~0ull),
     [X64_C_ONE32] = REP_S(0x3f800000u),
     [X64_C_ONE64] = REP_D(0x3ff0000000000000ull),
@@ -44,17 +45,10 @@ static const union v128 constants[X64_C_COUNT] = {
     [X64_C_UZP16_EVEN] = BYTES(0, 1, 4, 5, 8, 9, 12, 13, Z, Z, Z, Z, Z, Z, Z, Z),
     [X64_C_UZP16_ODD] = BYTES(2, 3, 6, 7, 10, 11, 14, 15, Z, Z, Z, Z, Z, Z, Z, Z),
     [X64_C_LO64] = { .d = { ~0ull, 0 } },
-    [X64_C_2P31_32] = REP_S(0x4f000000u),
+    [X64_C_2P32_32] = REP_S(0x4f800000u),
     [X64_C_2P63_32] = REP_S(0x5f000000u),
-    [X64_C_2P31_64] = REP_D(0x41e0000000000000ull),
     [X64_C_2P32_64] = REP_D(0x41f0000000000000ull),
     [X64_C_2P63_64] = REP_D(0x43e0000000000000ull),
-    [X64_C_QNAN32] = REP_S(0x7fc00000u),
-    [X64_C_QNAN64] = REP_D(0x7ff8000000000000ull),
-    [X64_C_S8000] = REP_H(0x8000),
-    [X64_C_S80] = REP_B(0x80),
-    [X64_C_EXP32] = REP_S(0x7f800000u),
-    [X64_C_EXP64] = REP_D(0x7ff0000000000000ull),
 };
 
 void x64_write_constants(union v128 *to)
