@@ -141,9 +141,10 @@ WRITE(fpcr)
     return IR_EXIT_NONE;
 }
 
+// QC has two places: the accumulator of inline code, and fp_flags for helpers.
 READ(fpsr)
 {
-    return (cpu->env.fp_flags & FPSR_EXCEPTIONS) | (cpu->qc.d[0] | cpu->qc.d[1] ? FPSR_QC : 0);
+    return (cpu->env.fp_flags & (FPSR_EXCEPTIONS | FPSR_QC)) | (cpu->qc.d[0] | cpu->qc.d[1] ? FPSR_QC : 0);
 }
 
 WRITE(fpsr)
