@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+// FP, Advanced SIMD and cryptographic instructions against libunicorn: single instructions of every live row, then random
+// streams, from random states biased to edge values under random FPCR. General and vector registers, NZCV and FPSR must
+// agree. A stream that differs is cut to its first instruction that does.
+//
+// ISOMER_SEED repeats a run; ISOMER_SCALE multiplies its length; ISOMER_ROW restricts it to rows that begin so.
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "frontends/a64/decode.h"
+#include "tests/fp/operands.h"
+#include "tests/insn/simd/engine.h"
+
+enum { PER_ROW = 20, STREAMS = 600, MAX_REPORTS = 40, CLASSES = 1 << A64_CLASS_FP | 1 << A64_CLASS_SIMD |
+       1 << A64_CLASS_CRYPTO, FPCR_MODES = 7u << 24 };
+
+static bool tested(unsigned row)
+{
+    const char *only = getenv("ISOMER_ROW");
+
+    return a64_rows[row].status == A64_LIVE && CLASSES >> a64_rows[row].class & 1 &&
+           (!only || !strncmp(a64_rows[row].name, only, strlen(only)));
+}
+
+// ---- states ------------------------------------------------------------------------------------------------------------
+
+static uint64_t random_integer(struct rng *rng)
+{
+    uint64_t v = rng_next(rng);
+
+    switch (rng_below(rng, 6)) {
+    case 0: return v >> rng_below(rng, 64);
+    case 1: return ~(v >> rng_below(rng, 64));
+    case 2: return (1ull << rng_below(rng, 64)) + (v & 3) - 2;
+    case 3: return v & ~0ull << rng_below(rng, 64);
+    default: return v;
+    }
+}
+
+static uint64_t integer_lane(struct rng *rng, unsigned bits)
+{
+    uint64_t top = 1ull << (bits - 1);
+
+    switch (rng_below(rng, 8)) {
+    case 0: return 0;
+    case 1: return top;
+    case 2: return top - 1;
+    case 3: return ~0ull;
+    case 4: return rng_below(rng, bits + 3); // shift amounts
+    case 5: return 0ull - rng_below(rng, bits + 3);
+    default: return random_integer(rng);
+    }
+}
+
+static union v128 random_vector(struct rng *rng)
+{
+    static const struct fp_format *const formats[3] = {&fp_f16, &fp_f32, &fp_f64};
+    union v128 v = {.d = {0, 0}};
+    unsigned kind = rng_below(rng, 16), sub = kind < 8 ? 1 + kind % 3 : kind & 3;
+
+    if (kind == 15)
+        return (union v128){.d = {rng_next(rng), rng_next(rng)}};
+    for (unsigned n = 0; n < 16u >> sub; n++) {
+        uint64_t lane = kind >= 8                  ? integer_lane(rng, 8u << sub)
+                        : rng_below(rng, 4) == 0 ? operand_special(rng, formats[sub - 1])
+                                                   : operand_random(rng, formats[sub - 1]);
+        v.d[n << sub >> 3] |= (lane & bits_mask(8u << sub)) << (8 * (n << sub & 7));
+    }
+    return v;
+}
+
+static void random_state(struct rng *rng, struct simd_state *state)
+{
+    for (unsigned n = 0; n < 31; n++)
+        state->x[n] = random_integer(rng);
+    for (unsigned n = 0; n < 32; n++)
+        state->v[n] = random_vector(rng);
+    state->nzcv = rng_below(rng, 16) << 28;
+    state->fpcr = (uint32_t)(rng_next(rng) & rng_next(rng)) & FPCR_MODES;
+    state->fpcr |= rng_below(rng, 4) << 22;
+    state->fpsr = rng_below(rng, 8) ? 0 : (uint32_t)rng_next(rng) & 0x0800009fu;
+}
+
+// ---- comparison --------------------------------------------------------------------------------------------------------
+
+static void print_difference(const char *engine, uint32_t word, const struct simd_state *before,
+                             const struct simd_state *ours, const struct simd_state *oracle)
+{
+    char text[128];
+    struct a64_insn insn;
+
+    a64_decode(word, &insn);
+    a64_disasm(word, 0, text, sizeof text);
+    printf("%s: %08" PRIx32 " %s (%s) fpcr %08" PRIx32 "\n", engine, word, text, a64_rows[insn.row].name,
+           before->fpcr);
+    for (unsigned n = 0; n < 31; n++)
+        if (ours->x[n] != oracle->x[n])
+            printf("  x%u: %016" PRIx64 " oracle %016" PRIx64 "\n", n, ours->x[n], oracle->x[n]);
+    for (unsigned n = 0; n < 32; n++)
+        if (memcmp(&ours->v[n], &oracle->v[n], 16))
+            printf("  v%u: %016" PRIx64 ".%016" PRIx64 " oracle %016" PRIx64 ".%016" PRIx64 "\n", n, ours->v[n].d[1],
+                   ours->v[n].d[0], oracle->v[n].d[1], oracle->v[n].d[0]);
+    if (ours->nzcv != oracle->nzcv || ours->fpsr != oracle->fpsr)
+        printf("  nzcv %08" PRIx32 " oracle %08" PRIx32 ", fpsr %08" PRIx32 " oracle %08" PRIx32 "\n", ours->nzcv,
+               oracle->nzcv, ours->fpsr, oracle->fpsr);
+    for (unsigned n = 0; n < 4; n++) {
+        const uint8_t fields[4] = {insn.rd, insn.rn, insn.rm, insn.ra};
+        printf("  %s v%u was %016" PRIx64 ".%016" PRIx64 "\n", &"rd\0rn\0rm\0ra"[3 * n], fields[n],
+               before->v[fields[n]].d[1], before->v[fields[n]].d[0]);
+    }
+}
+
+static bool equal(const struct simd_state *a, const struct simd_state *b)
+{
+    return !memcmp(a->x, b->x, sizeof a->x) && !memcmp(a->v, b->v, sizeof a->v) && a->nzcv == b->nzcv &&
+           a->fpsr == b->fpsr;
+}
+
+struct session {
+    struct simd_engine *engines[SIMD_ENGINES];
+    unsigned failures;
+    bool failed[A64_ROW_COUNT];
+};
+
+// Runs the stream in every engine. True if all agree with the oracle.
+static bool agree(struct session *s, const uint32_t *code, unsigned count, const struct simd_state *before, bool report)
+{
+    struct simd_state oracle = *before;
+    const char *wrong = simd_engine_run(s->engines[SIMD_UNICORN], code, count, &oracle);
+    bool good = true;
+
+    cr_assert(!wrong, "unicorn: %s at %08" PRIx32, wrong, code[count - 1]);
+    for (unsigned n = 0; n < SIMD_UNICORN; n++) {
+        struct simd_state ours = *before;
+        if (!s->engines[n])
+            continue;
+        wrong = simd_engine_run(s->engines[n], code, count, &ours);
+        if (wrong && report)
+            printf("%s: %s\n", simd_engine_names[n], wrong);
+        if (!wrong && equal(&ours, &oracle))
+            continue;
+        good = false;
+        if (report)
+            print_difference(simd_engine_names[n], code[count - 1], before, &ours, &oracle);
+    }
+    return good;
+}
+
+// Cuts a stream that differs to its first instruction that does, run alone from where the oracle was.
+static void fail(struct session *s, const uint32_t *code, unsigned count, const struct simd_state *start)
+{
+    unsigned n = 1;
+    struct simd_state before = *start;
+    struct a64_insn insn;
+
+    while (n < count && agree(s, code, n, start, false))
+        n++;
+    if (n > 1)
+        simd_engine_run(s->engines[SIMD_UNICORN], code, n - 1, &before);
+    a64_decode(code[n - 1], &insn);
+    s->failures++;
+    if (s->failed[insn.row] || s->failures > MAX_REPORTS)
+        return;
+    s->failed[insn.row] = true;
+    if (agree(s, &code[n - 1], 1, &before, true))
+        printf("%s: %u instructions up to %s differ, the last alone does not\n", __func__, n, a64_rows[insn.row].name);
+}
+
+static struct session *open_session(void)
+{
+    struct session *s = calloc(1, sizeof *s);
+    const char *only = getenv("ISOMER_ENGINE");
+
+    for (unsigned n = 0; n < SIMD_ENGINES; n++)
+        if (n == SIMD_UNICORN || !only || !strcmp(only, simd_engine_names[n]))
+            s->engines[n] = simd_engine_open(n);
+    cr_assert(s->engines[SIMD_UNICORN], "no unicorn");
+    cr_assert(only || s->engines[SIMD_INTERPRETER], "no engine");
+    return s;
+}
+
+static void close_session(struct session *s)
+{
+    for (unsigned n = 0; n < SIMD_ENGINES; n++)
+        if (s->engines[n])
+            simd_engine_close(s->engines[n]);
+    free(s);
+}
+
+static const struct a64_random_options any = {.features = ~0u, .classes = CLASSES, .gprs = ~0u, .vregs = ~0u,
+                                              .bases = ~0u};
+
+Test(simd, every_row_alone)
+{
+    struct rng rng = rng_start("simd rows", 1);
+    struct session *s = open_session();
+    unsigned rows = 0, missing = 0;
+
+    for (unsigned row = 0; row < A64_ROW_COUNT; row++) {
+        unsigned run = 0;
+        for (unsigned n = 0; tested(row) && n < rng_rounds(PER_ROW); n++) {
+            uint64_t words = rng_next(&rng) | 1;
+            uint32_t word = a64_random_of_row(&words, &any, row);
+            struct simd_state before;
+            struct a64_insn insn;
+            random_state(&rng, &before);
+            run += a64_decode(word, &insn) && insn.row == row;
+            if (!agree(s, &word, 1, &before, false))
+                fail(s, &word, 1, &before);
+        }
+        rows += tested(row);
+        missing += tested(row) && !run;
+        if (tested(row) && !run)
+            printf("row %s was never executed\n", a64_rows[row].name);
+    }
+    printf("%u rows, %u never executed, %u differences\n", rows, missing, s->failures);
+    cr_expect(rows && !missing, "%u rows without an instruction", missing);
+    cr_expect_eq(s->failures, 0, "%u differences", s->failures);
+    close_session(s);
+}
+
+Test(simd, random_streams)
+{
+    struct rng rng = rng_start("simd streams", 2);
+    struct session *s = open_session();
+    uint8_t rows[A64_ROW_COUNT];
+    struct a64_random_options options = any;
+
+    for (unsigned row = 0; row < A64_ROW_COUNT; row++)
+        rows[row] = tested(row);
+    options.rows = rows;
+    for (unsigned n = 0; n < rng_rounds(STREAMS); n++) {
+        uint32_t code[SIMD_MAX_STREAM];
+        unsigned count = 1 + rng_below(&rng, SIMD_MAX_STREAM);
+        uint64_t words = rng_next(&rng) | 1;
+        struct simd_state before;
+        for (unsigned k = 0; k < count; k++)
+            code[k] = a64_random_insn(&words, &options);
+        random_state(&rng, &before);
+        if (!agree(s, code, count, &before, false))
+            fail(s, code, count, &before);
+    }
+    cr_expect_eq(s->failures, 0, "%u differences", s->failures);
+    close_session(s);
+}
