@@ -98,9 +98,9 @@ static enum mem_result pl061_write(void *opaque, uint64_t offset, unsigned size,
     uint8_t value = (uint8_t)value64, mask = (uint8_t)(offset >> 2);
     if (offset & 3)
         return MEM_OK;
-    if (offset < GPIODATA_END)
+    if (offset < GPIODATA_END && (mask &= g->dir)) // a line takes data only while it is an output
         g->data = (uint8_t)((g->data & ~mask) | (value & mask));
-    else
+    else if (offset >= GPIODATA_END)
         switch (offset) {
         case GPIODIR: g->dir = value; break;
         case GPIOIS: g->is = value; break;

@@ -21,6 +21,7 @@ enum {
     RTCMIS = 0x18,
     RTCICR = 0x1c,
     PART = 0x031,
+    REVISION = 1,
 };
 
 static const int64_t SECOND = 1000000000;
@@ -76,7 +77,7 @@ static enum mem_result pl031_read(void *opaque, uint64_t offset, unsigned size, 
     case RTCIMSC: value = r->imsc; break;
     case RTCRIS: value = r->ris; break;
     case RTCMIS: value = r->ris && r->imsc; break;
-    default: value = offset >= PRIMECELL_ID ? primecell_id(offset, PART, 0) : 0; break;
+    default: value = offset >= PRIMECELL_ID ? primecell_id(offset, PART, REVISION) : 0; break;
     }
     *ret_value = primecell_part(value, offset, size);
     return MEM_OK;
