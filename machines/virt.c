@@ -2,6 +2,7 @@
 // Owns the virt board: one table of devices at QEMU's addresses and interrupts, which drives mapping, wiring and the
 // device tree. Firmware and kernels built for QEMU's virt find everything where they expect it.
 #include "machines/virt_internal.h"
+#include "backends/backend.h"
 #include "frontends/a64/a64.h"
 #include "hw/char/pl011.h"
 #include "hw/gpio/pl061.h"
@@ -209,7 +210,7 @@ static int create_cpus(struct machine *m, struct error *err)
             .ports = arm_ports_vcpu(v->ports), .hypercall = &v->hypercall, .gic_sysregs = v->gic_version == 3,
             .log = m->config.log};
     const struct accel_config config = {
-        .engine = m->config.engine, .isa = &a64_isa, .mem = m->mem, .log = m->config.log,
+        .engine = m->config.engine, .backend = &x64_backend, .isa = &a64_isa, .mem = m->mem, .log = m->config.log,
         .cpu_count = m->config.cpu_count, .cpus = cpus, .code_cache_size = m->config.code_cache_size,
         .host_feature_mask = ~0ull, .perf_map = m->config.perf_map, .no_chain = m->config.no_chain,
         .events = {m, machine_vcpu_stopped}};
