@@ -134,8 +134,9 @@ ir_eval_int_op(enum ir_op op, const struct ir_insn *insn, enum ir_type ta, uint6
 static inline __attribute__((always_inline)) uint64_t
 ir_eval_flags_op(enum ir_op op, const struct ir_insn *insn, enum ir_type ta, uint64_t a, uint64_t b, uint64_t c)
 {
-    const unsigned n = ir_int_width(ta);
-    const uint64_t mask = ir_int_mask(ta);
+    const enum ir_type operand = ir_type_is_int(ta) ? ta : IR_I64; // pack, unpack and cond take flags and use neither
+    const unsigned n = ir_int_width(operand);
+    const uint64_t mask = ir_int_mask(operand);
     uint32_t word = (uint32_t)a;
     switch (op) {
     case IR_OP_flags_add: return ir_sum_flags(a, b, 0, n);
