@@ -185,9 +185,9 @@ static void gicv3_reset(struct device *dev)
         gic->spi[n] = (struct gic_bank){.level = gic->spi[n].level}; // lines belong to whoever drives them
     for (unsigned spi = 0; spi < GICV3_MAX_SPIS; spi++)
         gicv3_route(gic, spi);
-    for (unsigned i = 0; i < gic->cpu_count; i++)
-        gicv3_redrive(gic, &gic->cpus[i]);
     pthread_mutex_unlock(&gic->lock);
+    for (unsigned i = 0; i < gic->cpu_count; i++)
+        device_reset(&gic->cpus[i].dev);
 }
 
 static void gicv3_post_load(struct device *dev)
@@ -266,8 +266,6 @@ int gicv3_create(const struct gicv3_config *config, struct gicv3 **ret_gic, stru
         cpus[i].irq = config->irq ? config->irq[i] : (struct irq){0};
         cpus[i].fiq = config->fiq ? config->fiq[i] : (struct irq){0};
     }
-    for (unsigned i = 0; i < config->cpu_count; i++)
-        device_reset(&cpus[i].dev);
     device_reset(&gic->dev);
     *ret_gic = gic;
     return 0;

@@ -32,9 +32,10 @@ struct gicv3_config {
 // 0, -EINVAL or -ENOMEM. The caller owns the GIC and destroys it through its device.
 int gicv3_create(const struct gicv3_config *config, struct gicv3 **ret_gic, struct error *err);
 
-// The distributor: its class has the registers, its destroy frees the whole GIC, its reset covers the distributor.
+// The distributor: its class has the registers; its reset and destroy cover the whole GIC, its state does not.
 struct device *gicv3_device(struct gicv3 *gic);
-// State and reset of redistributor and CPU interface of one CPU; owned by the GIC, not to be destroyed.
+// Redistributor and CPU interface of one CPU: a part of the saved state of its own, beside the distributor's. Owned by
+// the GIC: never destroyed by itself.
 struct device *gicv3_cpu_device(struct gicv3 *gic, unsigned cpu);
 
 // What to map for a region of redistributors (size 0: the region is not used).

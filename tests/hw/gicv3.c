@@ -170,6 +170,17 @@ Test(gicv3, scenarios)
     }
 }
 
+Test(gicv3, reset_covers_the_cpus)
+{
+    struct bench b;
+    bench_make(&b);
+    cr_assert(gic_script_run(&b.script, "before", START "s0+ p0.11+ 0.IAR1?1b 0.SGI1R=5000003 i1?"));
+    device_reset(gicv3_device(b.gic));
+    cr_expect(gic_script_run(&b.script, "after", "!i0? !i1? 0.PMR?0 0.RPR?ff 0.IGRPEN1?0 r0:10300?0 r1:10200?0 d:0?50 "
+                                                 "r0:10200?8000000 d:204?1"));
+    bench_free(&b);
+}
+
 Test(gicv3, save_load_save)
 {
     struct bench a, b;
