@@ -36,7 +36,7 @@ static void kill(struct ir_insn *insn)
     *insn = (struct ir_insn){.op = IR_OP_nop, .arg = {IR_NO_VALUE, IR_NO_VALUE, IR_NO_VALUE, IR_NO_VALUE}};
 }
 
-static void visit(struct walk *w, uint32_t id)
+static inline void visit(struct walk *w, uint32_t id)
 {
     struct ir_insn *insn = &w->unit->insns[id];
     uint64_t bit = 1ull << (insn->imm & 63), *word = &w->live[insn->imm >> 6 & (WORDS - 1)];
@@ -54,16 +54,15 @@ static void visit(struct walk *w, uint32_t id)
     } else if (sees_state(w->unit, insn)) {
         memset(w->live, 0xff, sizeof w->live);
     }
-    for (unsigned i = 0; i < 4; i++)
-        if (insn->arg[i] != IR_NO_VALUE)
-            w->used[insn->arg[i]] = 1;
+    for (unsigned i = 0; i < 4; i++) // one entry more takes IR_NO_VALUE
+        w->used[insn->arg[i] < w->unit->insn_count ? insn->arg[i] : w->unit->insn_count] = 1;
 }
 
 static void sweep(struct ir_unit *unit, struct ir_opt *opt, bool puts, bool values)
 {
     size_t flow_size = (ir_flow_size(unit) + 15) & ~(size_t)15;
     size_t live_size = unit->block_count * sizeof(uint64_t[WORDS]);
-    char *at = unit->failed ? NULL : ir_opt_reserve(opt, flow_size + live_size + unit->insn_count);
+    char *at = unit->failed ? NULL : ir_opt_reserve(opt, flow_size + live_size + unit->insn_count + 1);
     if (!at)
         return;
     struct ir_flow flow;

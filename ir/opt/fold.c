@@ -29,7 +29,7 @@ static bool is_const(const struct ir_rewrite *rw, uint32_t value, uint64_t *ret)
 
 static uint64_t mask_of(enum ir_type type)
 {
-    return type == IR_I1 ? 1 : bits_mask(ir_type_size(type) * 8);
+    return type == IR_I1 ? 1 : ir_type_is_int(type) ? bits_mask(8u << (type - IR_I8)) : bits_mask(ir_type_size(type) * 8);
 }
 
 static enum outcome same_as(uint32_t value, uint32_t *ret_value)
@@ -79,13 +79,24 @@ static bool known(const struct ir_rewrite *rw, uint32_t value, unsigned depth, u
     return ir_eval(insn, types, args, ret, &exceptions);
 }
 
+// A quick look before known() does its work: is every operand a constant, or flags that may come of constants?
+static inline bool may_be_known(const struct ir_rewrite *rw, const struct ir_insn *insn)
+{
+    if (insn->arg[0] == IR_NO_VALUE || insn->type == IR_FLAGS)
+        return false;
+    for (unsigned i = 0; i < 4 && insn->arg[i] != IR_NO_VALUE; i++) {
+        const struct ir_insn *arg = def(rw, insn->arg[i]);
+        if (arg->op != IR_OP_const && arg->op != IR_OP_vconst && arg->type != IR_FLAGS)
+            return false;
+    }
+    return true;
+}
+
 static enum outcome fold_constants(struct ir_rewrite *rw, struct ir_insn *insn, uint32_t *ret_value)
 {
     union ir_value args[4] = {0}, result;
     enum ir_type types[4] = {IR_VOID, IR_VOID, IR_VOID, IR_VOID};
     uint32_t exceptions = 0;
-    if (insn->arg[0] == IR_NO_VALUE || insn->type == IR_FLAGS)
-        return KEEP;
     for (unsigned i = 0; i < 4 && insn->arg[i] != IR_NO_VALUE; i++) {
         if (!known(rw, insn->arg[i], 2, &args[i]))
             return KEEP;
@@ -478,7 +489,7 @@ bool ir_fold_insn(struct ir_rewrite *rw, struct ir_insn *insn, uint32_t *ret_val
         enum outcome outcome = KEEP;
         if (!(ir_ops[insn->op].flags & (IR_PURE | IR_FPX)) && insn->op != IR_OP_brif)
             return false;
-        if (insn->op != IR_OP_brif)
+        if (insn->op != IR_OP_brif && may_be_known(rw, insn))
             outcome = fold_constants(rw, insn, ret_value);
         if (outcome == KEEP)
             outcome = fold_once(rw, insn, ret_value);

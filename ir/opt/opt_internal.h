@@ -19,7 +19,7 @@ struct ir_rewrite {
     unsigned steps;
     struct ir_insn *out;
     uint32_t count, capacity;
-    uint32_t *map;      // by old id: new id, or IR_NO_VALUE
+    uint32_t *map;      // by old id: new id; one more entry for IR_NO_VALUE
     uint16_t *home;     // by new id: old block number
     uint32_t block;     // old number of the block being written
     uint32_t *table;    // CSE: new ids by hash, direct-mapped
@@ -38,8 +38,8 @@ void *ir_opt_reserve(struct ir_opt *opt, size_t size);
 void ir_rewrite(struct ir_unit *unit, struct ir_opt *opt, unsigned steps);
 
 // Adds an instruction (args and blocks as the invariant says) to the new unit, simplified by the walk's steps.
-// Returns its value or that of an equal one.
-uint32_t ir_rewrite_emit(struct ir_rewrite *rw, struct ir_insn insn);
+// Returns its value or that of an equal one; *insn is what became of it.
+uint32_t ir_rewrite_emit(struct ir_rewrite *rw, struct ir_insn *insn);
 uint32_t ir_rewrite_const(struct ir_rewrite *rw, enum ir_type type, uint64_t value);
 
 // Simplifies *insn in place. True if it is equal to the value *ret_value.

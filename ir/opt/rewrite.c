@@ -52,23 +52,30 @@ static bool reserve_output(struct ir_opt *opt, uint32_t insns, uint32_t blocks)
 
 // ---- common subexpressions -----------------------------------------------------------------------------------------
 
-static uint32_t hash_insn(const struct ir_insn *insn)
+// From the fields, not from memory: the instruction has just been put together in registers.
+static inline uint32_t hash_insn(const struct ir_insn *insn)
 {
-    uint64_t w[4];
-    memcpy(w, insn, sizeof w);
-    uint64_t h = (w[0] ^ w[1] * 0x9e3779b97f4a7c15 ^ w[2] * 0xc2b2ae3d27d4eb4f) * 0xff51afd7ed558ccd;
-    h = (h ^ h >> 32 ^ w[3]) * 0xc4ceb9fe1a85ec53;
+    uint64_t head = insn->op | (uint64_t)insn->type << 16 | (uint64_t)insn->sub << 24 | (uint64_t)insn->attr << 32;
+    uint64_t args = insn->arg[0] | (uint64_t)insn->arg[1] << 32, more = insn->arg[2] ^ (uint64_t)insn->arg[3] << 16;
+    uint64_t h = (head ^ args * 0x9e3779b97f4a7c15 ^ more) * 0xff51afd7ed558ccd;
+    h = (h ^ h >> 32 ^ insn->imm) * 0xc4ceb9fe1a85ec53;
     return (uint32_t)(h >> 32);
 }
 
-static bool mergeable(const struct ir_rewrite *rw, const struct ir_insn *insn)
+static inline bool equal(const struct ir_insn *a, const struct ir_insn *b)
+{
+    return a->op == b->op && a->type == b->type && a->sub == b->sub && a->attr == b->attr && a->imm == b->imm &&
+           a->arg[0] == b->arg[0] && a->arg[1] == b->arg[1] && a->arg[2] == b->arg[2] && a->arg[3] == b->arg[3];
+}
+
+static inline bool mergeable(const struct ir_rewrite *rw, const struct ir_insn *insn)
 {
     if (insn->op == IR_OP_call)
         return !(rw->unit->guest->helpers[insn->imm].flags & ~(uint32_t)IR_HELPER_FP_FLAGS);
     return ir_ops[insn->op].flags & (IR_PURE | IR_FPX);
 }
 
-static uint32_t append(struct ir_rewrite *rw, const struct ir_insn *insn)
+static inline uint32_t append(struct ir_rewrite *rw, const struct ir_insn *insn)
 {
     if (rw->count == rw->capacity) {
         rw->overflow = true;
@@ -79,25 +86,25 @@ static uint32_t append(struct ir_rewrite *rw, const struct ir_insn *insn)
     return rw->count++;
 }
 
-uint32_t ir_rewrite_emit(struct ir_rewrite *rw, struct ir_insn insn)
+uint32_t ir_rewrite_emit(struct ir_rewrite *rw, struct ir_insn *insn)
 {
     uint32_t value;
-    if ((rw->steps & IR_STEP_FOLD) && ir_fold_insn(rw, &insn, &value))
+    if ((rw->steps & IR_STEP_FOLD) && ir_fold_insn(rw, insn, &value))
         return value;
-    if (!(rw->steps & IR_STEP_CSE) || !mergeable(rw, &insn))
-        return append(rw, &insn);
-    uint32_t *slot = &rw->table[hash_insn(&insn) & rw->table_mask];
-    if (*slot != IR_NO_VALUE && memcmp(&rw->out[*slot], &insn, sizeof insn) == 0 &&
+    if (!(rw->steps & IR_STEP_CSE) || !mergeable(rw, insn))
+        return append(rw, insn);
+    uint32_t *slot = &rw->table[hash_insn(insn) & rw->table_mask];
+    if (*slot != IR_NO_VALUE && equal(&rw->out[*slot], insn) &&
         (rw->home[*slot] == rw->block || ir_flow_dominates(&rw->flow, rw->home[*slot], rw->block)))
         return *slot;
-    return *slot = append(rw, &insn);
+    return *slot = append(rw, insn);
 }
 
 uint32_t ir_rewrite_const(struct ir_rewrite *rw, enum ir_type type, uint64_t value)
 {
     struct ir_insn insn = ir_insn_make(IR_OP_const, type, IR_NO_VALUE, IR_NO_VALUE);
     insn.imm = value & (type == IR_I1 ? 1 : ~0ull >> (64 - ir_type_size(type) * 8));
-    return ir_rewrite_emit(rw, insn);
+    return ir_rewrite_emit(rw, &insn);
 }
 
 // ---- state -----------------------------------------------------------------------------------------------------------
@@ -155,12 +162,12 @@ static void enter_block(struct ir_rewrite *rw, uint32_t position)
 }
 
 // Handles get, put and call under IR_STEP_STATE; true if the instruction needs no place in the new unit.
-static bool forward_state(struct ir_rewrite *rw, const struct ir_insn *insn, uint32_t *ret_value)
+static inline bool forward_state(struct ir_rewrite *rw, struct ir_insn *insn, uint32_t *ret_value)
 {
     if (insn->op == IR_OP_get) {
         uint32_t *field = &rw->fields[insn->imm];
         if (*field == IR_NO_VALUE)
-            *field = ir_rewrite_emit(rw, *insn);
+            *field = ir_rewrite_emit(rw, insn);
         *ret_value = *field;
         return true;
     }
@@ -181,14 +188,14 @@ struct span_tables {
     struct ir_span_group *groups;
 };
 
-// Gives the access its group's token, emitting that before the group's first access.
-static void use_span(struct ir_rewrite *rw, const struct span_tables *spans, uint32_t old_id, struct ir_insn *insn)
+// The token of the access's group, emitted before the group's first access; IR_NO_VALUE if it goes alone.
+static uint32_t use_span(struct ir_rewrite *rw, const struct span_tables *spans, uint32_t old_id)
 {
     if (spans->group_of[old_id] == IR_NO_GROUP)
-        return;
+        return IR_NO_VALUE;
     struct ir_span_group *group = &spans->groups[spans->group_of[old_id]];
     if (group->count < 2)
-        return;
+        return IR_NO_VALUE;
     if (group->token == IR_NO_VALUE) {
         struct ir_insn span = ir_insn_make(IR_OP_span, IR_I64, rw->map[group->base], IR_NO_VALUE);
         span.imm = (uint32_t)group->lo | (uint64_t)(uint32_t)group->hi << 32;
@@ -196,25 +203,56 @@ static void use_span(struct ir_rewrite *rw, const struct span_tables *spans, uin
         span.sub = group->write;
         group->token = append(rw, &span);
     }
-    insn->arg[insn->op == IR_OP_st ? 2 : 1] = group->token;
+    return group->token;
 }
 
-static void rewrite_insn(struct ir_rewrite *rw, const struct span_tables *spans, uint32_t id)
+// Copies the instruction with its operands renumbered. The map's last entry stands for IR_NO_VALUE, so that there is
+// no branch to mispredict.
+static inline void renumber(const struct ir_rewrite *rw, const struct ir_insn *from, struct ir_insn *to)
 {
-    struct ir_insn insn = rw->unit->insns[id];
+    const uint32_t n = rw->unit->insn_count;
+    to->op = from->op;
+    to->type = from->type;
+    to->sub = from->sub;
+    to->attr = from->attr;
+    to->imm = from->imm;
+    for (unsigned i = 0; i < 4; i++)
+        to->arg[i] = rw->map[from->arg[i] < n ? from->arg[i] : n];
+}
+
+static inline void rewrite_insn(struct ir_rewrite *rw, uint32_t id)
+{
+    struct ir_insn insn;
     uint32_t value = IR_NO_VALUE;
+    renumber(rw, &rw->unit->insns[id], &insn);
     if (insn.op == IR_OP_nop)
         return;
-    for (unsigned i = 0; i < 4; i++)
-        if (insn.arg[i] != IR_NO_VALUE)
-            insn.arg[i] = rw->map[insn.arg[i]];
-    if ((rw->steps & IR_STEP_STATE) && forward_state(rw, &insn, &value)) {
+    if ((rw->steps & IR_STEP_STATE) && forward_state(rw, &insn, &value))
         rw->map[id] = value;
+    else
+        rw->map[id] = ir_rewrite_emit(rw, &insn);
+}
+
+// The same for walks that only compact and share spans: straight into the new unit.
+static inline void copy_insn(struct ir_rewrite *rw, const struct span_tables *spans, uint32_t id)
+{
+    const struct ir_insn *from = &rw->unit->insns[id];
+    if (from->op == IR_OP_nop)
+        return;
+    uint32_t token = IR_NO_VALUE;
+    bool access = from->op == IR_OP_ld || from->op == IR_OP_st;
+    if (access && (rw->steps & IR_STEP_SPANS))
+        token = use_span(rw, spans, id);
+    if (rw->count == rw->capacity) {
+        rw->overflow = true;
         return;
     }
-    if ((rw->steps & IR_STEP_SPANS) && (insn.op == IR_OP_ld || insn.op == IR_OP_st))
-        use_span(rw, spans, id, &insn);
-    rw->map[id] = ir_rewrite_emit(rw, insn);
+    struct ir_insn *to = &rw->out[rw->count];
+    renumber(rw, from, to);
+    if (token != IR_NO_VALUE)
+        to->arg[from->op == IR_OP_st ? 2 : 1] = token;
+    rw->home[rw->count] = (uint16_t)rw->block;
+    rw->map[id] = rw->count++;
 }
 
 static void renumber_targets(const struct ir_flow *flow, struct ir_insn *last)
@@ -263,7 +301,7 @@ static bool prepare(struct ir_rewrite *rw, struct span_tables *spans)
     while (slots < n)
         slots *= 2;
     slots = rw->steps & IR_STEP_CSE ? slots : 0;
-    size_t flow = aligned(ir_flow_size(unit)), map = aligned(n * sizeof(uint32_t));
+    size_t flow = aligned(ir_flow_size(unit)), map = aligned((n + 1) * sizeof(uint32_t));
     size_t home = aligned(rw->capacity * sizeof(uint16_t)), table = aligned(slots * sizeof(uint32_t));
     size_t states = rw->steps & IR_STEP_STATE ? aligned((size_t)unit->block_count * fields * sizeof(uint32_t)) : 0;
     size_t groups = rw->steps & IR_STEP_SPANS ? aligned(n * sizeof(uint16_t)) : 0;
@@ -274,6 +312,7 @@ static bool prepare(struct ir_rewrite *rw, struct span_tables *spans)
     rw->out = rw->opt->insns;
     ir_flow_build(unit, at, &rw->flow);
     rw->map = (uint32_t *)(at += flow);
+    rw->map[n] = IR_NO_VALUE;
     rw->home = (uint16_t *)(at += map);
     rw->table = (uint32_t *)(at += home);
     rw->table_mask = slots - 1;
@@ -300,8 +339,12 @@ void ir_rewrite(struct ir_unit *unit, struct ir_opt *opt, unsigned steps)
         opt->blocks[i].first = rw.count;
         if (steps & IR_STEP_STATE)
             enter_block(&rw, i);
-        for (uint32_t id = block->first; id < block->first + block->count; id++)
-            rewrite_insn(&rw, &spans, id);
+        if (steps & (IR_STEP_FOLD | IR_STEP_CSE | IR_STEP_STATE))
+            for (uint32_t id = block->first; id < block->first + block->count; id++)
+                rewrite_insn(&rw, id);
+        else
+            for (uint32_t id = block->first; id < block->first + block->count; id++)
+                copy_insn(&rw, &spans, id);
         opt->blocks[i].count = rw.count - opt->blocks[i].first;
         if (rw.overflow)
             return;
