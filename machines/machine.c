@@ -344,6 +344,35 @@ void machine_unlisten(struct machine *machine, struct machine_listener *listener
         }
 }
 
+void machine_call(struct machine *machine, struct machine_call *call)
+{
+    struct machine_call **last = &machine->calls;
+    while (*last)
+        last = &(*last)->next;
+    call->next = NULL;
+    *last = call;
+    loop_wake(machine->loop);
+}
+
+// Lock held before and after.
+static void run_call(struct machine *m)
+{
+    struct machine_call *call = m->calls;
+    bool park = call->stopped && m->accel;
+    m->calls = call->next;
+    if (park) {
+        pthread_mutex_unlock(&m->lock);
+        accel_pause(m->accel);
+        pthread_mutex_lock(&m->lock);
+    }
+    call->fn(call->opaque);
+    if (park) {
+        pthread_mutex_unlock(&m->lock);
+        accel_resume(m->accel);
+        pthread_mutex_lock(&m->lock);
+    }
+}
+
 int machine_run(struct machine *m)
 {
     struct error err = {0};
@@ -357,7 +386,10 @@ int machine_run(struct machine *m)
     while (atomic_load(&m->quit_status) < 0) {
         uint32_t requests = atomic_exchange(&m->requests, 0);
         if (!requests) {
-            loop_once(m->loop, -1);
+            if (m->calls)
+                run_call(m);
+            else
+                loop_once(m->loop, -1);
             continue;
         }
         pthread_mutex_unlock(&m->lock);

@@ -48,6 +48,7 @@ struct machine_config {
     unsigned watchdog_timeout; // seconds without progress, 0: off
     bool seeded;               // repeatable randomness from seed
     uint64_t seed;
+    const char *name; // for people, or NULL
     const struct log *log;
 };
 
@@ -88,6 +89,16 @@ struct machine_listener {
 void machine_listen(struct machine *machine, struct machine_listener *listener);
 void machine_unlisten(struct machine *machine, struct machine_listener *listener);
 
+// Machine lock held: runs fn on the main thread, after the requests made so far were served, with the machine lock
+// held and, where stopped is set, every vCPU parked. The struct is the caller's and stays alive until fn was called.
+struct machine_call {
+    void (*fn)(void *opaque);
+    void *opaque;
+    bool stopped;
+    struct machine_call *next; // private
+};
+void machine_call(struct machine *machine, struct machine_call *call);
+
 // Presses the board's power button.
 void machine_power_key(struct machine *machine);
 bool machine_running(const struct machine *machine);
@@ -100,6 +111,11 @@ struct accel *machine_accel(struct machine *machine); // NULL for the board "non
 struct mem_space *machine_mem(struct machine *machine);
 const struct machine_config *machine_config(const struct machine *machine);
 const struct guest_isa *machine_isa(const struct machine *machine);
+// Lists for people: memory map, devices with their state.
+void machine_print_map(struct machine *machine, FILE *out);
+void machine_print_devices(struct machine *machine, FILE *out);
+void machine_print_drives(struct machine *machine, FILE *out);
+void machine_print_chardevs(struct machine *machine, FILE *out);
 
 // The text of the probes: "help" lists, one line an entry.
 void machine_list_boards(FILE *out);

@@ -74,7 +74,7 @@ struct machine {
     _Atomic uint32_t requests; // enum machine_request
     _Atomic int quit_status;   // -1: keep running
     _Atomic bool running;      // vCPUs are let run
-    bool paused_once;          // accel's initial pause was given back
+    struct machine_call *calls; // first in, first out
 
     struct machine_listener *listeners;
     _Atomic unsigned debug_stops;      // vCPUs that stopped for the debugger; accel counts a pause for each

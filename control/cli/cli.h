@@ -24,7 +24,7 @@ struct cli {
     struct cli_monitor monitors[CLI_MAX_MONITORS];
     size_t monitor_count;
     const char *program; // name we were called by, without folders
-    const char *gdb, *log_mask, *log_file, *name, *pid_file;
+    const char *gdb, *log_mask, *log_file, *pid_file;
     const char *serial[MACHINE_MAX_SERIALS]; // as written
     size_t serial_count;
     const char *monitor[CLI_MAX_MONITORS];

@@ -3,6 +3,7 @@
 // into an exit status. All state hangs off this function's stack.
 #include "base/error.h"
 #include "control/cli/cli.h"
+#include "control/monitor/monitor.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -39,13 +40,40 @@ static int write_pid(const char *path, struct error *err)
     return 0;
 }
 
+static int open_monitors(struct cli *cli, struct machine *machine, struct monitor **monitors, struct error *err)
+{
+    int r = 0;
+    pthread_mutex_lock(machine_lock(machine));
+    for (size_t i = 0; !r && i < cli->monitor_count; i++) {
+        struct chardev *chardev = machine_chardev(machine, cli->monitors[i].chardev);
+        r = chardev ? monitor_create(machine, chardev, &monitors[i], err)
+                    : error_set(err, -ENOENT, "a monitor wants the character device '%s', which is not there or in use",
+                                cli->monitors[i].chardev);
+    }
+    pthread_mutex_unlock(machine_lock(machine));
+    return r;
+}
+
+static void close_monitors(struct machine *machine, struct monitor **monitors)
+{
+    pthread_mutex_lock(machine_lock(machine));
+    for (size_t i = 0; i < CLI_MAX_MONITORS; i++)
+        monitor_destroy(monitors[i]);
+    pthread_mutex_unlock(machine_lock(machine));
+}
+
 static int run_machine(struct cli *cli, struct error *err)
 {
     struct machine *machine;
+    struct monitor *monitors[CLI_MAX_MONITORS] = {NULL};
     int r = machine_create(&cli->machine, &machine, err);
     if (r)
         return complain(err);
-    int status = cli->pid_file && write_pid(cli->pid_file, err) ? complain(err) : machine_run(machine);
+    r = open_monitors(cli, machine, monitors, err);
+    if (!r && cli->pid_file)
+        r = write_pid(cli->pid_file, err);
+    int status = r ? complain(err) : machine_run(machine);
+    close_monitors(machine, monitors);
     machine_destroy(machine);
     if (cli->pid_file)
         unlink(cli->pid_file);

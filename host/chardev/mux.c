@@ -125,9 +125,7 @@ static void below_receive(void *opaque, const uint8_t *buf, size_t len)
 static void below_event(void *opaque, enum chardev_event event)
 {
     struct chardev_mux *mux = opaque;
-    for (unsigned i = 0; i < CHARDEV_MUX_FRONTS; i++)
-        if (mux->fronts[i].used && (event != CHARDEV_BREAK || i == mux->focus))
-            chardev_notify(&mux->fronts[i].chardev, event);
+    chardev_notify(focused(mux), event);
 }
 
 static const struct chardev_sink below_sink = {below_can_receive, below_receive, below_event};

@@ -12,7 +12,7 @@
 
 struct stdio_chardev {
     struct fd_channel channel;
-    bool was_tty;
+    bool was_tty, announced;
     struct termios old;
 };
 
@@ -27,8 +27,19 @@ static void stdio_destroy(struct chardev *chardev)
     free(s);
 }
 
+// The terminal is there from the first: say so to the first sink.
+static void stdio_accept_input(struct chardev *chardev)
+{
+    struct stdio_chardev *s = (struct stdio_chardev *)chardev;
+    if (!s->announced) {
+        s->announced = true;
+        chardev_notify(chardev, CHARDEV_OPENED);
+    }
+    fd_channel_accept_input(chardev);
+}
+
 static const struct chardev_ops stdio_ops = {
-    .write = fd_channel_write, .accept_input = fd_channel_accept_input, .destroy = stdio_destroy};
+    .write = fd_channel_write, .accept_input = stdio_accept_input, .destroy = stdio_destroy};
 
 int chardev_open_stdio(struct keyval_list *options, struct loop *loop, struct chardev **ret, struct error *err)
 {
