@@ -269,17 +269,15 @@ static void store_field(struct x64_compile *c, uint32_t field)
             r = (unsigned)cell->reg - X64_XMM0;
         else if (cell->slot >= 0)
             x64_v2m(c->e, X64_MOVUPS_LD, r, slot_at(cell));
-        else if (c->unit->insns[id].op == IR_OP_vconst) {
-            // Through general registers: constants of a unit have no place in memory.
-            const union v128 *k = &c->unit->vpool[c->unit->insns[id].imm];
-            for (unsigned i = 0; i < 2; i++) {
-                x64_mov_ri(c->e, X64_RAX, k->d[i]);
-                x64_store(c->e, 3, x64_env(f->offset + 8 * i), X64_RAX);
+        else { // a constant, through a general register: a unit's constants have no place in memory
+            const struct ir_insn *k = &c->unit->insns[id];
+            union v128 bits = { .d = { k->imm, 0 } };
+            if (k->op == IR_OP_vconst)
+                bits = c->unit->vpool[k->imm];
+            for (unsigned i = 0; i < (size == 4 ? 2 : 1); i++) {
+                x64_mov_ri(c->e, X64_RAX, bits.d[i]);
+                x64_store(c->e, size == 4 ? 3 : size, x64_env(f->offset + 8 * i), X64_RAX);
             }
-            return;
-        } else {
-            x64_mov_ri(c->e, X64_RAX, c->unit->insns[id].imm);
-            x64_store(c->e, size, m, X64_RAX);
             return;
         }
         static const uint32_t ops[5] = { 0, 0, X64_MOVSS_ST, X64_MOVSD_ST, X64_MOVUPS_ST };
