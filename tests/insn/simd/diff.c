@@ -56,29 +56,54 @@ static uint64_t integer_lane(struct rng *rng, unsigned bits)
     }
 }
 
-static union v128 random_vector(struct rng *rng)
+// One lane of 8 << sub bits. Floating point: special values, or near the lane of another register, where sums cancel and
+// comparisons are close.
+static uint64_t random_lane(struct rng *rng, unsigned sub, bool is_float, bool special, uint64_t other)
 {
-    static const struct fp_format *const formats[3] = {&fp_f16, &fp_f32, &fp_f64};
-    union v128 v = {.d = {0, 0}};
-    unsigned kind = rng_below(rng, 16), sub = kind < 8 ? 1 + kind % 3 : kind & 3;
+    static const struct fp_format *const formats[4] = {NULL, &fp_f16, &fp_f32, &fp_f64};
 
-    if (kind == 15)
+    if (!is_float || sub == 0)
+        return integer_lane(rng, 8u << sub);
+    if (special || rng_below(rng, 8) == 0)
+        return operand_special(rng, formats[sub]);
+    return operand_near(rng, formats[sub], other & bits_mask(8u << sub));
+}
+
+static union v128 random_vector(struct rng *rng, unsigned sub, bool is_float, bool special, const union v128 *other)
+{
+    union v128 v = {.d = {0, 0}};
+
+    if (rng_below(rng, 16) == 0)
         return (union v128){.d = {rng_next(rng), rng_next(rng)}};
     for (unsigned n = 0; n < 16u >> sub; n++) {
-        uint64_t lane = kind >= 8                  ? integer_lane(rng, 8u << sub)
-                        : rng_below(rng, 4) == 0 ? operand_special(rng, formats[sub - 1])
-                                                   : operand_random(rng, formats[sub - 1]);
-        v.d[n << sub >> 3] |= (lane & bits_mask(8u << sub)) << (8 * (n << sub & 7));
+        unsigned shift = 8 * (n << sub & 7), word = n << sub >> 3;
+        uint64_t lane = random_lane(rng, sub, is_float, special, other->d[word] >> shift);
+        v.d[word] |= (lane & bits_mask(8u << sub)) << shift;
     }
     return v;
+}
+
+// Half the states hold lanes of one size and kind throughout.
+static void random_vectors(struct rng *rng, union v128 v[32])
+{
+    bool uniform = rng_below(rng, 2), is_float = rng_below(rng, 2), special = rng_below(rng, 3) == 0;
+    unsigned sub = rng_below(rng, 4);
+
+    for (unsigned n = 0; n < 32; n++) {
+        if (!uniform) {
+            sub = rng_below(rng, 4);
+            is_float = rng_below(rng, 2);
+        }
+        v[n] = random_vector(rng, sub, is_float, special, n ? &v[rng_below(rng, n)] : &v[0]);
+    }
 }
 
 static void random_state(struct rng *rng, struct simd_state *state)
 {
     for (unsigned n = 0; n < 31; n++)
         state->x[n] = random_integer(rng);
-    for (unsigned n = 0; n < 32; n++)
-        state->v[n] = random_vector(rng);
+    memset(&state->v[0], 0, sizeof state->v[0]);
+    random_vectors(rng, state->v);
     state->nzcv = rng_below(rng, 16) << 28;
     state->fpcr = (uint32_t)(rng_next(rng) & rng_next(rng)) & FPCR_MODES;
     state->fpcr |= rng_below(rng, 4) << 22;
