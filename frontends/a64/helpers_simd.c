@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the helpers of helpers_simd.def: lane by lane in integers, as the manual's pseudocode is (Arm ARM (DDI 0487)
-// C7.2 SQSHL, SQRSHL, SQDMULH, SUQADD; shared/functions SatQ). No state but env->fp_flags.
+// Owns the helpers of helpers_simd.def: lane by lane in integers, as the manual's pseudocode is (Arm ARM (DDI
+// 0487) C7.2 SQSHL, SQRSHL, SQDMULH, SUQADD; shared/functions SatQ). No state but env->fp_flags.
 #include "frontends/a64/helpers.h"
 
 #include "base/bits.h"
@@ -53,14 +53,15 @@ static int apply(struct ir_env *env, const union ir_value *args, union ir_value 
     union v128 r;
 
     for (unsigned n = 0; n < 16u >> sub; n++)
-        set_lane(&r, sub, n, fn(lane(&args[0].v, sub, n), lane(&args[1].v, sub, n), 8u << sub, mode, &saturated));
+        set_lane(&r, sub, n,
+                 fn(lane(&args[0].v, sub, n), lane(&args[1].v, sub, n), 8u << sub, mode, &saturated));
     env->fp_flags |= saturated ? FPSR_QC : 0;
     ret->v = r;
     return IR_EXIT_NONE;
 }
 
-// Left by the signed low byte of b. A left shift of 64 or more is as good as one of 64: what is not zero leaves the
-// lane; a right shift past the lane leaves sign or rounding only.
+// Left by the signed low byte of b. A left shift of 64 or more is as good as one of 64: what is not zero
+// leaves the lane; a right shift past the lane leaves sign or rounding only.
 static uint64_t shift_lane(uint64_t a, uint64_t b, unsigned bits, unsigned mode, bool *saturated)
 {
     bool is_unsigned = mode & A64_SIMD_UNSIGNED;
@@ -102,7 +103,8 @@ static uint64_t mixed_add_lane(uint64_t a, uint64_t b, unsigned bits, unsigned m
 {
     bool is_unsigned = mode & A64_SIMD_UNSIGNED;
 
-    return saturate(extended(a, bits, is_unsigned) + extended(b, bits, !is_unsigned), bits, is_unsigned, saturated);
+    return saturate(extended(a, bits, is_unsigned) + extended(b, bits, !is_unsigned), bits, is_unsigned,
+                    saturated);
 }
 
 int a64_help_simd_mixed_add(struct ir_env *env, const union ir_value *args, union ir_value *ret)
@@ -124,25 +126,25 @@ int a64_help_simd_ursqrte(struct ir_env *env, const union ir_value *args, union 
     return IR_EXIT_NONE;
 }
 
-// ---- SHA -----------------------------------------------------------------------------------------------------------
+// ---- SHA ----------------------------------------------------------------------------------------
 
-#define ROUNDS(name)                                                                                                   \
-    int a64_help_##name(struct ir_env *env, const union ir_value *args, union ir_value *ret)                           \
-    {                                                                                                                  \
-        ret->v = crypto_##name(args[0].v, (uint32_t)args[1].i, args[2].v);                                             \
-        return IR_EXIT_NONE;                                                                                           \
+#define ROUNDS(name) \
+    int a64_help_##name(struct ir_env *env, const union ir_value *args, union ir_value *ret) \
+    { \
+        ret->v = crypto_##name(args[0].v, (uint32_t)args[1].i, args[2].v); \
+        return IR_EXIT_NONE; \
     }
-#define TWO(name)                                                                                                      \
-    int a64_help_##name(struct ir_env *env, const union ir_value *args, union ir_value *ret)                           \
-    {                                                                                                                  \
-        ret->v = crypto_##name(args[0].v, args[1].v);                                                                  \
-        return IR_EXIT_NONE;                                                                                           \
+#define TWO(name) \
+    int a64_help_##name(struct ir_env *env, const union ir_value *args, union ir_value *ret) \
+    { \
+        ret->v = crypto_##name(args[0].v, args[1].v); \
+        return IR_EXIT_NONE; \
     }
-#define THREE(name)                                                                                                    \
-    int a64_help_##name(struct ir_env *env, const union ir_value *args, union ir_value *ret)                           \
-    {                                                                                                                  \
-        ret->v = crypto_##name(args[0].v, args[1].v, args[2].v);                                                       \
-        return IR_EXIT_NONE;                                                                                           \
+#define THREE(name) \
+    int a64_help_##name(struct ir_env *env, const union ir_value *args, union ir_value *ret) \
+    { \
+        ret->v = crypto_##name(args[0].v, args[1].v, args[2].v); \
+        return IR_EXIT_NONE; \
     }
 
 ROUNDS(sha1c)

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Translates the cryptographic instructions. AES and PMULL are IR ops; SHA rounds are pure helpers over base/crypto.
-// Arm ARM (DDI 0487) C4.1.97, "Cryptographic AES", "two-register SHA", "three-register SHA"; C7.2. CRC32 is with the
-// integer instructions.
+// Translates the cryptographic instructions. AES and PMULL are IR ops; SHA rounds are pure helpers over
+// base/crypto. Arm ARM (DDI 0487) C4.1.97, "Cryptographic AES", "two-register SHA", "three-register SHA";
+// C7.2. CRC32 is with the integer instructions.
 #include "frontends/a64/tr_simd.h"
 
 static bool aes(struct a64_tr *t, const struct a64_insn *i, enum ir_op op, bool key)
 {
     uint32_t n = a64_vec(t, i->rn);
 
-    a64_set_vec(t, i->rd, key ? ir_op2(t->u, op, IR_V128, a64_vec(t, i->rd), n) : ir_op1(t->u, op, IR_V128, n));
+    a64_set_vec(t, i->rd,
+                key ? ir_op2(t->u, op, IR_V128, a64_vec(t, i->rd), n) : ir_op1(t->u, op, IR_V128, n));
     return true;
 }
 
@@ -21,7 +22,8 @@ A64_TR(pmull_1q)
 {
     struct a64_lanes l = a64_vector(3, true);
 
-    a64_set_vec(t, i->rd, a64_v2(t, l, IR_OP_vpmull, 0, a64_half(t, l, i->rn, i->q), a64_half(t, l, i->rm, i->q)));
+    a64_set_vec(t, i->rd,
+                a64_v2(t, l, IR_OP_vpmull, 0, a64_half(t, l, i->rn, i->q), a64_half(t, l, i->rm, i->q)));
     return true;
 }
 

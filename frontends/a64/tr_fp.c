@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Translates scalar floating-point instructions: arithmetic, rounding, moves, comparison, selection and conversion.
-// Arm ARM (DDI 0487) C4.1.97, "Floating-point ..." and "Conversion between floating-point and ..."; C7.2. Results are
-// written as whole vector registers, zeros above. The FP mode is the key's; access traps are translate.c's.
+// Translates scalar floating-point instructions: arithmetic, rounding, moves, comparison, selection and
+// conversion. Arm ARM (DDI 0487) C4.1.97, "Floating-point ..." and "Conversion between floating-point and
+// ..."; C7.2. Results are written as whole vector registers, zeros above. The FP mode is the key's; access
+// traps are translate.c's.
 #include "frontends/a64/tr_simd.h"
 
 #include "frontends/a64/imm.h"
 
-// ---- arithmetic --------------------------------------------------------------------------------------------------
+// ---- arithmetic ---------------------------------------------------------------------------------
 
 static uint32_t op1(struct a64_tr *t, const struct a64_insn *i, enum ir_op op)
 {
@@ -52,7 +53,8 @@ A64_TR(fnmul)
 static bool fused(struct a64_tr *t, const struct a64_insn *i, uint32_t signs)
 {
     struct a64_lanes l = a64_fp_scalar(i);
-    uint32_t n = a64_fp_operand(t, l, i->rn), m = a64_fp_operand(t, l, i->rm), a = a64_fp_operand(t, l, i->ra);
+    uint32_t n = a64_fp_operand(t, l, i->rn), m = a64_fp_operand(t, l, i->rm),
+             a = a64_fp_operand(t, l, i->ra);
 
     return write(t, i, a64_fp_op(t, l, IR_OP_fma, signs, 0, n, m, a));
 }
@@ -62,7 +64,7 @@ A64_TR(fmsub) { return fused(t, i, IR_FP_NEG_PRODUCT); }
 A64_TR(fnmadd) { return fused(t, i, IR_FP_NEG_PRODUCT | IR_FP_NEG_ADDEND); }
 A64_TR(fnmsub) { return fused(t, i, IR_FP_NEG_ADDEND); }
 
-// ---- rounding to an integral value -------------------------------------------------------------------------------
+// ---- rounding to an integral value --------------------------------------------------------------
 
 static bool round_by(struct a64_tr *t, const struct a64_insn *i, uint32_t attr)
 {
@@ -81,7 +83,7 @@ A64_TR(frinta) { return round_by(t, i, a64_fp_rounding(t, IR_RNA)); }
 A64_TR(frintx) { return round_by(t, i, a64_fp_attr(t) | IR_FP_EXACT); }
 A64_TR(frinti) { return round_by(t, i, a64_fp_attr(t)); }
 
-// ---- comparison and selection ------------------------------------------------------------------------------------
+// ---- comparison and selection -------------------------------------------------------------------
 
 static uint32_t compare(struct a64_tr *t, uint32_t n, uint32_t m, bool signalling)
 {
@@ -138,7 +140,7 @@ A64_TR(fcsel)
     return write(t, i, ir_op3(t->u, IR_OP_select, a64_fp_type(l), a64_condition(t, i->cond), n, m));
 }
 
-// ---- moves -------------------------------------------------------------------------------------------------------
+// ---- moves --------------------------------------------------------------------------------------
 
 A64_TR(fmov_reg) { return write(t, i, a64_fp_operand(t, a64_fp_scalar(i), i->rn)); }
 
@@ -170,7 +172,7 @@ A64_TR(fmov_top_x)
     return true;
 }
 
-// ---- conversion --------------------------------------------------------------------------------------------------
+// ---- conversion ---------------------------------------------------------------------------------
 
 A64_TR(fcvt)
 {
@@ -182,13 +184,17 @@ A64_TR(fcvt)
                                                       .arg = {n, IR_NO_VALUE, IR_NO_VALUE, IR_NO_VALUE}}));
 }
 
-static bool to_integer(struct a64_tr *t, const struct a64_insn *i, enum ir_round round, uint32_t sign, unsigned fbits)
+static bool to_integer(struct a64_tr *t, const struct a64_insn *i, enum ir_round round, uint32_t sign,
+                       unsigned fbits)
 {
     uint32_t attr = a64_fp_rounding(t, round) | sign | fbits << IR_FP_FBITS_SHIFT;
     uint32_t n = a64_fp_operand(t, a64_fp_scalar(i), i->rn);
 
-    a64_set_reg(t, i->rd, i->sf, ir_emit(t->u, (struct ir_insn){.op = IR_OP_f2i, .type = a64_type(i->sf), .attr = attr,
-                                                                .arg = {n, IR_NO_VALUE, IR_NO_VALUE, IR_NO_VALUE}}));
+    a64_set_reg(t, i->rd, i->sf,
+                ir_emit(t->u, (struct ir_insn){.op = IR_OP_f2i,
+                                               .type = a64_type(i->sf),
+                                               .attr = attr,
+                                               .arg = {n, IR_NO_VALUE, IR_NO_VALUE, IR_NO_VALUE}}));
     return true;
 }
 

@@ -37,7 +37,8 @@ uint32_t a64_vsplat(struct a64_tr *t, unsigned sub, uint64_t lane)
     return ir_vconst(t->u, (union v128){.d = {v, v}});
 }
 
-uint32_t a64_vlane(struct a64_tr *t, enum ir_type type, unsigned sub, unsigned lane, bool is_signed, uint32_t a)
+uint32_t a64_vlane(struct a64_tr *t, enum ir_type type, unsigned sub, unsigned lane, bool is_signed,
+                   uint32_t a)
 {
     return ir_emit(t->u, (struct ir_insn){.op = IR_OP_vget, .type = type, .sub = (uint8_t)sub, .imm = lane,
                                           .attr = is_signed ? IR_MEM_SIGNED : 0,
@@ -83,7 +84,7 @@ void a64_saturated(struct a64_tr *t, uint32_t result, uint32_t wrapped)
     a64_or_qc(t, ir_op2(t->u, IR_OP_vxor, IR_V128, result, wrapped));
 }
 
-// ---- fields --------------------------------------------------------------------------------------------------------
+// ---- fields -------------------------------------------------------------------------------------
 
 unsigned a64_element_reg(const struct a64_insn *i, unsigned sub)
 {
@@ -116,7 +117,7 @@ unsigned a64_shift_right(const struct a64_insn *i)
     return (16u << a64_shift_sub(i)) - (unsigned)(i->immh << 3 | i->immb);
 }
 
-// ---- floating point ------------------------------------------------------------------------------------------------
+// ---- floating point -----------------------------------------------------------------------------
 
 uint32_t a64_fp_operand(struct a64_tr *t, struct a64_lanes l, unsigned n)
 {
@@ -135,8 +136,8 @@ uint32_t a64_fp_zero(struct a64_tr *t, struct a64_lanes l)
     return l.scalar ? ir_const(t->u, a64_float_of(l.sub), 0) : a64_vsplat(t, 3, 0);
 }
 
-uint32_t a64_fp_op(struct a64_tr *t, struct a64_lanes l, enum ir_op op, uint32_t extra, uint64_t imm, uint32_t a,
-                   uint32_t b, uint32_t c)
+uint32_t a64_fp_op(struct a64_tr *t, struct a64_lanes l, enum ir_op op, uint32_t extra, uint64_t imm,
+                   uint32_t a, uint32_t b, uint32_t c)
 {
     uint32_t attr = a64_fp_attr(t) | extra | (l.scalar ? 0 : l.lo);
 
@@ -149,7 +150,7 @@ uint32_t a64_fp_rounding(const struct a64_tr *t, enum ir_round round)
     return (a64_fp_attr(t) & ~(uint32_t)IR_FP_ROUND) | round;
 }
 
-// ---- helpers -------------------------------------------------------------------------------------------------------
+// ---- helpers ------------------------------------------------------------------------------------
 
 // Helpers work on 128 bits: lanes not in use are made zero, which saturates nowhere.
 static uint32_t shortened(struct a64_tr *t, struct a64_lanes l, uint32_t v)
@@ -159,8 +160,8 @@ static uint32_t shortened(struct a64_tr *t, struct a64_lanes l, uint32_t v)
     return l.lo && !masked ? ir_op1(t->u, IR_OP_vlow, IR_V128, v) : v;
 }
 
-uint32_t a64_simd_call(struct a64_tr *t, struct a64_lanes l, enum a64_helper helper, unsigned mode, uint32_t a,
-                       uint32_t b)
+uint32_t a64_simd_call(struct a64_tr *t, struct a64_lanes l, enum a64_helper helper, unsigned mode,
+                       uint32_t a, uint32_t b)
 {
     a = shortened(t, l, a);
     b = shortened(t, l, b);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Translates Advanced SIMD floating-point arithmetic, comparison and reduction, vector, scalar and by element. Arm ARM
-// (DDI 0487) C4.1.97, the floating-point rows of the Advanced SIMD groups; C7.2. One function an operation serves
-// vectors and scalars: a64_fp_op knows the difference.
+// Translates Advanced SIMD floating-point arithmetic, comparison and reduction, vector, scalar and by
+// element. Arm ARM (DDI 0487) C4.1.97, the floating-point rows of the Advanced SIMD groups; C7.2. One
+// function an operation serves vectors and scalars: a64_fp_op knows the difference.
 #include "frontends/a64/tr_simd.h"
 
 typedef uint32_t operation(struct a64_tr *t, struct a64_lanes l, uint32_t n, uint32_t m);
@@ -42,9 +42,10 @@ static bool element(struct a64_tr *t, const struct a64_insn *i, struct a64_lanes
 #define OPERATION(name) static uint32_t name(struct a64_tr *t, struct a64_lanes l, uint32_t n, uint32_t m)
 // op_: fmax and fmin are names of the C library.
 #define OP2(name) OPERATION(op_##name) { return a64_fp_op(t, l, IR_OP_##name, 0, 0, n, m, IR_NO_VALUE); }
-OP2(fadd) OP2(fsub) OP2(fmul) OP2(fdiv) OP2(fmulx) OP2(fmax) OP2(fmin) OP2(fmaxnm) OP2(fminnm) OP2(frecps) OP2(frsqrts)
+OP2(fadd)
+OP2(fsub) OP2(fmul) OP2(fdiv) OP2(fmulx) OP2(fmax) OP2(fmin) OP2(fmaxnm) OP2(fminnm) OP2(frecps) OP2(frsqrts)
 
-static uint32_t op1(struct a64_tr *t, struct a64_lanes l, enum ir_op op, uint32_t n)
+    static uint32_t op1(struct a64_tr *t, struct a64_lanes l, enum ir_op op, uint32_t n)
 {
     return a64_fp_op(t, l, op, 0, 0, n, IR_NO_VALUE, IR_NO_VALUE);
 }
@@ -74,7 +75,7 @@ A64_TR(fmulx_e) { return element(t, i, vector_lanes(i), op_fmulx); }
 A64_TR(fmul_se) { return element(t, i, scalar_lanes(i), op_fmul); }
 A64_TR(fmulx_se) { return element(t, i, scalar_lanes(i), op_fmulx); }
 
-// ---- fused ---------------------------------------------------------------------------------------------------------
+// ---- fused --------------------------------------------------------------------------------------
 
 static bool fused(struct a64_tr *t, const struct a64_insn *i, struct a64_lanes l, uint32_t signs, uint32_t m)
 {
@@ -91,7 +92,7 @@ A64_TR(fmls_e) { return fused(t, i, vector_lanes(i), IR_FP_NEG_PRODUCT, element_
 A64_TR(fmla_se) { return fused(t, i, scalar_lanes(i), 0, element_of(t, i, scalar_lanes(i))); }
 A64_TR(fmls_se) { return fused(t, i, scalar_lanes(i), IR_FP_NEG_PRODUCT, element_of(t, i, scalar_lanes(i))); }
 
-// ---- pairwise and across lanes ---------------------------------------------------------------------------------------
+// ---- pairwise and across lanes ------------------------------------------------------------------
 
 static bool pairwise(struct a64_tr *t, const struct a64_insn *i, operation *fn)
 {
@@ -106,7 +107,8 @@ static bool pairwise(struct a64_tr *t, const struct a64_insn *i, operation *fn)
 static bool pair(struct a64_tr *t, const struct a64_insn *i, operation *fn)
 {
     struct a64_lanes l = scalar_lanes(i);
-    uint32_t v = a64_vec(t, i->rn), second = ir_vop(t->u, IR_OP_vdupl, l.sub, 0, 1, v, IR_NO_VALUE, IR_NO_VALUE);
+    uint32_t v = a64_vec(t, i->rn),
+             second = ir_vop(t->u, IR_OP_vdupl, l.sub, 0, 1, v, IR_NO_VALUE, IR_NO_VALUE);
     uint32_t a = ir_op1(t->u, IR_OP_vgetf, a64_float_of(l.sub), v);
     uint32_t b = ir_op1(t->u, IR_OP_vgetf, a64_float_of(l.sub), second);
 
@@ -138,7 +140,7 @@ A64_TR(fminv) { return across(t, i, op_fmin); }
 A64_TR(fmaxnmv) { return across(t, i, op_fmaxnm); }
 A64_TR(fminnmv) { return across(t, i, op_fminnm); }
 
-// ---- one register ----------------------------------------------------------------------------------------------------
+// ---- one register -------------------------------------------------------------------------------
 
 static bool one(struct a64_tr *t, const struct a64_insn *i, struct a64_lanes l, enum ir_op op)
 {

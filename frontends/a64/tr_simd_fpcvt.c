@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Translates Advanced SIMD floating-point conversions: to and from integers and fixed point, between formats, and
-// rounding to integral values. Arm ARM (DDI 0487) C4.1.97, "Advanced SIMD two-register miscellaneous", "shift by
-// immediate" and their scalar forms; C7.2. A scalar is a value of an FP type, as in tr_simd_fp.c.
+// Translates Advanced SIMD floating-point conversions: to and from integers and fixed point, between formats,
+// and rounding to integral values. Arm ARM (DDI 0487) C4.1.97, "Advanced SIMD two-register miscellaneous",
+// "shift by immediate" and their scalar forms; C7.2. A scalar is a value of an FP type, as in tr_simd_fp.c.
 #include "frontends/a64/tr_simd.h"
 
 static struct a64_lanes vector_lanes(const struct a64_insn *i)
@@ -13,7 +13,8 @@ static struct a64_lanes scalar_lanes(const struct a64_insn *i)
     return a64_scalar(2u + i->sz);
 }
 
-static uint32_t emit(struct a64_tr *t, struct a64_lanes l, enum ir_op op, enum ir_type type, uint32_t attr, uint32_t a)
+static uint32_t emit(struct a64_tr *t, struct a64_lanes l, enum ir_op op, enum ir_type type, uint32_t attr,
+                     uint32_t a)
 {
     bool lanes = type == IR_V128;
 
@@ -22,7 +23,7 @@ static uint32_t emit(struct a64_tr *t, struct a64_lanes l, enum ir_op op, enum i
                                           .arg = {a, IR_NO_VALUE, IR_NO_VALUE, IR_NO_VALUE}});
 }
 
-// ---- integers --------------------------------------------------------------------------------------------------------
+// ---- integers -----------------------------------------------------------------------------------
 
 static bool to_integer(struct a64_tr *t, const struct a64_insn *i, struct a64_lanes l, enum ir_round round,
                        uint32_t sign, unsigned fbits)
@@ -35,10 +36,10 @@ static bool to_integer(struct a64_tr *t, const struct a64_insn *i, struct a64_la
     return true;
 }
 
-#define TO_INTEGER(name, round)                                                                                        \
-    A64_TR(name##s_v) { return to_integer(t, i, vector_lanes(i), round, IR_FP_SIGNED, 0); }                            \
-    A64_TR(name##u_v) { return to_integer(t, i, vector_lanes(i), round, 0, 0); }                                       \
-    A64_TR(name##s_s) { return to_integer(t, i, scalar_lanes(i), round, IR_FP_SIGNED, 0); }                            \
+#define TO_INTEGER(name, round) \
+    A64_TR(name##s_v) { return to_integer(t, i, vector_lanes(i), round, IR_FP_SIGNED, 0); } \
+    A64_TR(name##u_v) { return to_integer(t, i, vector_lanes(i), round, 0, 0); } \
+    A64_TR(name##s_s) { return to_integer(t, i, scalar_lanes(i), round, IR_FP_SIGNED, 0); } \
     A64_TR(name##u_s) { return to_integer(t, i, scalar_lanes(i), round, 0, 0); }
 TO_INTEGER(fcvtn, IR_RN)
 TO_INTEGER(fcvtp, IR_RP)
@@ -46,7 +47,8 @@ TO_INTEGER(fcvtm, IR_RM)
 TO_INTEGER(fcvtz, IR_RZ)
 TO_INTEGER(fcvta, IR_RNA)
 
-static bool from_integer(struct a64_tr *t, const struct a64_insn *i, struct a64_lanes l, uint32_t sign, unsigned fbits)
+static bool from_integer(struct a64_tr *t, const struct a64_insn *i, struct a64_lanes l, uint32_t sign,
+                         unsigned fbits)
 {
     uint32_t attr = a64_fp_attr(t) | sign | fbits << IR_FP_FBITS_SHIFT, n = a64_vec(t, i->rn);
 
@@ -73,7 +75,7 @@ A64_TR(fcvtzu_vi) { return to_integer(t, i, FIXED_V, IR_RZ, 0, a64_shift_right(i
 A64_TR(fcvtzs_si) { return to_integer(t, i, FIXED_S, IR_RZ, IR_FP_SIGNED, a64_shift_right(i)); }
 A64_TR(fcvtzu_si) { return to_integer(t, i, FIXED_S, IR_RZ, 0, a64_shift_right(i)); }
 
-// ---- integral values -------------------------------------------------------------------------------------------------
+// ---- integral values ----------------------------------------------------------------------------
 
 static bool round_by(struct a64_tr *t, const struct a64_insn *i, uint32_t attr)
 {
@@ -89,7 +91,7 @@ A64_TR(frinta_v) { return round_by(t, i, a64_fp_rounding(t, IR_RNA)); }
 A64_TR(frintx_v) { return round_by(t, i, a64_fp_attr(t) | IR_FP_EXACT); }
 A64_TR(frinti_v) { return round_by(t, i, a64_fp_attr(t)); }
 
-// ---- formats: sz chooses half to single or single to double ------------------------------------------------------------
+// ---- formats: sz chooses half to single or single to double -------------------------------------
 
 A64_TR(fcvtl_v)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Translates Advanced SIMD integer instructions on three registers of different types, vector, scalar and by element:
-// long, wide and high-narrow arithmetic. Arm ARM (DDI 0487) C4.1.97, "Advanced SIMD three different"; C7.2.
-// l always describes the narrow lanes; a64_wide(l) the others.
+// Translates Advanced SIMD integer instructions on three registers of different types, vector, scalar and by
+// element: long, wide and high-narrow arithmetic. Arm ARM (DDI 0487) C4.1.97, "Advanced SIMD three
+// different"; C7.2. l always describes the narrow lanes; a64_wide(l) the others.
 #include "frontends/a64/tr_simd.h"
 
 static struct a64_lanes narrow(const struct a64_insn *i)
@@ -14,7 +14,7 @@ static uint32_t extend(struct a64_tr *t, const struct a64_insn *i, unsigned n, u
     return a64_v1(t, narrow(i), IR_OP_vxtl, sign, a64_half(t, narrow(i), n, i->q));
 }
 
-// ---- add and subtract --------------------------------------------------------------------------------------------
+// ---- add and subtract ---------------------------------------------------------------------------
 
 static bool long_op(struct a64_tr *t, const struct a64_insn *i, enum ir_op op, uint32_t sign)
 {
@@ -87,7 +87,7 @@ A64_TR(uabal_v) { return difference_accumulate(t, i, 0); }
 A64_TR(sabdl_v) { return difference_long(t, i, IR_V_SIGNED); }
 A64_TR(uabdl_v) { return difference_long(t, i, 0); }
 
-// ---- multiply ----------------------------------------------------------------------------------------------------
+// ---- multiply -----------------------------------------------------------------------------------
 
 static uint32_t product(struct a64_tr *t, const struct a64_insn *i, uint32_t sign, bool element)
 {
@@ -103,7 +103,8 @@ static bool multiply(struct a64_tr *t, const struct a64_insn *i, uint32_t sign, 
     return true;
 }
 
-static bool multiply_accumulate(struct a64_tr *t, const struct a64_insn *i, enum ir_op op, uint32_t sign, bool element)
+static bool multiply_accumulate(struct a64_tr *t, const struct a64_insn *i, enum ir_op op, uint32_t sign,
+                                bool element)
 {
     uint32_t r = product(t, i, sign, element);
 
@@ -128,15 +129,17 @@ A64_TR(pmull_v)
 {
     struct a64_lanes l = a64_vector(0, true);
 
-    a64_set_vec(t, i->rd, a64_v2(t, l, IR_OP_vpmull, 0, a64_half(t, l, i->rn, i->q), a64_half(t, l, i->rm, i->q)));
+    a64_set_vec(t, i->rd,
+                a64_v2(t, l, IR_OP_vpmull, 0, a64_half(t, l, i->rn, i->q), a64_half(t, l, i->rm, i->q)));
     return true;
 }
 
-// ---- saturating doubling multiply: the doubled product saturates, then the sum does --------------------------------
+// ---- saturating doubling multiply: the doubled product saturates, then the sum does -------------
 
 enum accumulation { REPLACE, ADD, SUBTRACT };
 
-static bool doubling(struct a64_tr *t, const struct a64_insn *i, struct a64_lanes l, enum accumulation kind, uint32_t m)
+static bool doubling(struct a64_tr *t, const struct a64_insn *i, struct a64_lanes l, enum accumulation kind,
+                     uint32_t m)
 {
     struct a64_lanes wide = a64_wide(l);
     uint32_t p = a64_v2(t, l.scalar ? a64_vector(l.sub, true) : l, IR_OP_vmull, IR_V_SIGNED,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Translates Advanced SIMD integer instructions on one register: reversal, counting, comparison with zero, pairwise
-// addition, narrowing, and reductions across lanes. Arm ARM (DDI 0487) C4.1.97, "Advanced SIMD two-register
-// miscellaneous", "scalar two-register miscellaneous", "across lanes"; C7.2.
+// Translates Advanced SIMD integer instructions on one register: reversal, counting, comparison with zero,
+// pairwise addition, narrowing, and reductions across lanes. Arm ARM (DDI 0487) C4.1.97, "Advanced SIMD
+// two-register miscellaneous", "scalar two-register miscellaneous", "across lanes"; C7.2.
 #include "frontends/a64/tr_simd.h"
 
 typedef uint32_t operation(struct a64_tr *t, struct a64_lanes l, uint32_t n);
@@ -85,7 +85,7 @@ A64_TR(usqadd_v) { return mixed_add(t, i, a64_vector(i->size, i->q), A64_SIMD_UN
 A64_TR(suqadd_s) { return mixed_add(t, i, a64_scalar(i->size), 0); }
 A64_TR(usqadd_s) { return mixed_add(t, i, a64_scalar(i->size), A64_SIMD_UNSIGNED); }
 
-// ---- bits and lanes within a container ---------------------------------------------------------------------------
+// ---- bits and lanes within a container ----------------------------------------------------------
 
 static bool reverse(struct a64_tr *t, const struct a64_insn *i, unsigned container)
 {
@@ -106,7 +106,7 @@ static bool bitwise(struct a64_tr *t, const struct a64_insn *i, enum ir_op op)
 A64_TR(not_v) { return bitwise(t, i, IR_OP_vnot); }
 A64_TR(rbit_v) { return bitwise(t, i, IR_OP_vbitrev); }
 
-// ---- pairwise long -----------------------------------------------------------------------------------------------
+// ---- pairwise long ------------------------------------------------------------------------------
 
 // Sums of neighbours in lanes twice as wide.
 static uint32_t pair_sums(struct a64_tr *t, struct a64_lanes l, uint32_t sign, uint32_t n)
@@ -134,7 +134,7 @@ A64_TR(uaddlp_v) { return add_pairs(t, i, 0, false); }
 A64_TR(sadalp_v) { return add_pairs(t, i, IR_V_SIGNED, true); }
 A64_TR(uadalp_v) { return add_pairs(t, i, 0, true); }
 
-// ---- narrowing and widening --------------------------------------------------------------------------------------
+// ---- narrowing and widening ---------------------------------------------------------------------
 
 A64_TR(xtn_v)
 {
@@ -182,7 +182,7 @@ A64_TR(shll_v)
     return true;
 }
 
-// ---- across lanes ------------------------------------------------------------------------------------------------
+// ---- across lanes -------------------------------------------------------------------------------
 
 A64_TR(addv)
 {
@@ -219,7 +219,7 @@ A64_TR(umaxv) { return extreme(t, i, IR_OP_vmax, 0); }
 A64_TR(sminv) { return extreme(t, i, IR_OP_vmin, IR_V_SIGNED); }
 A64_TR(uminv) { return extreme(t, i, IR_OP_vmin, 0); }
 
-// ---- estimates ---------------------------------------------------------------------------------------------------
+// ---- estimates ----------------------------------------------------------------------------------
 
 static bool estimate(struct a64_tr *t, const struct a64_insn *i, enum a64_helper helper)
 {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Translates Advanced SIMD moves: lanes to and from general registers, modified immediates, permutes, extraction and
-// table lookups. Arm ARM (DDI 0487) C4.1.97, "Advanced SIMD copy", "modified immediate", "permute", "extract", "table
-// lookup"; C7.2.
+// Translates Advanced SIMD moves: lanes to and from general registers, modified immediates, permutes,
+// extraction and table lookups. Arm ARM (DDI 0487) C4.1.97, "Advanced SIMD copy", "modified immediate",
+// "permute", "extract", "table lookup"; C7.2.
 #include "frontends/a64/tr_simd.h"
 
 #include "frontends/a64/imm.h"
 
-// ---- copy: imm5 is index:1:0..., the lowest set bit telling the lane size ------------------------------------------
+// ---- copy: imm5 is index:1:0..., the lowest set bit telling the lane size -----------------------
 
 static unsigned copy_sub(const struct a64_insn *i)
 {
@@ -37,7 +37,8 @@ A64_TR(dup_s)
 {
     unsigned sub = copy_sub(i);
 
-    a64_set_vec(t, i->rd, a64_vzext(t, a64_vlane(t, a64_int_of(sub), sub, copy_index(i), false, a64_vec(t, i->rn))));
+    a64_set_vec(t, i->rd,
+                a64_vzext(t, a64_vlane(t, a64_int_of(sub), sub, copy_index(i), false, a64_vec(t, i->rn))));
     return true;
 }
 
@@ -68,7 +69,7 @@ A64_TR(ins_e)
     return insert(t, i, a64_vlane(t, a64_int_of(sub), sub, i->imm4 >> sub, false, a64_vec(t, i->rn)));
 }
 
-// ---- modified immediate --------------------------------------------------------------------------------------------
+// ---- modified immediate -------------------------------------------------------------------------
 
 static uint32_t constant(struct a64_tr *t, uint64_t value, bool q)
 {
@@ -121,7 +122,7 @@ static bool with_constant(struct a64_tr *t, const struct a64_insn *i, enum ir_op
 A64_TR(orr_vi) { return with_constant(t, i, IR_OP_vor, 0); }
 A64_TR(bic_vi) { return with_constant(t, i, IR_OP_vandn, 1); }
 
-// ---- permutes ------------------------------------------------------------------------------------------------------
+// ---- permutes -----------------------------------------------------------------------------------
 
 static bool permute(struct a64_tr *t, const struct a64_insn *i, enum ir_op op, unsigned part)
 {

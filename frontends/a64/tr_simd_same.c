@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Translates Advanced SIMD integer instructions on three registers of the same type, vector, scalar and by element, and
-// bitwise logic. Arm ARM (DDI 0487) C4.1.97, "Advanced SIMD three same", "scalar three same", "vector x indexed
-// element"; C7.2. One function an operation; the rows say how its operands are read.
+// Translates Advanced SIMD integer instructions on three registers of the same type, vector, scalar and by
+// element, and bitwise logic. Arm ARM (DDI 0487) C4.1.97, "Advanced SIMD three same", "scalar three same",
+// "vector x indexed element"; C7.2. One function an operation; the rows say how its operands are read.
 #include "frontends/a64/tr_simd.h"
 
 typedef uint32_t operation(struct a64_tr *t, struct a64_lanes l, uint32_t n, uint32_t m);
@@ -72,8 +72,8 @@ OPERATION(cmtst)
     return a64_v2i(t, l, IR_OP_vcmp, 0, IR_CNE, both, a64_vsplat(t, 3, 0));
 }
 
-static uint32_t saturating(struct a64_tr *t, struct a64_lanes l, enum ir_op op, enum ir_op wrapping, uint32_t attr,
-                           uint32_t n, uint32_t m)
+static uint32_t saturating(struct a64_tr *t, struct a64_lanes l, enum ir_op op, enum ir_op wrapping,
+                           uint32_t attr, uint32_t n, uint32_t m)
 {
     uint32_t r = a64_v2(t, l, op, attr, n, m);
 
@@ -120,7 +120,7 @@ A64_TR(pmul_v)
     return true;
 }
 
-// ---- accumulating ------------------------------------------------------------------------------------------------
+// ---- accumulating -------------------------------------------------------------------------------
 
 static bool accumulate(struct a64_tr *t, const struct a64_insn *i, operation *fn, enum ir_op op, uint32_t m)
 {
@@ -138,7 +138,7 @@ A64_TR(mls_v) { return accumulate(t, i, mul, IR_OP_vsub, a64_vec(t, i->rm)); }
 A64_TR(mla_e) { return accumulate(t, i, mul, IR_OP_vadd, a64_element(t, i, i->size)); }
 A64_TR(mls_e) { return accumulate(t, i, mul, IR_OP_vsub, a64_element(t, i, i->size)); }
 
-// ---- pairwise: neighbours of n, then of m ------------------------------------------------------------------------
+// ---- pairwise: neighbours of n, then of m -------------------------------------------------------
 
 static bool pairwise(struct a64_tr *t, const struct a64_insn *i, operation *fn)
 {
@@ -161,7 +161,7 @@ A64_TR(addp_s)
     return true;
 }
 
-// ---- bitwise -----------------------------------------------------------------------------------------------------
+// ---- bitwise ------------------------------------------------------------------------------------
 
 static bool logic(struct a64_tr *t, const struct a64_insn *i, enum ir_op op)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Translates Advanced SIMD shifts by immediate, vector and scalar. Arm ARM (DDI 0487) C4.1.97, "Advanced SIMD shift by
-// immediate", "scalar shift by immediate"; C7.2. Conversions with fraction bits are in tr_simd_fp.c.
+// Translates Advanced SIMD shifts by immediate, vector and scalar. Arm ARM (DDI 0487) C4.1.97, "Advanced SIMD
+// shift by immediate", "scalar shift by immediate"; C7.2. Conversions with fraction bits are in tr_simd_fp.c.
 #include "frontends/a64/tr_simd.h"
 
 static struct a64_lanes vector_lanes(const struct a64_insn *i)
@@ -21,12 +21,14 @@ static uint32_t rounded(struct a64_tr *t, struct a64_lanes l, uint32_t sign, uns
     return a64_v2(t, l, IR_OP_vadd, 0, a64_v1i(t, l, IR_OP_vshr, sign, by, n), last);
 }
 
-static uint32_t shifted(struct a64_tr *t, struct a64_lanes l, uint32_t sign, bool round, unsigned by, uint32_t n)
+static uint32_t shifted(struct a64_tr *t, struct a64_lanes l, uint32_t sign, bool round, unsigned by,
+                        uint32_t n)
 {
     return round ? rounded(t, l, sign, by, n) : a64_v1i(t, l, IR_OP_vshr, sign, by, n);
 }
 
-static bool right(struct a64_tr *t, const struct a64_insn *i, struct a64_lanes l, uint32_t sign, bool round, bool add)
+static bool right(struct a64_tr *t, const struct a64_insn *i, struct a64_lanes l, uint32_t sign, bool round,
+                  bool add)
 {
     uint32_t r = shifted(t, l, sign, round, a64_shift_right(i), a64_vec(t, i->rn));
 
@@ -36,8 +38,8 @@ static bool right(struct a64_tr *t, const struct a64_insn *i, struct a64_lanes l
     return true;
 }
 
-#define RIGHT(name, sign, round, add)                                                                                  \
-    A64_TR(name##_vi) { return right(t, i, vector_lanes(i), sign, round, add); }                                       \
+#define RIGHT(name, sign, round, add) \
+    A64_TR(name##_vi) { return right(t, i, vector_lanes(i), sign, round, add); } \
     A64_TR(name##_si) { return right(t, i, scalar_lanes(i), sign, round, add); }
 RIGHT(sshr, IR_V_SIGNED, false, false)
 RIGHT(ushr, 0, false, false)
@@ -81,14 +83,14 @@ static bool saturating_left(struct a64_tr *t, const struct a64_insn *i, struct a
     return true;
 }
 
-#define SATURATING_LEFT(name, mode)                                                                                    \
-    A64_TR(name##_vi) { return saturating_left(t, i, vector_lanes(i), mode); }                                         \
+#define SATURATING_LEFT(name, mode) \
+    A64_TR(name##_vi) { return saturating_left(t, i, vector_lanes(i), mode); } \
     A64_TR(name##_si) { return saturating_left(t, i, scalar_lanes(i), mode); }
 SATURATING_LEFT(sqshl, 0)
 SATURATING_LEFT(uqshl, A64_SIMD_UNSIGNED)
 SATURATING_LEFT(sqshlu, A64_SIMD_TO_UNSIGNED)
 
-// ---- to and from lanes twice as wide -----------------------------------------------------------------------------
+// ---- to and from lanes twice as wide ------------------------------------------------------------
 
 static bool lengthen(struct a64_tr *t, const struct a64_insn *i, uint32_t sign)
 {
@@ -120,8 +122,8 @@ static bool narrow(struct a64_tr *t, const struct a64_insn *i, bool round)
 A64_TR(shrn_vi) { return narrow(t, i, false); }
 A64_TR(rshrn_vi) { return narrow(t, i, true); }
 
-static uint32_t saturating_narrow(struct a64_tr *t, const struct a64_insn *i, enum ir_op op, uint32_t sign, bool round,
-                                  uint32_t n)
+static uint32_t saturating_narrow(struct a64_tr *t, const struct a64_insn *i, enum ir_op op, uint32_t sign,
+                                  bool round, uint32_t n)
 {
     uint32_t from_sign = op == IR_OP_vqxtun ? IR_V_SIGNED : sign;
     uint32_t x = shifted(t, source(i), from_sign, round, a64_shift_right(i), n);
@@ -131,13 +133,15 @@ static uint32_t saturating_narrow(struct a64_tr *t, const struct a64_insn *i, en
     return r;
 }
 
-static bool narrow_vector(struct a64_tr *t, const struct a64_insn *i, enum ir_op op, uint32_t sign, bool round)
+static bool narrow_vector(struct a64_tr *t, const struct a64_insn *i, enum ir_op op, uint32_t sign,
+                          bool round)
 {
     a64_set_half(t, i->rd, i->q, saturating_narrow(t, i, op, sign, round, a64_vec(t, i->rn)));
     return true;
 }
 
-static bool narrow_scalar(struct a64_tr *t, const struct a64_insn *i, enum ir_op op, uint32_t sign, bool round)
+static bool narrow_scalar(struct a64_tr *t, const struct a64_insn *i, enum ir_op op, uint32_t sign,
+                          bool round)
 {
     uint32_t n = a64_operand(t, a64_scalar(source(i).sub), i->rn);
 
@@ -147,8 +151,8 @@ static bool narrow_scalar(struct a64_tr *t, const struct a64_insn *i, enum ir_op
     return true;
 }
 
-#define NARROW(name, op, sign, round)                                                                                  \
-    A64_TR(name##_vi) { return narrow_vector(t, i, IR_OP_##op, sign, round); }                                         \
+#define NARROW(name, op, sign, round) \
+    A64_TR(name##_vi) { return narrow_vector(t, i, IR_OP_##op, sign, round); } \
     A64_TR(name##_si) { return narrow_scalar(t, i, IR_OP_##op, sign, round); }
 NARROW(sqshrn, vqxtn, IR_V_SIGNED, false)
 NARROW(uqshrn, vqxtn, 0, false)

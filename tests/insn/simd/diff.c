@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// FP, Advanced SIMD and cryptographic instructions against libunicorn: single instructions of every live row, then random
-// streams, from random states biased to edge values under random FPCR. General and vector registers, NZCV and FPSR must
-// agree. A stream that differs is cut to its first instruction that does.
+// FP, Advanced SIMD and cryptographic instructions against libunicorn: single instructions of every live row,
+// then random streams, from random states biased to edge values under random FPCR. General and vector
+// registers, NZCV and FPSR must agree. A stream that differs is cut to its first instruction that does.
 //
-// ISOMER_SEED repeats a run; ISOMER_SCALE multiplies its length; ISOMER_ROW restricts it to rows that begin so.
+// ISOMER_SEED repeats a run; ISOMER_SCALE multiplies its length; ISOMER_ROW restricts it to rows that begin
+// so.
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,7 +27,7 @@ static bool tested(unsigned row)
            (!only || !strncmp(a64_rows[row].name, only, strlen(only)));
 }
 
-// ---- states ------------------------------------------------------------------------------------------------------------
+// ---- states -------------------------------------------------------------------------------------
 
 static uint64_t random_integer(struct rng *rng)
 {
@@ -56,8 +57,8 @@ static uint64_t integer_lane(struct rng *rng, unsigned bits)
     }
 }
 
-// One lane of 8 << sub bits. Floating point: special values, or near the lane of another register, where sums cancel and
-// comparisons are close.
+// One lane of 8 << sub bits. Floating point: special values, or near the lane of another register, where sums
+// cancel and comparisons are close.
 static uint64_t random_lane(struct rng *rng, unsigned sub, bool is_float, bool special, uint64_t other)
 {
     static const struct fp_format *const formats[4] = {NULL, &fp_f16, &fp_f32, &fp_f64};
@@ -69,7 +70,8 @@ static uint64_t random_lane(struct rng *rng, unsigned sub, bool is_float, bool s
     return operand_near(rng, formats[sub], other & bits_mask(8u << sub));
 }
 
-static union v128 random_vector(struct rng *rng, unsigned sub, bool is_float, bool special, const union v128 *other)
+static union v128 random_vector(struct rng *rng, unsigned sub, bool is_float, bool special,
+                                const union v128 *other)
 {
     union v128 v = {.d = {0, 0}};
 
@@ -110,7 +112,7 @@ static void random_state(struct rng *rng, struct simd_state *state)
     state->fpsr = rng_below(rng, 8) ? 0 : (uint32_t)rng_next(rng) & 0x0800009fu;
 }
 
-// ---- comparison --------------------------------------------------------------------------------------------------------
+// ---- comparison ---------------------------------------------------------------------------------
 
 static void print_difference(const char *engine, uint32_t word, const struct simd_state *before,
                              const struct simd_state *ours, const struct simd_state *oracle)
@@ -127,11 +129,11 @@ static void print_difference(const char *engine, uint32_t word, const struct sim
             printf("  x%u: %016" PRIx64 " oracle %016" PRIx64 "\n", n, ours->x[n], oracle->x[n]);
     for (unsigned n = 0; n < 32; n++)
         if (memcmp(&ours->v[n], &oracle->v[n], 16))
-            printf("  v%u: %016" PRIx64 ".%016" PRIx64 " oracle %016" PRIx64 ".%016" PRIx64 "\n", n, ours->v[n].d[1],
-                   ours->v[n].d[0], oracle->v[n].d[1], oracle->v[n].d[0]);
+            printf("  v%u: %016" PRIx64 ".%016" PRIx64 " oracle %016" PRIx64 ".%016" PRIx64 "\n", n,
+                   ours->v[n].d[1], ours->v[n].d[0], oracle->v[n].d[1], oracle->v[n].d[0]);
     if (ours->nzcv != oracle->nzcv || ours->fpsr != oracle->fpsr)
-        printf("  nzcv %08" PRIx32 " oracle %08" PRIx32 ", fpsr %08" PRIx32 " oracle %08" PRIx32 "\n", ours->nzcv,
-               oracle->nzcv, ours->fpsr, oracle->fpsr);
+        printf("  nzcv %08" PRIx32 " oracle %08" PRIx32 ", fpsr %08" PRIx32 " oracle %08" PRIx32 "\n",
+               ours->nzcv, oracle->nzcv, ours->fpsr, oracle->fpsr);
     for (unsigned n = 0; n < 4; n++) {
         const uint8_t fields[4] = {insn.rd, insn.rn, insn.rm, insn.ra};
         printf("  %s v%u was %016" PRIx64 ".%016" PRIx64 "\n", &"rd\0rn\0rm\0ra"[3 * n], fields[n],
@@ -152,7 +154,8 @@ struct session {
 };
 
 // Runs the stream in every engine. True if all agree with the oracle.
-static bool agree(struct session *s, const uint32_t *code, unsigned count, const struct simd_state *before, bool report)
+static bool agree(struct session *s, const uint32_t *code, unsigned count, const struct simd_state *before,
+                  bool report)
 {
     struct simd_state oracle = *before;
     const char *wrong = simd_engine_run(s->engines[SIMD_UNICORN], code, count, &oracle);
@@ -192,7 +195,8 @@ static void fail(struct session *s, const uint32_t *code, unsigned count, const 
         return;
     s->failed[insn.row] = true;
     if (agree(s, &code[n - 1], 1, &before, true))
-        printf("%s: %u instructions up to %s differ, the last alone does not\n", __func__, n, a64_rows[insn.row].name);
+        printf("%s: %u instructions up to %s differ, the last alone does not\n", __func__, n,
+               a64_rows[insn.row].name);
 }
 
 static struct session *open_session(void)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the engines of simd_engine.h. Ours translate, verify and optimise each stream as accel does, then interpret it or
-// compile it. Unicorn runs each stream at an address of its own until its code area is full, so that it never sees code
-// change.
+// Owns the engines of simd_engine.h. Ours translate, verify and optimise each stream as accel does, then
+// interpret it or compile it. Unicorn runs each stream at an address of its own until its code area is full,
+// so that it never sees code change.
 #include "tests/insn/simd/engine.h"
 
 #include "backends/backend.h"
@@ -48,7 +48,7 @@ struct simd_engine {
     uint64_t uc_next;
 };
 
-// ---- ours ------------------------------------------------------------------------------------------------------------
+// ---- ours ---------------------------------------------------------------------------------------
 
 static const struct ir_runtime no_memory;
 
@@ -142,7 +142,8 @@ static int compile_and_run(struct simd_engine *e)
     return r ? r : x64_backend.enter(e->backend, &e->cpu->env, unit.entry);
 }
 
-static const char *run_ours(struct simd_engine *e, const uint32_t *code, unsigned count, struct simd_state *state)
+static const char *run_ours(struct simd_engine *e, const uint32_t *code, unsigned count,
+                            struct simd_state *state)
 {
     load_state(e->cpu, state);
     const char *wrong = build(e, code, count);
@@ -158,7 +159,7 @@ static const char *run_ours(struct simd_engine *e, const uint32_t *code, unsigne
     return NULL;
 }
 
-// ---- unicorn -----------------------------------------------------------------------------------------------------------
+// ---- unicorn ------------------------------------------------------------------------------------
 
 enum { UC_REGS = 31 + 32 + 3 };
 
@@ -184,13 +185,15 @@ static bool open_unicorn(struct simd_engine *e)
     uint64_t fp_on = 3u << 20;
 
     if (uc_open(UC_ARCH_ARM64, UC_MODE_ARM, &e->uc) || uc_ctl_set_cpu_model(e->uc, UC_CPU_ARM64_MAX) ||
-        uc_mem_map(e->uc, UC_CODE, UC_SIZE, UC_PROT_ALL) || uc_reg_write(e->uc, UC_ARM64_REG_CPACR_EL1, &fp_on))
+        uc_mem_map(e->uc, UC_CODE, UC_SIZE, UC_PROT_ALL) ||
+        uc_reg_write(e->uc, UC_ARM64_REG_CPACR_EL1, &fp_on))
         return false;
     e->uc_next = UC_CODE;
     return true;
 }
 
-static const char *run_unicorn(struct simd_engine *e, const uint32_t *code, unsigned count, struct simd_state *state)
+static const char *run_unicorn(struct simd_engine *e, const uint32_t *code, unsigned count,
+                               struct simd_state *state)
 {
     uint64_t special[3] = {state->nzcv, state->fpcr, state->fpsr};
     int ids[UC_REGS];
@@ -212,7 +215,7 @@ static const char *run_unicorn(struct simd_engine *e, const uint32_t *code, unsi
     return err ? uc_strerror(err) : NULL;
 }
 
-// ---- all ---------------------------------------------------------------------------------------------------------------
+// ---- all ----------------------------------------------------------------------------------------
 
 struct simd_engine *simd_engine_open(enum simd_engine_kind kind)
 {
@@ -246,7 +249,8 @@ void simd_engine_close(struct simd_engine *e)
     free(e);
 }
 
-const char *simd_engine_run(struct simd_engine *e, const uint32_t *code, unsigned count, struct simd_state *state)
+const char *simd_engine_run(struct simd_engine *e, const uint32_t *code, unsigned count,
+                            struct simd_state *state)
 {
     return e->kind == SIMD_UNICORN ? run_unicorn(e, code, count, state) : run_ours(e, code, count, state);
 }

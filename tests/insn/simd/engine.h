@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The same A64 stream in one of several engines, over registers only: our translators under the IR interpreter or the
-// x64 backend, and libunicorn. Streams end by falling off; they access no memory and do not branch. One thread.
+// The same A64 stream in one of several engines, over registers only: our translators under the IR
+// interpreter or the x64 backend, and libunicorn. Streams end by falling off; they access no memory and do
+// not branch. One thread.
 #ifndef SIMD_ENGINE_H
 #define SIMD_ENGINE_H
 
@@ -23,6 +24,7 @@ struct simd_engine;
 struct simd_engine *simd_engine_open(enum simd_engine_kind kind);
 void simd_engine_close(struct simd_engine *engine);
 // Runs count instructions on *state. NULL, or what went wrong in words that live until the next call.
-const char *simd_engine_run(struct simd_engine *engine, const uint32_t *code, unsigned count, struct simd_state *state);
+const char *simd_engine_run(struct simd_engine *engine, const uint32_t *code, unsigned count,
+                            struct simd_state *state);
 
 #endif

@@ -6,17 +6,24 @@
 
 int vcpu_load(struct ir_env *env, uint64_t va, uint32_t memop, union ir_value *ret_value) { abort(); }
 int vcpu_store(struct ir_env *env, uint64_t va, uint32_t memop, const union ir_value *value) { abort(); }
-int vcpu_host_address(struct ir_env *env, uint64_t va, uint64_t len, enum guest_access access, unsigned mmu_index,
-                      void **ret_host) { abort(); }
+int vcpu_host_address(struct ir_env *env, uint64_t va, uint64_t len, enum guest_access access,
+                      unsigned mmu_index, void **ret_host)
+{
+    abort();
+}
 int vcpu_set_fault(struct ir_env *env, const struct guest_fault *fault) { abort(); }
-enum mem_result vcpu_phys_read(struct ir_env *env, struct gpa addr, unsigned size, uint64_t *ret_value) { abort(); }
+enum mem_result vcpu_phys_read(struct ir_env *env, struct gpa addr, unsigned size, uint64_t *ret_value)
+{
+    abort();
+}
 void vcpu_context_changed(struct ir_env *env) { abort(); }
 void vcpu_tlbi(struct ir_env *env, const struct guest_tlbi *tlbi) { abort(); }
 void vcpu_tlb_sync(struct ir_env *env) { abort(); }
 void vcpu_send_event(struct ir_env *env) { abort(); }
 bool vcpu_test_event(struct ir_env *env) { abort(); }
 void vcpu_check_interrupts(struct ir_env *env) { abort(); }
-void vcpu_set_watch(struct ir_env *env, enum vcpu_watch_owner owner, const struct vcpu_watch *watch, unsigned count)
+void vcpu_set_watch(struct ir_env *env, enum vcpu_watch_owner owner, const struct vcpu_watch *watch,
+                    unsigned count)
 {
     abort();
 }
