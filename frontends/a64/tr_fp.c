@@ -53,8 +53,8 @@ A64_TR(fnmul)
 static bool fused(struct a64_tr *t, const struct a64_insn *i, uint32_t signs)
 {
     struct a64_lanes l = a64_fp_scalar(i);
-    uint32_t n = a64_fp_operand(t, l, i->rn), m = a64_fp_operand(t, l, i->rm),
-             a = a64_fp_operand(t, l, i->ra);
+    uint32_t n = a64_fp_operand(t, l, i->rn), m = a64_fp_operand(t, l, i->rm);
+    uint32_t a = a64_fp_operand(t, l, i->ra);
 
     return write(t, i, a64_fp_op(t, l, IR_OP_fma, signs, 0, n, m, a));
 }

@@ -42,10 +42,10 @@ static bool element(struct a64_tr *t, const struct a64_insn *i, struct a64_lanes
 #define OPERATION(name) static uint32_t name(struct a64_tr *t, struct a64_lanes l, uint32_t n, uint32_t m)
 // op_: fmax and fmin are names of the C library.
 #define OP2(name) OPERATION(op_##name) { return a64_fp_op(t, l, IR_OP_##name, 0, 0, n, m, IR_NO_VALUE); }
-OP2(fadd)
-OP2(fsub) OP2(fmul) OP2(fdiv) OP2(fmulx) OP2(fmax) OP2(fmin) OP2(fmaxnm) OP2(fminnm) OP2(frecps) OP2(frsqrts)
+OP2(fadd) OP2(fsub) OP2(fmul) OP2(fdiv) OP2(fmulx) OP2(fmax) OP2(fmin) OP2(fmaxnm) OP2(fminnm)
+OP2(frecps) OP2(frsqrts)
 
-    static uint32_t op1(struct a64_tr *t, struct a64_lanes l, enum ir_op op, uint32_t n)
+static uint32_t op1(struct a64_tr *t, struct a64_lanes l, enum ir_op op, uint32_t n)
 {
     return a64_fp_op(t, l, op, 0, 0, n, IR_NO_VALUE, IR_NO_VALUE);
 }
@@ -107,8 +107,8 @@ static bool pairwise(struct a64_tr *t, const struct a64_insn *i, operation *fn)
 static bool pair(struct a64_tr *t, const struct a64_insn *i, operation *fn)
 {
     struct a64_lanes l = scalar_lanes(i);
-    uint32_t v = a64_vec(t, i->rn),
-             second = ir_vop(t->u, IR_OP_vdupl, l.sub, 0, 1, v, IR_NO_VALUE, IR_NO_VALUE);
+    uint32_t v = a64_vec(t, i->rn);
+    uint32_t second = ir_vop(t->u, IR_OP_vdupl, l.sub, 0, 1, v, IR_NO_VALUE, IR_NO_VALUE);
     uint32_t a = ir_op1(t->u, IR_OP_vgetf, a64_float_of(l.sub), v);
     uint32_t b = ir_op1(t->u, IR_OP_vgetf, a64_float_of(l.sub), second);
 

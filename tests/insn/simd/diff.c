@@ -3,8 +3,8 @@
 // then random streams, from random states biased to edge values under random FPCR. General and vector
 // registers, NZCV and FPSR must agree. A stream that differs is cut to its first instruction that does.
 //
-// ISOMER_SEED repeats a run; ISOMER_SCALE multiplies its length; ISOMER_ROW restricts it to rows that begin
-// so.
+// ISOMER_SEED repeats a run, ISOMER_SCALE multiplies its length, ISOMER_ROW restricts it to rows
+// that begin so, ISOMER_ENGINE to one of simd_engine_names.
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <stdio.h>

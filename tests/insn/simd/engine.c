@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Owns the engines of simd_engine.h. Ours translate, verify and optimise each stream as accel does, then
+// Owns the engines of engine.h. Ours translate, verify and optimise each stream as accel does, then
 // interpret it or compile it. Unicorn runs each stream at an address of its own until its code area is full,
 // so that it never sees code change.
 #include "tests/insn/simd/engine.h"
