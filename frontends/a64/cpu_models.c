@@ -24,7 +24,8 @@ enum {
 #define MVFR2 0x43u
 // CTR: 64-byte lines, 4-word granules, PIPT instruction cache.
 #define CTR 0x8444c004u
-#define SCTLR_RESET 0x00c50838u
+// RES1 bits, with nTWE, nTWI, SA0 and SA set.
+#define SCTLR_RESET 0x30d50998u
 
 const struct a64_cpu_model a64_cpu_models[] = {
     {

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "frontends/a64/helpers.h"
 #include "frontends/a64/key.h"
+#include "frontends/a64/mmu.h"
 #include "frontends/a64/regs.h"
 #include "frontends/a64/state.h"
 
@@ -20,20 +21,20 @@ void a64_context_sync(struct a64_cpu *cpu)
     }
 }
 
-static unsigned deliverable(const struct a64_cpu *cpu)
+static unsigned deliverable(const struct a64_cpu *cpu, uint32_t daif)
 {
     uint32_t pending = atomic_load_explicit(&cpu->env.irq_pending, memory_order_relaxed);
 
-    if (pending & 1u << VCPU_FIQ && !(cpu->daif & A64_DAIF_F))
+    if (pending & 1u << VCPU_FIQ && !(daif & A64_DAIF_F))
         return A64_VECTOR_FIQ;
-    if (pending & 1u << VCPU_IRQ && !(cpu->daif & A64_DAIF_I))
+    if (pending & 1u << VCPU_IRQ && !(daif & A64_DAIF_I))
         return A64_VECTOR_IRQ;
     return 0;
 }
 
 bool a64_interrupts_unmasked(struct a64_cpu *cpu)
 {
-    if (!deliverable(cpu))
+    if (!deliverable(cpu, cpu->daif))
         return false;
     vcpu_check_interrupts(&cpu->env);
     return true;
@@ -133,7 +134,7 @@ void a64_isa_deliver_fault(struct ir_env *env, const struct guest_fault *fault)
 bool a64_isa_take_interrupt(struct ir_env *env)
 {
     struct a64_cpu *cpu = a64_cpu_of(env);
-    unsigned vector = deliverable(cpu);
+    unsigned vector = deliverable(cpu, cpu->daif);
 
     if (!vector)
         return false;
@@ -148,6 +149,16 @@ bool a64_isa_wakes(const struct ir_env *env)
 }
 
 // ---- helpers -----------------------------------------------------------------------------------------------------
+
+// PSTATE.DAIF has just become args[0], perhaps still in a host register: leaves if an interrupt can be taken now.
+int a64_help_irq_check(struct ir_env *env, const union ir_value *args, union ir_value *ret)
+{
+    if (!deliverable(a64_cpu_of(env), (uint32_t)args[0].i))
+        return IR_EXIT_NONE;
+    vcpu_check_interrupts(env);
+    env->pc += 4;
+    return IR_EXIT_STATE;
+}
 
 int a64_help_exception(struct ir_env *env, const union ir_value *args, union ir_value *ret)
 {
@@ -212,6 +223,8 @@ int a64_help_eret(struct ir_env *env, const union ir_value *args, union ir_value
     cpu->daif = spsr & A64_DAIF;
     cpu->excl_size = A64_EXCL_NONE;
     cpu->event_local = 1;
+    if (legal)
+        target = a64_isa_canonical(env, target);
     a64_context_sync(cpu);
     a64_key_update(cpu);
     a64_interrupts_unmasked(cpu);

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The A64 guest ISA: the one symbol that boards and accel need, and the debugger's registers behind it.
+// Inside of the A64 guest ISA: the debugger's registers behind a64_isa.
 #ifndef A64_ISA_H
 #define A64_ISA_H
 
-#include "accel/guest_isa.h"
+#include "frontends/a64/a64.h"
 #include "frontends/a64/state.h"
-
-extern const struct guest_isa a64_isa;
 
 // x0..x30, sp, pc, cpsr, v0..v31, fpsr, fpcr, then the rows of sysreg.def in order.
 enum { A64_DEBUG_CORE = 34, A64_DEBUG_V = 34, A64_DEBUG_FPSR = 66, A64_DEBUG_FPCR, A64_DEBUG_SYS,

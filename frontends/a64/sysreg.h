@@ -56,7 +56,6 @@ uint64_t a64_sysreg_peek(struct a64_cpu *cpu, enum a64_sr sr);
 READ(mpidr); READ(ccsidr); READ(isr); READ(daif); READ(fpcr); READ(fpsr); READ(sp_el0); READ(zero); READ(pfr0);
 READ(spsel); READ(nzcv); READ(currentel); READ(ctr); READ(dczid);
 WRITE(control); WRITE(ignore); WRITE(daif); WRITE(fpcr); WRITE(fpsr); WRITE(sp_el0); WRITE(spsel); WRITE(nzcv);
-WRITE(spsr);
 READ(counter); READ(cntfrq); READ(port); WRITE(port);
 READ(pmcr); WRITE(pmcr); READ(pmccntr); WRITE(pmccntr); WRITE(pm_set); WRITE(pm_clear); READ(pm_clear);
 WRITE(pmcntenset); WRITE(pmcntenclr); READ(pmcntenclr); WRITE(pmovsclr); WRITE(pmovsset); READ(pmovsset);

@@ -22,15 +22,9 @@ WRITE(control)
     cpu->sys[sr] = (value & writable) | (old & ~writable);
     if (cpu->sys[sr] != old) {
         cpu->context_dirty = 1;
-        a64_key_update(cpu);
+        if (a64_sysregs[sr].flags & A64_SRF_KEY)
+            a64_key_update(cpu);
     }
-    return IR_EXIT_NONE;
-}
-
-// M[1], M[4] for AArch32, NZCV, DAIF, SS, IL: what an AArch64-only EL1 without later extensions holds.
-WRITE(spsr)
-{
-    cpu->sys[sr] = value & 0xf03003dfull;
     return IR_EXIT_NONE;
 }
 

@@ -89,30 +89,40 @@ A64_TR(msr_spsel)
     return true;
 }
 
-// With debug exceptions in use, PSTATE.D is part of the key: the helper recomputes it and the unit ends.
-static bool end_if_debugging(struct a64_tr *t)
+// PSTATE.DAIF := value. Interrupts are only looked for where bits may have been cleared.
+static void set_daif(struct a64_tr *t, uint32_t value, bool may_clear)
 {
-    if (t->key & A64_KEY_DEBUG)
-        a64_exit_indirect(t, a64_pc(t, t->offset + 4), IR_JUMP_PLAIN);
+    ir_put(t->u, A64_F_DAIF, value);
+    if (may_clear)
+        ir_call(t->u, A64_HELPER_irq_check, value, IR_NO_VALUE, IR_NO_VALUE, IR_NO_VALUE);
+}
+
+// At EL0 SCTLR.UMA decides; with debug exceptions in use PSTATE.D is part of the key, and the unit ends.
+static bool daif_by_helper(struct a64_tr *t, enum a64_pstate_op op, unsigned imm)
+{
+    if (a64_key_el(t->key) && !(t->key & A64_KEY_DEBUG))
+        return false;
+    pstate_write(t, op, imm);
+    a64_exit_indirect(t, a64_pc(t, t->offset + 4), IR_JUMP_PLAIN);
     return true;
 }
 
 A64_TR(msr_daifset)
 {
-    if (a64_key_el(t->key) == 0 || t->key & A64_KEY_DEBUG) {
-        pstate_write(t, A64_PSTATE_DAIFSET, i->crm);
-        return end_if_debugging(t);
-    }
+    if (daif_by_helper(t, A64_PSTATE_DAIFSET, i->crm))
+        return true;
     uint32_t daif = ir_get(t->u, A64_F_DAIF);
-    ir_put(t->u, A64_F_DAIF, ir_op2(t->u, IR_OP_or, IR_I32, daif, a64_imm(t, false, (uint32_t)i->crm << 6)));
+    set_daif(t, ir_op2(t->u, IR_OP_or, IR_I32, daif, a64_imm(t, false, (uint32_t)i->crm << 6)), false);
     return true;
 }
 
-// The helper leaves the unit where an interrupt became deliverable.
 A64_TR(msr_daifclr)
 {
-    pstate_write(t, A64_PSTATE_DAIFCLR, i->crm);
-    return end_if_debugging(t);
+    if (daif_by_helper(t, A64_PSTATE_DAIFCLR, i->crm))
+        return true;
+    uint32_t daif = ir_get(t->u, A64_F_DAIF);
+    set_daif(t, ir_op2(t->u, IR_OP_andn, IR_I32, daif, a64_imm(t, false, (uint32_t)i->crm << 6)), true);
+    return true;
 }
 
 // ---- system registers --------------------------------------------------------------------------------------------
@@ -147,6 +157,8 @@ static bool read_register(struct a64_tr *t, const struct a64_insn *i, unsigned o
         value = a64_imm(t, true, *(const uint64_t *)((const char *)t->model + r->model_offset));
     else if (r->field >= 0 && !r->read && !r->trap)
         value = ir_get(t->u, r->field);
+    else if (r->flags & A64_SRF_SPSEL_ONLY)
+        value = ir_get(t->u, A64_F_SP_EL0);
     else if (r->flags & A64_SRF_DAIF && a64_key_el(t->key))
         value = ir_op1(t->u, IR_OP_zext, IR_I64, ir_get(t->u, A64_F_DAIF));
     else if (r->flags & A64_SRF_NZCV)
@@ -163,6 +175,31 @@ static bool read_register(struct a64_tr *t, const struct a64_insn *i, unsigned o
     return true;
 }
 
+// Writes that are a put of the value, masked where the register is.
+static bool write_inline(struct a64_tr *t, const struct a64_sysreg *r, uint32_t value)
+{
+    uint64_t fixed = r->reset & ~r->writable;
+
+    if (r->field >= 0 && !r->write && !r->trap) {
+        if (r->writable != ~0ull)
+            value = ir_op2(t->u, IR_OP_and, IR_I64, value, a64_imm(t, true, r->writable));
+        if (fixed)
+            value = ir_op2(t->u, IR_OP_or, IR_I64, value, a64_imm(t, true, fixed));
+        ir_put(t->u, r->field, value);
+    } else if (r->flags & A64_SRF_SPSEL_ONLY) {
+        ir_put(t->u, A64_F_SP_EL0, value);
+    } else if (r->flags & A64_SRF_NZCV) {
+        value = ir_op1(t->u, IR_OP_trunc, IR_I32, value);
+        ir_put(t->u, A64_F_NZCV, ir_op1(t->u, IR_OP_flags_pack, IR_FLAGS, value));
+    } else if (r->flags & A64_SRF_DAIF && a64_key_el(t->key) && !(t->key & A64_KEY_DEBUG)) {
+        value = ir_op1(t->u, IR_OP_trunc, IR_I32, value);
+        set_daif(t, ir_op2(t->u, IR_OP_and, IR_I32, value, a64_imm(t, false, A64_DAIF)), true);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static bool write_register(struct a64_tr *t, const struct a64_insn *i, unsigned op0)
 {
     const struct a64_sysreg *r =
@@ -173,15 +210,8 @@ static bool write_register(struct a64_tr *t, const struct a64_insn *i, unsigned 
     if (r->flags & A64_SRF_SPSEL_ONLY && !(t->key & A64_KEY_SPSEL))
         return false;
     uint32_t value = a64_reg(t, i->rt, true);
-    if (r->field >= 0 && !r->write && !r->trap && r->writable == ~0ull) {
-        ir_put(t->u, r->field, value);
+    if (write_inline(t, r, value))
         return true;
-    }
-    if (r->flags & A64_SRF_NZCV) {
-        value = ir_op1(t->u, IR_OP_trunc, IR_I32, value);
-        ir_put(t->u, A64_F_NZCV, ir_op1(t->u, IR_OP_flags_pack, IR_FLAGS, value));
-        return true;
-    }
     ir_call(t->u, A64_HELPER_sysreg_write, a64_imm(t, false, r - a64_sysregs), value,
             a64_imm(t, false, trap_iss(i, op0, false)), IR_NO_VALUE);
     if (r->flags & A64_SRF_KEY)
