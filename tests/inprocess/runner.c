@@ -10,13 +10,18 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 // The linker's names for the ends of the section in which Test() leaves a pointer to each test.
 extern struct criterion_test *const __start_cr_tst[];
 extern struct criterion_test *const __stop_cr_tst[];
+// The same of TestSuite(), absent where a program has none.
+extern struct criterion_suite *const __start_cr_sts[] __attribute__((weak));
+extern struct criterion_suite *const __stop_cr_sts[] __attribute__((weak));
 
 static struct {
     const struct criterion_test *test;
+    const struct criterion_suite *suite; // NULL if the test's was not declared
     jmp_buf leave;
     bool failed, skipped;
 } now;
@@ -53,6 +58,8 @@ void criterion_skip_test(const char *format, ...)
 
 void criterion_internal_test_setup(void)
 {
+    if (now.suite != NULL && now.suite->data->init != NULL)
+        now.suite->data->init();
     if (now.test->data->init != NULL)
         now.test->data->init();
 }
@@ -67,6 +74,16 @@ void criterion_internal_test_teardown(void)
 {
     if (now.test->data->fini != NULL)
         now.test->data->fini();
+    if (now.suite != NULL && now.suite->data->fini != NULL)
+        now.suite->data->fini();
+}
+
+static const struct criterion_suite *suite_of(const struct criterion_test *test)
+{
+    for (struct criterion_suite *const *at = __start_cr_sts; at < __stop_cr_sts; at++)
+        if (*at != NULL && (*at)->data != NULL && strcmp((*at)->name, test->category) == 0)
+            return *at;
+    return NULL;
 }
 
 int main(void)
@@ -81,6 +98,7 @@ int main(void)
             continue;
         }
         now.test = test;
+        now.suite = suite_of(test);
         now.failed = now.skipped = false;
         test->test();
         ran += !now.skipped;
