@@ -45,7 +45,7 @@ union ir_value {
 };
 
 // Flags in packed form, one 32-bit word: as `lahf; seto al` leaves them in EAX on an x64 host, with C always in carry
-// polarity of the operation that made it. Bits not named are zero. P and A are only defined by ops that say so.
+// polarity of the operation that made it. Other bits, P and A among them, are unspecified unless an op says otherwise.
 enum ir_flag_bits {
     IR_FLAG_V = 1u << 0,
     IR_FLAG_C = 1u << 8,
