@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the translation from a raw time source to machine time. Invariant: clock_now never returns less than it did
-// before to the same or, in order, to another thread, except across clock_set.
+// Owns the translation from a raw time source to machine time. Invariant: clock_now never returns less than
+// it did before to the same or, in order, to another thread, except across clock_set.
 #include "base/clock.h"
 
 #include <time.h>

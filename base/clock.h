@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The machine's virtual time in nanoseconds: starts at 0, monotonic, stands still while the machine is stopped.
-// Devices and vCPUs take time from here only, never from the host.
+// The machine's virtual time in nanoseconds: starts at 0, monotonic, stands still while the machine is
+// stopped. Devices and vCPUs take time from here only, never from the host.
 //
-// The raw source is the host's CLOCK_MONOTONIC, or a function (an instruction counter for deterministic time, a
-// variable in tests). now = raw + offset while running, else the time of the stop. Both words are one atomic, so
-// that clock_now takes no lock: readers repeat when it changed under them.
+// The raw source is the host's CLOCK_MONOTONIC, or a function (an instruction counter for deterministic time,
+// a variable in tests). now = raw + offset while running, else the time of the stop. Both words are one
+// atomic, so that clock_now takes no lock: readers repeat when it changed under them.
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
@@ -38,8 +38,8 @@ bool clock_running(const struct clock *clock);
 // Sets the time (a restored snapshot); running or stopped stays as it is.
 void clock_set(struct clock *clock, int64_t now);
 
-// Host nanoseconds until the clock shows deadline: 0 when it has passed, CLOCK_NEVER when that cannot be told (the
-// clock is stopped, or a source that is not host time drives it).
+// Host nanoseconds until the clock shows deadline: 0 when it has passed, CLOCK_NEVER when that cannot be told
+// (the clock is stopped, or a source that is not host time drives it).
 int64_t clock_host_wait(const struct clock *clock, int64_t deadline);
 
 // Called after start, stop and set, and by clock_advanced. One listener: the event loop.

@@ -15,7 +15,7 @@ struct entropy {
     pthread_mutex_t lock;
 };
 
-void entropy_init(struct entropy *entropy);                     // the host's randomness
+void entropy_init(struct entropy *entropy);                       // the host's randomness
 void entropy_init_seeded(struct entropy *entropy, uint64_t seed); // repeatable, not for keys
 void entropy_destroy(struct entropy *entropy);
 

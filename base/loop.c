@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Owns the wait of the main thread: what it polls, how long, and in which order things run (descriptors, timers,
-// deferred calls). Timers live in one binary heap a clock; a timer reserves its heap slot when it is made, so that
-// arming never allocates.
+// Owns the wait of the main thread: what it polls, how long, and in which order things run (descriptors,
+// timers, deferred calls). Timers live in one binary heap a clock; a timer reserves its heap slot when it is
+// made, so that arming never allocates.
 //
-// Invariant: while the loop sleeps, slept_for of each queue is the deadline the sleep was computed from; an earlier
-// one must wake it. While it is awake slept_for is INT64_MIN, for it looks again before it sleeps.
+// Invariant: while the loop sleeps, slept_for of each queue is the deadline the sleep was computed from; an
+// earlier one must wake it. While it is awake slept_for is INT64_MIN, for it looks again before it sleeps.
 #include "base/loop.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -157,9 +157,9 @@ static bool loop_collect(struct loop *loop)
     for (size_t i = 0; i < loop->fd_count; i++) {
         unsigned events = loop->fds[i]->events;
         serving[i] = loop->fds[i];
-        polled[i] = (struct pollfd){.fd = loop->fds[i]->fd,
-                                    .events = (short)((events & LOOP_IN ? POLLIN : 0) |
-                                                      (events & LOOP_OUT ? POLLOUT : 0))};
+        polled[i] = (struct pollfd){
+            .fd = loop->fds[i]->fd,
+            .events = (short)((events & LOOP_IN ? POLLIN : 0) | (events & LOOP_OUT ? POLLOUT : 0))};
     }
     polled[loop->fd_count] = (struct pollfd){.fd = loop->wake_fd, .events = POLLIN};
     return true;
@@ -408,7 +408,8 @@ static void loop_serve_calls(struct loop *loop)
 
 // --- the wait ---
 
-// Nanoseconds to sleep, CLOCK_NEVER for ever; from here to the end of the wait earlier deadlines wake the loop.
+// Nanoseconds to sleep, CLOCK_NEVER for ever; from here to the end of the wait earlier deadlines wake the
+// loop.
 static int64_t loop_sleep_time(struct loop *loop, int64_t timeout_ns)
 {
     int64_t wait = timeout_ns < 0 ? CLOCK_NEVER : timeout_ns;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The event loop of a machine's main thread: file descriptors, timers and deferred calls, every callback with the
-// machine lock held; the lock is released while the loop waits.
+// The event loop of a machine's main thread: file descriptors, timers and deferred calls, every callback with
+// the machine lock held; the lock is released while the loop waits.
 //
-// Timers may be armed and disarmed and calls deferred from any thread without the machine lock; they use the loop's
-// own small mutex and wake the loop only when it sleeps past the new deadline. A timer is taken off the queue with
-// the machine lock held, so whoever holds that lock and disarms knows that the callback will not run any more.
-// The structs below are the caller's memory and stay alive while registered, armed or queued. Timers are destroyed
-// before their loop, and the clocks after it.
+// Timers may be armed and disarmed and calls deferred from any thread without the machine lock; they use the
+// loop's own small mutex and wake the loop only when it sleeps past the new deadline. A timer is taken off
+// the queue with the machine lock held, so whoever holds that lock and disarms knows that the callback will
+// not run any more. The structs below are the caller's memory and stay alive while registered, armed or
+// queued. Timers are destroyed before their loop, and the clocks after it.
 #ifndef BASE_LOOP_H
 #define BASE_LOOP_H
 
@@ -49,9 +49,11 @@ struct loop_call {
 int loop_create(pthread_mutex_t *lock, struct loop **ret_loop, struct error *err);
 void loop_destroy(struct loop *loop);
 
-// Runs until loop_quit; the caller holds the machine lock before and after. Returns the status given to loop_quit.
+// Runs until loop_quit; the caller holds the machine lock before and after. Returns the status given to
+// loop_quit.
 int loop_run(struct loop *loop);
-// One round: waits at most timeout_ns (-1: as long as it takes), then runs what is due. Lock held before and after.
+// One round: waits at most timeout_ns (-1: as long as it takes), then runs what is due. Lock held before and
+// after.
 void loop_once(struct loop *loop, int64_t timeout_ns);
 // Any thread; the first status given wins. A quit before loop_run makes it return at once.
 void loop_quit(struct loop *loop, int status);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The character channel between a device model (UART, virtio console, monitor) and the host's side of it (terminal,
-// socket, pipe, file). The back end embeds struct chardev and fills ops; the front end attaches a sink.
+// The character channel between a device model (UART, virtio console, monitor) and the host's side of it
+// (terminal, socket, pipe, file). The back end embeds struct chardev and fills ops; the front end attaches a
+// sink.
 //
 // Ownership: whoever created the chardev destroys it, after the front end detached (sink NULL).
 // Thread: every call and every sink callback holds the machine lock; nothing here blocks.
@@ -19,8 +20,8 @@ enum chardev_event {
 };
 
 struct chardev_ops {
-    // Sends len bytes. Never blocks: what the host cannot take now is buffered, up to the back end's bound, beyond
-    // which it is dropped. Returns the number of bytes taken or a negative errno.
+    // Sends len bytes. Never blocks: what the host cannot take now is buffered, up to the back end's bound,
+    // beyond which it is dropped. Returns the number of bytes taken or a negative errno.
     int (*write)(struct chardev *chardev, const void *buf, size_t len);
     // The sink has room again after can_receive said 0: poll the host's input again. May be NULL.
     void (*accept_input)(struct chardev *chardev);

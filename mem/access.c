@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns access to guest-physical memory outside translated code: finding the range, splitting what crosses ranges or
-// is wider than a device takes, locking around device handlers, and telling the watcher of writes to lines with
-// translated code. Invariant: aligned accesses of 1 to 8 bytes to RAM are single host accesses.
+// Owns access to guest-physical memory outside translated code: finding the range, splitting what crosses
+// ranges or is wider than a device takes, locking around device handlers, and telling the watcher of writes
+// to lines with translated code. Invariant: aligned accesses of 1 to 8 bytes to RAM are single host accesses.
 #include "mem/mem.h"
 
 #include <string.h>
@@ -133,7 +133,8 @@ static void ram_written(struct mem_space *space, struct mem_ram *ram, uint64_t o
         space->watcher.code_written(space->watcher.opaque, ram, offset, len);
 }
 
-static void ram_write(struct mem_space *space, struct mem_ram *ram, uint64_t offset, const void *buf, uint64_t len)
+static void ram_write(struct mem_space *space, struct mem_ram *ram, uint64_t offset, const void *buf,
+                      uint64_t len)
 {
     uint8_t *host = ram->host + offset;
     // Compared first: stores that change nothing leave translations of the line alone.
@@ -183,7 +184,8 @@ enum mem_result mem_read(struct mem_space *space, struct gpa addr, void *buf, ui
     return MEM_OK;
 }
 
-enum mem_result mem_write(struct mem_space *space, struct gpa addr, const void *buf, uint64_t len, bool locked)
+enum mem_result mem_write(struct mem_space *space, struct gpa addr, const void *buf, uint64_t len,
+                          bool locked)
 {
     for (const uint8_t *from = buf; len;) {
         const struct mem_range *range = mem_find(space, addr);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Private to mem/: the regions a space was given, before they become a view. Invariant: disjoint, unsorted; RAM
-// blocks and names outlive every view, so both live until the space is destroyed.
+// Private to mem/: the regions a space was given, before they become a view. Invariant: disjoint, unsorted;
+// RAM blocks and names outlive every view, so both live until the space is destroyed.
 #ifndef MEM_BUILD_H
 #define MEM_BUILD_H
 

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Guest-physical memory: RAM blocks and MMIO regions in one address space, seen through an immutable flat view.
+// Guest-physical memory: RAM blocks and MMIO regions in one address space, seen through an immutable flat
+// view.
 //
-// The flat view is a sorted array of disjoint ranges. It is replaced as a whole (mem_commit) and readers that hold
-// a pointer into it drop it at their next safepoint; the accelerator arranges that wait. RAM never moves while the
-// space lives. MMIO handlers run with the space's lock held unless their region says MEM_UNLOCKED; they never block.
+// The flat view is a sorted array of disjoint ranges. It is replaced as a whole (mem_commit) and readers that
+// hold a pointer into it drop it at their next safepoint; the accelerator arranges that wait. RAM never moves
+// while the space lives. MMIO handlers run with the space's lock held unless their region says MEM_UNLOCKED;
+// they never block.
 //
-// Per 4 KiB page of RAM there is a map of 64 code lines of 64 bytes: a set bit says that a translated unit was read
-// from that line. Whoever writes RAM (mem_write, the soft MMU's slow path) reports writes to such lines to the
-// watcher; the inline fast path never writes a page with a set bit because its write tag is withheld.
+// Per 4 KiB page of RAM there is a map of 64 code lines of 64 bytes: a set bit says that a translated unit
+// was read from that line. Whoever writes RAM (mem_write, the soft MMU's slow path) reports writes to such
+// lines to the watcher; the inline fast path never writes a page with a set bit because its write tag is
+// withheld.
 #ifndef MEM_MEM_H
 #define MEM_MEM_H
 
@@ -40,8 +43,8 @@ enum mem_flags {
 };
 
 struct mem_ram {
-    uint8_t *host; // page-aligned, zero-filled anonymous memory
-    uint64_t size; // bytes, a multiple of 4096
+    uint8_t *host;                // page-aligned, zero-filled anonymous memory
+    uint64_t size;                // bytes, a multiple of 4096
     _Atomic uint64_t *code_lines; // one word a page, bit n = line n holds translated code
     _Atomic uint8_t *dirty;       // one byte a page, for migration; not yet maintained by the fast path
     char name[32];
@@ -62,7 +65,8 @@ struct mem_view {
     struct mem_range ranges[]; // sorted by base, disjoint
 };
 
-// Told after bytes of lines with translated code were written by anything but translated code's own slow path.
+// Told after bytes of lines with translated code were written by anything but translated code's own slow
+// path.
 struct mem_watcher {
     void (*code_written)(void *opaque, struct mem_ram *ram, uint64_t offset, uint64_t len);
     void *opaque;
@@ -85,11 +89,12 @@ int mem_add_ram(struct mem_space *space, const char *name, struct gpa base, uint
 int mem_add_mmio(struct mem_space *space, const char *name, struct gpa base, uint64_t size,
                  const struct mem_mmio_ops *ops, void *opaque, uint32_t flags, struct error *err);
 // Maps an already added RAM block again (aliases); base and size are multiples of 4096.
-int mem_add_alias(struct mem_space *space, const char *name, struct gpa base, struct mem_ram *ram, uint64_t offset,
-                  uint64_t size, uint32_t flags, struct error *err);
+int mem_add_alias(struct mem_space *space, const char *name, struct gpa base, struct mem_ram *ram,
+                  uint64_t offset, uint64_t size, uint32_t flags, struct error *err);
 void mem_remove(struct mem_space *space, struct gpa base);
-// Publishes the build list as a new view and returns the old one (NULL at first); the caller frees the old view
-// with free() once every reader has passed a safepoint. Without host memory the old view stays and NULL is returned.
+// Publishes the build list as a new view and returns the old one (NULL at first); the caller frees the old
+// view with free() once every reader has passed a safepoint. Without host memory the old view stays and NULL
+// is returned.
 const struct mem_view *mem_commit(struct mem_space *space);
 
 // The range that holds addr, or NULL. Valid until the reader's next safepoint.
@@ -97,13 +102,14 @@ const struct mem_range *mem_find(const struct mem_space *space, struct gpa addr)
 
 // Any thread. Take the machine lock for locked MMIO unless the caller says it holds it (locked = true).
 enum mem_result mem_read(struct mem_space *space, struct gpa addr, void *buf, uint64_t len, bool locked);
-enum mem_result mem_write(struct mem_space *space, struct gpa addr, const void *buf, uint64_t len, bool locked);
-enum mem_result mem_mmio_read(struct mem_space *space, const struct mem_range *range, uint64_t offset, unsigned size,
-                              uint64_t *ret_value, bool locked);
+enum mem_result mem_write(struct mem_space *space, struct gpa addr, const void *buf, uint64_t len,
+                          bool locked);
+enum mem_result mem_mmio_read(struct mem_space *space, const struct mem_range *range, uint64_t offset,
+                              unsigned size, uint64_t *ret_value, bool locked);
 enum mem_result mem_mmio_write(struct mem_space *space, const struct mem_range *range, uint64_t offset,
                                unsigned size, uint64_t value, bool locked);
-// Host pointer to len contiguous bytes of RAM at addr, or NULL where they are not all in one writable RAM range.
-// For DMA: the caller reports writes with mem_wrote.
+// Host pointer to len contiguous bytes of RAM at addr, or NULL where they are not all in one writable RAM
+// range. For DMA: the caller reports writes with mem_wrote.
 void *mem_host(struct mem_space *space, struct gpa addr, uint64_t len);
 void mem_wrote(struct mem_space *space, struct gpa addr, uint64_t len);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the build list of a memory space and the making of flat views from it. Invariant: a published view is never
-// changed; regions of a view outlive it.
+// Owns the build list of a memory space and the making of flat views from it. Invariant: a published view is
+// never changed; regions of a view outlive it.
 #include "base/error.h"
 #include "mem/build.h"
 
@@ -18,8 +18,8 @@ void *mem_host_alloc(uint64_t size)
     uint64_t slack = size >= HUGE_PAGE ? HUGE_PAGE : 0;
     if (size + slack < size)
         return NULL;
-    uint8_t *map = mmap(NULL, size + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                        -1, 0);
+    uint8_t *map =
+        mmap(NULL, size + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (map == MAP_FAILED)
         return NULL;
     if (!slack)
@@ -80,8 +80,8 @@ void mem_space_destroy(struct mem_space *space)
     free(space);
 }
 
-// A removed region of the same name, or a new one. A guest that moves a PCI BAR for ever thus takes no more memory;
-// views point to the name only, which stays the same.
+// A removed region of the same name, or a new one. A guest that moves a PCI BAR for ever thus takes no more
+// memory; views point to the name only, which stays the same.
 static struct mem_region *region_reuse(struct mem_build *build, const char *name)
 {
     for (struct mem_region *region = build->regions; region; region = region->next)
@@ -96,12 +96,14 @@ static struct mem_region *region_reuse(struct mem_build *build, const char *name
     return region;
 }
 
-static int region_add(struct mem_space *space, const char *name, const struct mem_range *range, struct error *err)
+static int region_add(struct mem_space *space, const char *name, const struct mem_range *range,
+                      struct error *err)
 {
     uint64_t last = range->base + range->size - 1;
     if (!range->size || last < range->base)
-        return error_set(err, -EINVAL, "region %s at 0x%llx has size 0x%llx, which does not fit the address space",
-                         name, (unsigned long long)range->base, (unsigned long long)range->size);
+        return error_set(err, -EINVAL,
+                         "region %s at 0x%llx has size 0x%llx, which does not fit the address space", name,
+                         (unsigned long long)range->base, (unsigned long long)range->size);
     for (const struct mem_region *other = space->build->regions; other; other = other->next) {
         const struct mem_range *o = &other->range;
         if (!other->removed && range->base <= o->base + o->size - 1 && o->base <= last)
@@ -127,8 +129,8 @@ int mem_add_ram(struct mem_space *space, const char *name, struct gpa base, uint
                 struct mem_ram **ret_ram, struct error *err)
 {
     if (!page_aligned(base.v) || !page_aligned(size))
-        return error_set(err, -EINVAL, "RAM %s (0x%llx bytes at 0x%llx) is not made of whole 4 KiB pages", name,
-                         (unsigned long long)size, (unsigned long long)base.v);
+        return error_set(err, -EINVAL, "RAM %s (0x%llx bytes at 0x%llx) is not made of whole 4 KiB pages",
+                         name, (unsigned long long)size, (unsigned long long)base.v);
     struct mem_block *block = calloc(1, sizeof *block);
     if (!block)
         return error_set(err, -ENOMEM, "no memory for RAM %s", name);
@@ -163,8 +165,8 @@ int mem_add_mmio(struct mem_space *space, const char *name, struct gpa base, uin
     return region_add(space, name, &range, err);
 }
 
-int mem_add_alias(struct mem_space *space, const char *name, struct gpa base, struct mem_ram *ram, uint64_t offset,
-                  uint64_t size, uint32_t flags, struct error *err)
+int mem_add_alias(struct mem_space *space, const char *name, struct gpa base, struct mem_ram *ram,
+                  uint64_t offset, uint64_t size, uint32_t flags, struct error *err)
 {
     if (!page_aligned(base.v) || !page_aligned(offset) || !page_aligned(size) || offset > ram->size ||
         size > ram->size - offset)

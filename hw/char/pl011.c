@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Owns the PL011's registers and receive FIFO (Arm DDI 0183 chapter 3). Output leaves at once, so the transmit FIFO
-// is always empty and every write to DR passes its trigger level.
+// Owns the PL011's registers and receive FIFO (Arm DDI 0183 chapter 3). Output leaves at once, so the
+// transmit FIFO is always empty and every write to DR passes its trigger level.
 //
-// Two liberties, for guests written against other emulators: data moves while CR.UARTEN, TXE and RXE are clear, and
-// the receive timeout also raises the receive interrupt.
+// Two liberties, for guests written against other emulators: data moves while CR.UARTEN, TXE and RXE are
+// clear, and the receive timeout also raises the receive interrupt.
 #include "hw/char/pl011.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -32,16 +32,36 @@ enum {
 };
 
 enum { // UARTFR
-    FR_CTS = 1 << 0, FR_DSR = 1 << 1, FR_DCD = 1 << 2, FR_RXFE = 1 << 4, FR_RXFF = 1 << 6, FR_TXFE = 1 << 7,
+    FR_CTS = 1 << 0,
+    FR_DSR = 1 << 1,
+    FR_DCD = 1 << 2,
+    FR_RXFE = 1 << 4,
+    FR_RXFF = 1 << 6,
+    FR_TXFE = 1 << 7,
     FR_RI = 1 << 8,
 };
 enum { // UARTCR
-    CR_LBE = 1 << 7, CR_DTR = 1 << 10, CR_RTS = 1 << 11, CR_Out1 = 1 << 12, CR_Out2 = 1 << 13, CR_RESET = 0x300,
+    CR_LBE = 1 << 7,
+    CR_DTR = 1 << 10,
+    CR_RTS = 1 << 11,
+    CR_Out1 = 1 << 12,
+    CR_Out2 = 1 << 13,
+    CR_RESET = 0x300,
 };
 enum { LCR_BRK = 1 << 0, LCR_FEN = 1 << 4 };
 enum { // UARTRIS
-    INT_RI = 1 << 0, INT_CTS = 1 << 1, INT_DCD = 1 << 2, INT_DSR = 1 << 3, INT_RX = 1 << 4, INT_TX = 1 << 5,
-    INT_RT = 1 << 6, INT_FE = 1 << 7, INT_PE = 1 << 8, INT_BE = 1 << 9, INT_OE = 1 << 10, INT_ALL = 0x7ff,
+    INT_RI = 1 << 0,
+    INT_CTS = 1 << 1,
+    INT_DCD = 1 << 2,
+    INT_DSR = 1 << 3,
+    INT_RX = 1 << 4,
+    INT_TX = 1 << 5,
+    INT_RT = 1 << 6,
+    INT_FE = 1 << 7,
+    INT_PE = 1 << 8,
+    INT_BE = 1 << 9,
+    INT_OE = 1 << 10,
+    INT_ALL = 0x7ff,
 };
 enum { DR_FE = 1 << 8, DR_PE = 1 << 9, DR_BE = 1 << 10, DR_OE = 1 << 11 };
 enum { FIFO_SIZE = 16, IFLS_RESET = 0x12, PART = 0x011, REVISION = 1, CLOCK_HZ = 24000000 };
@@ -56,8 +76,8 @@ struct pl011 {
     uint32_t rsr, ilpr, ibrd, fbrd, lcr_h, cr, ifls, imsc, ris, dmacr;
     uint16_t fifo[FIFO_SIZE]; // received: data and error bits as in DR
     uint8_t head, count;
-    bool overrun;           // marks the next character
-    int64_t timeout_at;     // CLOCK_NEVER: not running
+    bool overrun;       // marks the next character
+    int64_t timeout_at; // CLOCK_NEVER: not running
 };
 
 static void update_irq(struct pl011 *u)
@@ -72,7 +92,8 @@ static unsigned capacity(const struct pl011 *u)
 
 static unsigned receive_trigger(const struct pl011 *u)
 {
-    static const uint8_t levels[8] = {2, 4, 8, 12, 14, 14, 14, 14}; // 1/8, 1/4, 1/2, 3/4, 7/8; the rest is reserved
+    static const uint8_t levels[8] = {2,  4,  8,  12,
+                                      14, 14, 14, 14}; // 1/8, 1/4, 1/2, 3/4, 7/8; the rest is reserved
     return u->lcr_h & LCR_FEN ? levels[u->ifls >> 3 & 7] : 1;
 }
 
@@ -314,14 +335,21 @@ static void pl011_destroy(struct device *dev)
 }
 
 static const struct state_field fields[] = {
-    STATE_FIELD(1, STATE_U32, pl011, rsr),      STATE_FIELD(2, STATE_U32, pl011, ilpr),
-    STATE_FIELD(3, STATE_U32, pl011, ibrd),     STATE_FIELD(4, STATE_U32, pl011, fbrd),
-    STATE_FIELD(5, STATE_U32, pl011, lcr_h),    STATE_FIELD(6, STATE_U32, pl011, cr),
-    STATE_FIELD(7, STATE_U32, pl011, ifls),     STATE_FIELD(8, STATE_U32, pl011, imsc),
-    STATE_FIELD(9, STATE_U32, pl011, ris),      STATE_FIELD(10, STATE_U32, pl011, dmacr),
+    STATE_FIELD(1, STATE_U32, pl011, rsr),
+    STATE_FIELD(2, STATE_U32, pl011, ilpr),
+    STATE_FIELD(3, STATE_U32, pl011, ibrd),
+    STATE_FIELD(4, STATE_U32, pl011, fbrd),
+    STATE_FIELD(5, STATE_U32, pl011, lcr_h),
+    STATE_FIELD(6, STATE_U32, pl011, cr),
+    STATE_FIELD(7, STATE_U32, pl011, ifls),
+    STATE_FIELD(8, STATE_U32, pl011, imsc),
+    STATE_FIELD(9, STATE_U32, pl011, ris),
+    STATE_FIELD(10, STATE_U32, pl011, dmacr),
     STATE_ARRAY(11, STATE_U16, pl011, fifo, FIFO_SIZE),
-    STATE_FIELD(12, STATE_U8, pl011, head),     STATE_FIELD(13, STATE_U8, pl011, count),
-    STATE_FIELD(14, STATE_BOOL, pl011, overrun), STATE_FIELD(15, STATE_TIME, pl011, timeout_at),
+    STATE_FIELD(12, STATE_U8, pl011, head),
+    STATE_FIELD(13, STATE_U8, pl011, count),
+    STATE_FIELD(14, STATE_BOOL, pl011, overrun),
+    STATE_FIELD(15, STATE_TIME, pl011, timeout_at),
 };
 
 static const struct device_class class =

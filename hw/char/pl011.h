@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The PL011 UART (Arm DDI 0183), with 16-entry FIFOs and a reference clock of 24 MHz. Thread: machine lock held.
+// The PL011 UART (Arm DDI 0183), with 16-entry FIFOs and a reference clock of 24 MHz. Thread: machine lock
+// held.
 #ifndef HW_CHAR_PL011_H
 #define HW_CHAR_PL011_H
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What Arm's PrimeCell devices share: identification registers in the last 32 bytes of their 4 KiB, and registers of
-// 32 bits that may be accessed in part.
+// What Arm's PrimeCell devices share: identification registers in the last 32 bytes of their 4 KiB, and
+// registers of 32 bits that may be accessed in part.
 #ifndef HW_CORE_PRIMECELL_H
 #define HW_CORE_PRIMECELL_H
 
@@ -11,8 +11,8 @@ enum { PRIMECELL_SIZE = 0x1000, PRIMECELL_ID = 0xfe0 };
 // PeriphID0-3 (part number, designer Arm 0x41, revision), then CellID0-3.
 static inline uint32_t primecell_id(uint64_t offset, unsigned part, unsigned revision)
 {
-    const uint8_t ids[] = {(uint8_t)part, 0x10 | (uint8_t)(part >> 8), (uint8_t)(revision << 4 | 4), 0, 0x0d, 0xf0,
-                           0x05, 0xb1};
+    const uint8_t ids[] = {
+        (uint8_t)part, 0x10 | (uint8_t)(part >> 8), (uint8_t)(revision << 4 | 4), 0, 0x0d, 0xf0, 0x05, 0xb1};
     return ids[(offset - PRIMECELL_ID) / 4 & 7];
 }
 

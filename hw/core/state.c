@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the snapshot form of device state (described in state.h). Invariant: nothing outside the fields of the class's
-// table is read or written, and a reader never looks past the end of a chunk.
+// Owns the snapshot form of device state (described in state.h). Invariant: nothing outside the fields of the
+// class's table is read or written, and a reader never looks past the end of a chunk.
 #include "hw/core/state.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -87,7 +87,8 @@ static int64_t time_shift(int64_t time, int64_t by)
     return time == CLOCK_NEVER || __builtin_add_overflow(time, by, &shifted) ? CLOCK_NEVER : shifted;
 }
 
-static int save_field(const struct device *dev, const struct state_field *f, int64_t now, struct state_buf *buf)
+static int save_field(const struct device *dev, const struct state_field *f, int64_t now,
+                      struct state_buf *buf)
 {
     uint8_t bytes[FIELD_HEADER] = {0};
     put(bytes, f->id, 2);
@@ -149,7 +150,8 @@ static int load_payload(struct device *dev, int64_t now, const uint8_t *at, size
         if (!f)
             return error_set(err, -EINVAL, "the state of %s has an unknown field %u", dev->path, id);
         if (kind != f->kind || count != f->count)
-            return error_set(err, -EINVAL, "the field %s of %s has another type or length", f->name, dev->path);
+            return error_set(err, -EINVAL, "the field %s of %s has another type or length", f->name,
+                             dev->path);
         unsigned size = kind_size[kind];
         at += FIELD_HEADER;
         left -= FIELD_HEADER;
@@ -158,7 +160,8 @@ static int load_payload(struct device *dev, int64_t now, const uint8_t *at, size
         for (uint32_t i = 0; i < count; i++, at += size, left -= size) {
             uint64_t value = get(at, size);
             if (kind == STATE_BOOL && value > 1)
-                return error_set(err, -EINVAL, "the field %s of %s is neither true nor false", f->name, dev->path);
+                return error_set(err, -EINVAL, "the field %s of %s is neither true nor false", f->name,
+                                 dev->path);
             if (kind == STATE_TIME)
                 value = (uint64_t)time_shift((int64_t)value, now);
             element_set(dev, f, i, value);
@@ -168,8 +171,8 @@ static int load_payload(struct device *dev, int64_t now, const uint8_t *at, size
     return 0;
 }
 
-static int load_chunk(struct device *const *devs, size_t count, bool *loaded, int64_t now, const uint8_t *chunk,
-                      size_t payload_len, struct error *err)
+static int load_chunk(struct device *const *devs, size_t count, bool *loaded, int64_t now,
+                      const uint8_t *chunk, size_t payload_len, struct error *err)
 {
     size_t type_len = get(chunk, 2), path_len = get(chunk + 2, 2);
     unsigned version = (unsigned)get(chunk + 4, 2), flags = (unsigned)get(chunk + 6, 2);
@@ -179,16 +182,17 @@ static int load_chunk(struct device *const *devs, size_t count, bool *loaded, in
         if (strlen(devs[i]->path) != path_len || memcmp(devs[i]->path, path, path_len))
             continue;
         if (strlen(class->type) != type_len || memcmp(class->type, type, type_len))
-            return error_set(err, -EINVAL, "%s is a %s here and a %.*s in the snapshot", devs[i]->path, class->type,
-                             (int)type_len, type);
+            return error_set(err, -EINVAL, "%s is a %s here and a %.*s in the snapshot", devs[i]->path,
+                             class->type, (int)type_len, type);
         if (version > class->version)
-            return error_set(err, -EINVAL, "the state of %s has version %u, newer than %u", devs[i]->path, version,
-                             class->version);
+            return error_set(err, -EINVAL, "the state of %s has version %u, newer than %u", devs[i]->path,
+                             version, class->version);
         if (loaded[i])
             return error_set(err, -EINVAL, "the snapshot holds %s twice", devs[i]->path);
         loaded[i] = true;
         size_t fields = 0;
-        int code = load_payload(devs[i], now, chunk + CHUNK_HEADER + type_len + path_len, payload_len, &fields, err);
+        int code =
+            load_payload(devs[i], now, chunk + CHUNK_HEADER + type_len + path_len, payload_len, &fields, err);
         if (!code && version == class->version && fields != class->field_count)
             return error_set(err, -EINVAL, "the state of %s has %zu fields of %zu", devs[i]->path, fields,
                              class->field_count);
@@ -210,7 +214,8 @@ int state_load(struct device *const *devs, size_t count, int64_t now, const void
     const uint8_t *at = data;
     while (!code && size) {
         uint64_t names = size < CHUNK_HEADER ? 0 : get(at, 2) + get(at + 2, 2);
-        if (size < CHUNK_HEADER || names > size - CHUNK_HEADER || get(at + 8, 8) > size - CHUNK_HEADER - names) {
+        if (size < CHUNK_HEADER || names > size - CHUNK_HEADER ||
+            get(at + 8, 8) > size - CHUNK_HEADER - names) {
             code = error_set(err, -EINVAL, "the snapshot ends within a chunk");
             break;
         }

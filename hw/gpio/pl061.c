@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the PL061's registers (Arm DDI 0190 chapter 3). Edges of input lines latch in GPIORIS until GPIOIC clears them;
-// level interrupts follow the line. Invariant: outputs and the interrupt agree with the registers after every call.
+// Owns the PL061's registers (Arm DDI 0190 chapter 3). Edges of input lines latch in GPIORIS until GPIOIC
+// clears them; level interrupts follow the line. Invariant: outputs and the interrupt agree with the
+// registers after every call.
 #include "hw/gpio/pl061.h"
 #include "base/error.h"
 #include "hw/core/primecell.h"
@@ -25,9 +26,9 @@ enum {
 struct pl061 {
     struct device dev;
     struct irq irq, out[PL061_LINES];
-    uint8_t in;  // levels of the input side, whatever the direction
+    uint8_t in; // levels of the input side, whatever the direction
     uint8_t data, dir, is, ibe, iev, ie, afsel;
-    uint8_t edges; // latched
+    uint8_t edges;  // latched
     uint8_t driven; // levels last given to out; derived
 };
 
@@ -120,14 +121,15 @@ static const struct mem_mmio_ops mmio = {pl061_read, pl061_write, 1, 4};
 static void pl061_reset(struct device *dev)
 {
     struct pl061 *g = (struct pl061 *)dev;
-    g->data = g->dir = g->is = g->ibe = g->iev = g->ie = g->afsel = g->edges = 0; // in belongs to who drives it
+    g->data = g->dir = g->is = g->ibe = g->iev = g->ie = g->afsel = g->edges =
+        0; // in belongs to who drives it
     update(g);
 }
 
 static void pl061_post_load(struct device *dev)
 {
     struct pl061 *g = (struct pl061 *)dev;
-    g->driven = (uint8_t)~(g->data & g->dir); // drive every line again
+    g->driven = (uint8_t) ~(g->data & g->dir); // drive every line again
     update(g);
 }
 

@@ -11,8 +11,8 @@ enum { PL061_LINES = 8 };
 
 struct pl061_config {
     const char *path;
-    struct irq irq;               // GPIOINTR, level
-    struct irq out[PL061_LINES];  // driven while the line is an output; low otherwise
+    struct irq irq;              // GPIOINTR, level
+    struct irq out[PL061_LINES]; // driven while the line is an output; low otherwise
 };
 
 // 0 or -ENOMEM. Destroyed through its device.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the table from A64 system registers to the devices that hold them (Arm ARM D19, IHI 0069 12.2). A register
-// number finds its row through a byte index, so that the hot ones cost one load. Invariant: rows are in no order.
+// Owns the table from A64 system registers to the devices that hold them (Arm ARM D19, IHI 0069 12.2). A
+// register number finds its row through a byte index, so that the hot ones cost one load. Invariant: rows are
+// in no order.
 #include "hw/intc/arm_ports.h"
 #include "base/error.h"
 #include "base/types.h"
@@ -104,7 +105,9 @@ static bool reg_write(void *opaque, unsigned cpu, unsigned el, uint32_t reg, uin
     switch ((enum port_kind)row->kind) {
     case PORT_ICC: return gicv3_icc_write(p->gic, cpu, (enum gicv3_icc)row->arg, value);
     case PORT_ICC_SRE_EL2: return true;
-    case PORT_TIMER: arm_generic_timer_write(p->timers[cpu], row->arg >> 4, row->arg & 15, value); return true;
+    case PORT_TIMER:
+        arm_generic_timer_write(p->timers[cpu], row->arg >> 4, row->arg & 15, value);
+        return true;
     case PORT_CNTVOFF: arm_generic_timer_set_offset(p->timers[cpu], value); return true;
     default: return false;
     }

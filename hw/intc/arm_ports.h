@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Joins the system-register devices of an ARM machine (GICv3 CPU interfaces, generic timers, the counter) to the
-// vCPUs' ports. Thread: as struct vcpu_ports says.
+// Joins the system-register devices of an ARM machine (GICv3 CPU interfaces, generic timers, the counter) to
+// the vCPUs' ports. Thread: as struct vcpu_ports says.
 #ifndef HW_INTC_ARM_PORTS_H
 #define HW_INTC_ARM_PORTS_H
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The state of 32 interrupts as both GIC versions keep it, one bit each, and the choice among them by priority.
+// The state of 32 interrupts as both GIC versions keep it, one bit each, and the choice among them by
+// priority.
 //
-// pending is the latch of edges and of writes to ISPENDR; a level-sensitive interrupt is also pending while its line
-// is high (IHI 0048B 3.2.4, IHI 0069 4.1.2). Acknowledging clears the latch, not the line.
+// pending is the latch of edges and of writes to ISPENDR; a level-sensitive interrupt is also pending while
+// its line is high (IHI 0048B 3.2.4, IHI 0069 4.1.2). Acknowledging clears the latch, not the line.
 #ifndef HW_INTC_GIC_BANK_H
 #define HW_INTC_GIC_BANK_H
 
@@ -12,10 +13,10 @@
 enum { GIC_PRIORITY_BITS = 5, GIC_PRIORITY_MASK = 0xf8, GIC_IDLE_PRIORITY = 0xff };
 
 struct gic_bank {
-    uint32_t group;   // 1: group 1
+    uint32_t group; // 1: group 1
     uint32_t enabled, pending, active;
-    uint32_t level;   // input lines
-    uint32_t edge;    // 1: edge-triggered
+    uint32_t level; // input lines
+    uint32_t edge;  // 1: edge-triggered
 };
 
 static inline uint32_t gic_bank_pending(const struct gic_bank *b)
@@ -48,8 +49,15 @@ static inline void gic_bank_acknowledge(struct gic_bank *b, unsigned bit)
 }
 
 // The registers with one bit an interrupt, in the order of their addresses: 0x80 bytes each from 0x80 on.
-enum gic_bit_register { GIC_IGROUPR = 1, GIC_ISENABLER, GIC_ICENABLER, GIC_ISPENDR, GIC_ICPENDR, GIC_ISACTIVER,
-                        GIC_ICACTIVER };
+enum gic_bit_register {
+    GIC_IGROUPR = 1,
+    GIC_ISENABLER,
+    GIC_ICENABLER,
+    GIC_ISPENDR,
+    GIC_ICPENDR,
+    GIC_ISACTIVER,
+    GIC_ICACTIVER
+};
 
 static inline uint32_t gic_bank_read(const struct gic_bank *b, enum gic_bit_register reg)
 {
@@ -103,8 +111,8 @@ struct gic_best {
 enum { GIC_SPURIOUS = 1023 };
 
 // Considers the interrupts of candidates; id is that of the bank's bit 0, priority its 32 bytes.
-static inline void gic_best_of(struct gic_best *best, const struct gic_bank *b, uint32_t candidates, unsigned id,
-                               const uint8_t *priority)
+static inline void gic_best_of(struct gic_best *best, const struct gic_bank *b, uint32_t candidates,
+                               unsigned id, const uint8_t *priority)
 {
     while (candidates) {
         unsigned bit = (unsigned)__builtin_ctz(candidates);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the making of a GICv2, its input lines, and the choice of what each CPU is offered (IHI 0048B chapter 3). An
-// SPI pending at several targets is one interrupt: the CPU that acknowledges first has it (1-N model, 3.2.3). The
-// register files are in gicv2_dist.c and gicv2_cpu.c.
+// Owns the making of a GICv2, its input lines, and the choice of what each CPU is offered (IHI 0048B chapter
+// 3). An SPI pending at several targets is one interrupt: the CPU that acknowledges first has it (1-N
+// model, 3.2.3). The register files are in gicv2_dist.c and gicv2_cpu.c.
 #include "base/error.h"
 #include "hw/intc/gicv2_internal.h"
 
@@ -43,7 +43,8 @@ static void choose_best(struct gicv2 *gic, unsigned cpu)
     struct gicv2_cpu *c = &gic->cpu[cpu];
     c->best = (struct gic_best){GIC_SPURIOUS, GIC_IDLE_PRIORITY, false};
     uint32_t enabled = gic->ctlr & c->ctlr; // both registers have EnableGrp0 and EnableGrp1 in bits 0 and 1
-    uint32_t take0 = enabled & GICD_CTLR_EnableGrp0 ? ~0u : 0, take1 = enabled & GICD_CTLR_EnableGrp1 ? ~0u : 0;
+    uint32_t take0 = enabled & GICD_CTLR_EnableGrp0 ? ~0u : 0,
+             take1 = enabled & GICD_CTLR_EnableGrp1 ? ~0u : 0;
     if (!(take0 | take1))
         return;
     const struct gic_bank *own = &c->bank;
@@ -133,7 +134,8 @@ struct irq gicv2_spi_irq(struct gicv2 *gic, unsigned spi)
 
 struct irq gicv2_ppi_irq(struct gicv2 *gic, unsigned cpu, unsigned ppi)
 {
-    return cpu < gic->cpu_count && ppi < 16 ? (struct irq){set_ppi, gic, cpu * 32 + 16 + ppi} : (struct irq){0};
+    return cpu < gic->cpu_count && ppi < 16 ? (struct irq){set_ppi, gic, cpu * 32 + 16 + ppi}
+                                            : (struct irq){0};
 }
 
 // --- the device ---
@@ -224,13 +226,14 @@ static const struct state_field fields[] = {
     STATE_ARRAY(22, STATE_BYTES, gicv2, sgi_sources, GICV2_MAX_CPUS *GICV2_SGIS),
 };
 
-static const struct device_class gicv2_class =
-    DEVICE_CLASS("gicv2", 1, fields, gicv2_reset, gicv2_post_load, gicv2_destroy, &gicv2_dist_ops, GICV2_DIST_SIZE);
+static const struct device_class gicv2_class = DEVICE_CLASS("gicv2", 1, fields, gicv2_reset, gicv2_post_load,
+                                                            gicv2_destroy, &gicv2_dist_ops, GICV2_DIST_SIZE);
 
 int gicv2_create(const struct gicv2_config *config, struct gicv2 **ret_gic, struct error *err)
 {
     if (!config->cpu_count || config->cpu_count > GICV2_MAX_CPUS)
-        return error_set(err, -EINVAL, "a GICv2 serves 1 to %d CPUs, not %u", GICV2_MAX_CPUS, config->cpu_count);
+        return error_set(err, -EINVAL, "a GICv2 serves 1 to %d CPUs, not %u", GICV2_MAX_CPUS,
+                         config->cpu_count);
     if (config->spi_count > GICV2_MAX_SPIS || config->spi_count % 32)
         return error_set(err, -EINVAL, "a GICv2 has 32 to %d SPIs in steps of 32, not %u", GICV2_MAX_SPIS,
                          config->spi_count);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// GICv2 as a GIC-400 without the Security Extensions: distributor and CPU interfaces as memory-mapped registers for up
-// to 8 CPUs. (IHI 0048B, DDI 0471)
+// GICv2 as a GIC-400 without the Security Extensions: distributor and CPU interfaces as memory-mapped
+// registers for up to 8 CPUs. (IHI 0048B, DDI 0471)
 //
-// Registers are banked by the CPU that accesses them, which the board tells through current_cpu. Thread: any, without
-// the machine lock; the GIC has its own mutex (map its regions MEM_UNLOCKED). Outputs are driven with that mutex held,
-// so their sinks must neither block nor call back. Inputs may be driven under any lock.
+// Registers are banked by the CPU that accesses them, which the board tells through current_cpu. Thread: any,
+// without the machine lock; the GIC has its own mutex (map its regions MEM_UNLOCKED). Outputs are driven with
+// that mutex held, so their sinks must neither block nor call back. Inputs may be driven under any lock.
 #ifndef HW_INTC_GICV2_H
 #define HW_INTC_GICV2_H
 
@@ -19,7 +19,8 @@ struct gicv2_config {
     const char *path;
     unsigned cpu_count; // 1..8
     unsigned spi_count; // a multiple of 32, at most 960
-    // Number of the vCPU whose thread this is; anything else (the debugger) counts as CPU 0. NULL: always CPU 0.
+    // Number of the vCPU whose thread this is; anything else (the debugger) counts as CPU 0. NULL: always CPU
+    // 0.
     unsigned (*current_cpu)(void *opaque);
     void *current_cpu_opaque;
     const struct irq *irq, *fiq; // cpu_count outputs each, copied; NULL: unconnected

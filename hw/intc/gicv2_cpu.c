@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Owns the CPU interface's registers of a GICv2 (IHI 0048B 4.4) and acknowledge, priority drop and deactivation.
-// Without the Security Extensions the plain registers serve group 0, and group 1 too while GICC_CTLR.AckCtl is set;
-// the aliased ones serve group 1. One GICC_APR0 holds the active priorities of both groups.
+// Owns the CPU interface's registers of a GICv2 (IHI 0048B 4.4) and acknowledge, priority drop and
+// deactivation. Without the Security Extensions the plain registers serve group 0, and group 1 too while
+// GICC_CTLR.AckCtl is set; the aliased ones serve group 1. One GICC_APR0 holds the active priorities of both
+// groups.
 #include "hw/intc/gicv2_internal.h"
 
 enum {
@@ -24,7 +25,8 @@ enum {
     OTHER_GROUP = 1022, // the highest pending is of group 1 and this register serves group 0
 };
 
-// The id of the best candidate with the CPU an SGI came from in bits 12:10, or why it is not for this register.
+// The id of the best candidate with the CPU an SGI came from in bits 12:10, or why it is not for this
+// register.
 static uint32_t best_for(struct gicv2 *gic, unsigned cpu, bool aliased)
 {
     const struct gicv2_cpu *c = &gic->cpu[cpu];
@@ -32,7 +34,8 @@ static uint32_t best_for(struct gicv2 *gic, unsigned cpu, bool aliased)
         return GIC_SPURIOUS;
     if (!aliased && c->best.group1 && !(c->ctlr & GICC_CTLR_AckCtl))
         return OTHER_GROUP;
-    uint32_t source = c->best.id < GICV2_SGIS ? (uint32_t)__builtin_ctz(gic->sgi_sources[cpu][c->best.id]) : 0;
+    uint32_t source =
+        c->best.id < GICV2_SGIS ? (uint32_t)__builtin_ctz(gic->sgi_sources[cpu][c->best.id]) : 0;
     return c->best.id | source << 10;
 }
 
@@ -48,10 +51,11 @@ static uint32_t acknowledge(struct gicv2 *gic, unsigned cpu, bool aliased)
     unsigned id = value & ID_MASK;
     if (id >= OTHER_GROUP)
         return value;
-    c->apr |= 1u << ((c->best.priority & gicv2_group_priority_mask(c, c->best.group1)) >> (8 - GIC_PRIORITY_BITS));
+    c->apr |=
+        1u << ((c->best.priority & gicv2_group_priority_mask(c, c->best.group1)) >> (8 - GIC_PRIORITY_BITS));
     gic_bank_acknowledge(gicv2_bank(gic, cpu, id), id % 32);
     if (id < GICV2_SGIS)
-        gicv2_set_sgi(gic, cpu, id, gic->sgi_sources[cpu][id] & (uint8_t)~(1u << (value >> 10)));
+        gicv2_set_sgi(gic, cpu, id, gic->sgi_sources[cpu][id] & (uint8_t) ~(1u << (value >> 10)));
     update_id(gic, cpu, id);
     return value;
 }

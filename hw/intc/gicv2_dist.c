@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns the distributor's registers of a GICv2 (IHI 0048B 4.3). Those of interrupts 0 to 31 are banked by the
-// accessing CPU. SGIs are always enabled and edge-triggered; they become pending through GICD_SGIR and SPENDSGIR only.
+// accessing CPU. SGIs are always enabled and edge-triggered; they become pending through GICD_SGIR and
+// SPENDSGIR only.
 #include "hw/intc/gicv2_internal.h"
 
 enum {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Private to gicv2*.c: the state, under gicv2.lock, and what the parts call of one another. Invariant: outside the
-// lock each CPU's best candidate and outputs agree with the state.
+// Private to gicv2*.c: the state, under gicv2.lock, and what the parts call of one another. Invariant:
+// outside the lock each CPU's best candidate and outputs agree with the state.
 #ifndef HW_INTC_GICV2_INTERNAL_H
 #define HW_INTC_GICV2_INTERNAL_H
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the making of a GICv3, its input lines, routing, and the choice of what each CPU is offered (IHI 0069 4.1 to
-// 4.8). The register files are in gicv3_dist.c, gicv3_redist.c and gicv3_icc.c.
+// Owns the making of a GICv3, its input lines, routing, and the choice of what each CPU is offered (IHI
+// 0069 4.1 to 4.8). The register files are in gicv3_dist.c, gicv3_redist.c and gicv3_icc.c.
 #include "base/error.h"
 #include "hw/intc/gicv3_internal.h"
 
@@ -13,7 +13,8 @@
 
 struct gicv3_cpu *gicv3_cpu_by_affinity(struct gicv3 *gic, uint32_t affinity)
 {
-    unsigned guess = (affinity >> 8 & 0xffffff) * 16 + (affinity & 0xff); // right unless the board chose otherwise
+    unsigned guess =
+        (affinity >> 8 & 0xffffff) * 16 + (affinity & 0xff); // right unless the board chose otherwise
     if (guess < gic->cpu_count && gic->cpus[guess].affinity == affinity)
         return &gic->cpus[guess];
     for (unsigned i = 0; i < gic->cpu_count; i++)
@@ -72,7 +73,8 @@ bool gicv3_preempts(const struct gicv3_cpu *c)
 {
     if (c->best.id == GIC_SPURIOUS || c->best.priority >= c->pmr)
         return false;
-    uint8_t running = gic_running_priority(c->ap0 | c->ap1), mask = gicv3_group_priority_mask(c, c->best.group1);
+    uint8_t running = gic_running_priority(c->ap0 | c->ap1),
+            mask = gicv3_group_priority_mask(c, c->best.group1);
     // Both sides masked: an equal priority never preempts, however the binary point moved since the last one.
     return running == GIC_IDLE_PRIORITY || (c->best.priority & mask) < (running & mask);
 }
@@ -85,7 +87,8 @@ static void choose_best(struct gicv3 *gic, struct gicv3_cpu *c)
     if (!(take0 | take1))
         return;
     const struct gic_bank *own = &c->bank[0];
-    gic_best_of(&c->best, own, gic_bank_ready(own) & ((own->group & take1) | (~own->group & take0)), 0, c->priority);
+    gic_best_of(&c->best, own, gic_bank_ready(own) & ((own->group & take1) | (~own->group & take0)), 0,
+                c->priority);
     for (unsigned n = 0; n < gic->spi_banks; n++) {
         const struct gic_bank *b = &gic->spi[n];
         uint32_t ready = gic_bank_ready(b) & ((b->group & take1) | (~b->group & take0)), mine = 0;
@@ -101,7 +104,8 @@ static void choose_best(struct gicv3 *gic, struct gicv3_cpu *c)
 
 void gicv3_update_cpu(struct gicv3 *gic, struct gicv3_cpu *c)
 {
-    // GICR_WAKER.ProcessorSleep does not hold interrupts back: firmware made for hypervisors' GICs never clears it.
+    // GICR_WAKER.ProcessorSleep does not hold interrupts back: firmware made for hypervisors' GICs never
+    // clears it.
     choose_best(gic, c);
     bool taken = gicv3_preempts(c), irq = taken && c->best.group1, fiq = taken && !c->best.group1;
     if (irq != c->irq_level) {
@@ -169,7 +173,8 @@ struct irq gicv3_spi_irq(struct gicv3 *gic, unsigned spi)
 
 struct irq gicv3_ppi_irq(struct gicv3 *gic, unsigned cpu, unsigned ppi)
 {
-    return cpu < gic->cpu_count && ppi < 16 ? (struct irq){set_ppi, gic, cpu * 32 + 16 + ppi} : (struct irq){0};
+    return cpu < gic->cpu_count && ppi < 16 ? (struct irq){set_ppi, gic, cpu * 32 + 16 + ppi}
+                                            : (struct irq){0};
 }
 
 // --- the device ---
@@ -226,20 +231,21 @@ static const struct state_field fields[] = {
     STATE_ARRAY(9, STATE_U64, gicv3, irouter, GICV3_MAX_SPIS),
 };
 
-static const struct device_class gicv3_class =
-    DEVICE_CLASS("gicv3", 1, fields, gicv3_reset, gicv3_post_load, gicv3_destroy, &gicv3_dist_ops, GICV3_DIST_SIZE);
+static const struct device_class gicv3_class = DEVICE_CLASS("gicv3", 1, fields, gicv3_reset, gicv3_post_load,
+                                                            gicv3_destroy, &gicv3_dist_ops, GICV3_DIST_SIZE);
 
 int gicv3_create(const struct gicv3_config *config, struct gicv3 **ret_gic, struct error *err)
 {
     unsigned in_regions = config->region_cpus[0] + config->region_cpus[1];
     if (!config->cpu_count || config->cpu_count > GICV3_MAX_CPUS)
-        return error_set(err, -EINVAL, "a GICv3 serves 1 to %d CPUs, not %u", GICV3_MAX_CPUS, config->cpu_count);
+        return error_set(err, -EINVAL, "a GICv3 serves 1 to %d CPUs, not %u", GICV3_MAX_CPUS,
+                         config->cpu_count);
     if (config->spi_count > GICV3_MAX_SPIS || config->spi_count % 32)
         return error_set(err, -EINVAL, "a GICv3 has 32 to %d SPIs in steps of 32, not %u", GICV3_MAX_SPIS,
                          config->spi_count);
     if (in_regions && in_regions != config->cpu_count)
-        return error_set(err, -EINVAL, "%u CPUs do not fill the redistributor regions of %u", config->cpu_count,
-                         in_regions);
+        return error_set(err, -EINVAL, "%u CPUs do not fill the redistributor regions of %u",
+                         config->cpu_count, in_regions);
     struct gicv3 *gic = calloc(1, sizeof *gic);
     struct gicv3_cpu *cpus = calloc(config->cpu_count, sizeof *cpus);
     if (!gic || !cpus) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the distributor's registers of a GICv3 (IHI 0069 12.9). With affinity routing always on, the registers of
-// SGIs and PPIs here, ITARGETSR and SGIR are RAZ/WI; so is everything of a second security state.
+// Owns the distributor's registers of a GICv3 (IHI 0069 12.9). With affinity routing always on, the registers
+// of SGIs and PPIs here, ITARGETSR and SGIR are RAZ/WI; so is everything of a second security state.
 #include "hw/intc/gicv3_internal.h"
 
 enum {

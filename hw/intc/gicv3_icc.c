@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the CPU interface of a GICv3: the ICC_*_EL1 system registers (IHI 0069 12.2) and the acknowledge, priority
-// drop, deactivate and SGI operations they start. System registers are the only interface (ICC_SRE_EL1.SRE RAO/WI).
+// Owns the CPU interface of a GICv3: the ICC_*_EL1 system registers (IHI 0069 12.2) and the acknowledge,
+// priority drop, deactivate and SGI operations they start. System registers are the only interface
+// (ICC_SRE_EL1.SRE RAO/WI).
 #include "hw/intc/gicv3_internal.h"
 
 enum {

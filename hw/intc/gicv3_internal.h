@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Private to gicv3*.c: the state, and what the parts call of one another. Everything is under gicv3.lock.
 //
-// Invariant: outside the lock each CPU's best candidate and outputs agree with the state. Whoever changes state calls
-// gicv3_update_* for every CPU that may be concerned before it unlocks.
+// Invariant: outside the lock each CPU's best candidate and outputs agree with the state. Whoever changes
+// state calls gicv3_update_* for every CPU that may be concerned before it unlocks.
 #ifndef HW_INTC_GICV3_INTERNAL_H
 #define HW_INTC_GICV3_INTERNAL_H
 
@@ -71,8 +71,8 @@ struct gicv3 {
 extern const struct device_class gicv3_cpu_class;
 extern const struct mem_mmio_ops gicv3_dist_ops, gicv3_redist_ops;
 
-// Recompute the candidate and the outputs of one CPU, of the target of an SPI, of the targets of the bits of a bank
-// of SPIs, of all.
+// Recompute the candidate and the outputs of one CPU, of the target of an SPI, of the targets of the bits of
+// a bank of SPIs, of all.
 void gicv3_update_cpu(struct gicv3 *gic, struct gicv3_cpu *c);
 void gicv3_update_spis(struct gicv3 *gic, unsigned bank, uint32_t bits);
 void gicv3_update_all(struct gicv3 *gic);

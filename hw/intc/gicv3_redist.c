@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the redistributors' registers of a GICv3 (IHI 0069 12.11): two frames of 64 KiB a CPU, RD_base and SGI_base,
-// laid out one CPU after the other in a region. Without LPIs their registers in RD_base are RAZ/WI.
+// Owns the redistributors' registers of a GICv3 (IHI 0069 12.11): two frames of 64 KiB a CPU, RD_base and
+// SGI_base, laid out one CPU after the other in a region. Without LPIs their registers in RD_base are RAZ/WI.
 #include "hw/intc/gicv3_internal.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the PL031's registers (Arm DDI 0224 chapter 3). The counter is computed, not kept: offset + machine seconds.
-// Invariant: the loop timer stands at the next moment the counter equals MR. The time survives a reset, as a battery
-// makes it do.
+// Owns the PL031's registers (Arm DDI 0224 chapter 3). The counter is computed, not kept: offset + machine
+// seconds. Invariant: the loop timer stands at the next moment the counter equals MR. The time survives a
+// reset, as a battery makes it do.
 #include "hw/rtc/pl031.h"
 #include "base/clock.h"
 #include "base/error.h"

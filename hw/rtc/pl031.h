@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The PL031 real-time clock (Arm DDI 0224): seconds of the machine clock on top of a start time. Thread: machine lock
-// held.
+// The PL031 real-time clock (Arm DDI 0224): seconds of the machine clock on top of a start time. Thread:
+// machine lock held.
 #ifndef HW_RTC_PL031_H
 #define HW_RTC_PL031_H
 

@@ -2,9 +2,9 @@
 // Owns the compare registers of one CPU's generic timers (Arm ARM D11.2, D19.12). A timer's condition is
 // counter - offset >= CVAL, unsigned; its output is ENABLE && !IMASK && condition.
 //
-// Invariant: outside the lock each output agrees with the registers and the time of the last look, and a timer that
-// could raise its output later has its loop timer armed no later than that moment. A loop timer may fire early or for
-// nothing; the look that follows puts it right.
+// Invariant: outside the lock each output agrees with the registers and the time of the last look, and a
+// timer that could raise its output later has its loop timer armed no later than that moment. A loop timer
+// may fire early or for nothing; the look that follows puts it right.
 #include "hw/timer/arm_generic_timer.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -58,8 +58,8 @@ static void drive(struct compare *c, bool level)
     }
 }
 
-// Makes output and expiry agree with the registers. A masked or disabled timer keeps an armed expiry: it comes for
-// nothing at worst, and most often the guest re-arms before.
+// Makes output and expiry agree with the registers. A masked or disabled timer keeps an armed expiry: it
+// comes for nothing at worst, and most often the guest re-arms before.
 static void look(struct arm_generic_timer *t, enum arm_timer which)
 {
     struct compare *c = &t->compare[which];
@@ -70,8 +70,8 @@ static void look(struct arm_generic_timer *t, enum arm_timer which)
     uint64_t count = arm_counter(t->clock), timer_count = count - offset_of(t, which);
     bool met = timer_count >= c->cval;
     drive(c, met);
-    // The next change: the condition comes true, or (with an offset beyond now) false again as the count wraps. Added
-    // to count and not wrapped, it is never in the past.
+    // The next change: the condition comes true, or (with an offset beyond now) false again as the count
+    // wraps. Added to count and not wrapped, it is never in the past.
     uint64_t left = (met ? 0 : c->cval) - timer_count;
     int64_t deadline =
         left > INT64_MAX / ARM_COUNTER_NS - count ? CLOCK_NEVER : (int64_t)(count + left) * ARM_COUNTER_NS;
@@ -92,10 +92,22 @@ static void expired(struct arm_generic_timer *t, enum arm_timer which)
     pthread_mutex_unlock(&t->lock);
 }
 
-static void expired_phys(void *opaque) { expired(opaque, ARM_TIMER_PHYS); }
-static void expired_virt(void *opaque) { expired(opaque, ARM_TIMER_VIRT); }
-static void expired_hyp(void *opaque) { expired(opaque, ARM_TIMER_HYP); }
-static void expired_sec(void *opaque) { expired(opaque, ARM_TIMER_SEC); }
+static void expired_phys(void *opaque)
+{
+    expired(opaque, ARM_TIMER_PHYS);
+}
+static void expired_virt(void *opaque)
+{
+    expired(opaque, ARM_TIMER_VIRT);
+}
+static void expired_hyp(void *opaque)
+{
+    expired(opaque, ARM_TIMER_HYP);
+}
+static void expired_sec(void *opaque)
+{
+    expired(opaque, ARM_TIMER_SEC);
+}
 
 static void (*const expired_callbacks[ARM_TIMERS])(void *opaque) = {
     [ARM_TIMER_PHYS] = expired_phys,
@@ -104,7 +116,8 @@ static void (*const expired_callbacks[ARM_TIMERS])(void *opaque) = {
     [ARM_TIMER_SEC] = expired_sec,
 };
 
-uint64_t arm_generic_timer_read(struct arm_generic_timer *t, enum arm_timer which, enum arm_timer_register reg)
+uint64_t arm_generic_timer_read(struct arm_generic_timer *t, enum arm_timer which,
+                                enum arm_timer_register reg)
 {
     const struct compare *c = &t->compare[which];
     pthread_mutex_lock(&t->lock);
@@ -208,8 +221,8 @@ static const struct state_field fields[] = {
 static const struct device_class timer_class =
     DEVICE_CLASS("arm-generic-timer", 1, fields, timer_reset, timer_post_load, timer_destroy, NULL, 0);
 
-int arm_generic_timer_create(const struct arm_generic_timer_config *config, struct arm_generic_timer **ret_timer,
-                             struct error *err)
+int arm_generic_timer_create(const struct arm_generic_timer_config *config,
+                             struct arm_generic_timer **ret_timer, struct error *err)
 {
     struct arm_generic_timer *t = calloc(1, sizeof *t);
     if (!t)
@@ -219,7 +232,8 @@ int arm_generic_timer_create(const struct arm_generic_timer_config *config, stru
     t->clock = config->clock;
     for (unsigned i = 0; i < ARM_TIMERS; i++) {
         t->compare[i].irq = config->irq[i];
-        int code = loop_timer_init(config->loop, &t->compare[i].expiry, config->clock, expired_callbacks[i], t);
+        int code =
+            loop_timer_init(config->loop, &t->compare[i].expiry, config->clock, expired_callbacks[i], t);
         if (code) {
             timer_destroy(&t->dev);
             return error_set(err, code, "the event loop has no room for a generic timer");

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The machine clock and the event loop: stop and start, timer order, arming from another thread, deferred calls,
-// descriptors that vanish while they are served, and the lock around every callback.
+// The machine clock and the event loop: stop and start, timer order, arming from another thread, deferred
+// calls, descriptors that vanish while they are served, and the lock around every callback.
+#include "base/loop.h"
 #include "base/clock.h"
 #include "base/entropy.h"
-#include "base/loop.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Random guests against every device: register accesses of all sizes, input lines, passing time, resets, and saved
-// states with flipped bytes. Asserts, sanitizers and the few invariants checked here judge. The seed is fixed; give
-// another, and a number of rounds, in FUZZ_SEED and FUZZ_ROUNDS.
+// Random guests against every device: register accesses of all sizes, input lines, passing time, resets, and
+// saved states with flipped bytes. Asserts, sanitizers and the few invariants checked here judge. The seed is
+// fixed; give another, and a number of rounds, in FUZZ_SEED and FUZZ_ROUNDS.
 #include "accel/ports.h"
 #include "base/clock.h"
 #include "base/entropy.h"
@@ -146,7 +146,8 @@ static void make_gicv3(struct bench *b)
     struct gicv3_redist_map map = gicv3_redist(b->gic, 0);
     add_region(b, map.ops, map.opaque, map.size);
     for (unsigned i = 0; i < MAX_LINES; i++)
-        b->lines[b->line_count++] = i < 20 ? gicv3_spi_irq(b->gic, i * 3) : gicv3_ppi_irq(b->gic, i % CPUS, i % 16);
+        b->lines[b->line_count++] =
+            i < 20 ? gicv3_spi_irq(b->gic, i * 3) : gicv3_ppi_irq(b->gic, i % CPUS, i % 16);
     struct arm_ports_config ports = {CPUS, &b->clock, b->gic, b->timers, true};
     for (unsigned i = 0; i < CPUS; i++) {
         struct arm_generic_timer_config timer = {.path = "t", .clock = &b->clock, .loop = b->loop};
@@ -306,9 +307,27 @@ static void fuzz(void (*make)(struct bench *))
     loop_destroy(b.loop);
 }
 
-Test(fuzz, pl011) { fuzz(make_pl011); }
-Test(fuzz, pl031) { fuzz(make_pl031); }
-Test(fuzz, pl061) { fuzz(make_pl061); }
-Test(fuzz, gicv2) { fuzz(make_gicv2); }
-Test(fuzz, gicv3) { fuzz(make_gicv3); }
-Test(fuzz, generic_timer) { fuzz(make_timer); }
+Test(fuzz, pl011)
+{
+    fuzz(make_pl011);
+}
+Test(fuzz, pl031)
+{
+    fuzz(make_pl031);
+}
+Test(fuzz, pl061)
+{
+    fuzz(make_pl061);
+}
+Test(fuzz, gicv2)
+{
+    fuzz(make_gicv2);
+}
+Test(fuzz, gicv3)
+{
+    fuzz(make_gicv3);
+}
+Test(fuzz, generic_timer)
+{
+    fuzz(make_timer);
+}

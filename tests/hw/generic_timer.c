@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Generic timers on a clock the test moves: condition, mask and level; past, far and wrapping compare values; the
-// offset of the virtual timer; save and load.
+// Generic timers on a clock the test moves: condition, mask and level; past, far and wrapping compare values;
+// the offset of the virtual timer; save and load.
 #include "accel/ports.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -65,24 +65,109 @@ static const struct {
     enum op op;
     uint64_t value;
 } rows[] = {
-    {"fires at the tick", CVAL, 100}, {"", CTL, 1}, {"", LOW}, {"", CTL_IS, 1}, {"", ARMED, 1600}, {"", TICK, 99},
-    {"", LOW}, {"", TICK, 100}, {"", HIGH}, {"", CTL_IS, 5}, {"", CVAL, 200}, {"", LOW}, {"", TICK, 200}, {"", HIGH},
-    {"", CTL, 0}, {"", LOW}, {"", CTL_IS, 0},
-    {"past deadlines are met at once", TICK, 50}, {"", CVAL, 50}, {"", CTL, 1}, {"", HIGH}, {"", IDLE},
-    {"mask", CVAL, 10}, {"", CTL, 3}, {"", IDLE}, {"", CTL_IS, 3}, {"", TICK, 10}, {"", LOW}, {"", CTL_IS, 7},
-    {"", CTL, 1}, {"", HIGH}, {"", CTL, 3}, {"", LOW}, {"", CTL, 0xfffffffffffffffc}, {"", CTL_IS, 0},
-    {"TVAL is signed", TICK, 1000}, {"", CTL, 1}, {"", TVAL, 20}, {"", CVAL_IS, 1020}, {"", LOW}, {"", TICK, 1005},
-    {"", TVAL_IS, 15}, {"", TICK, 1030}, {"", HIGH}, {"", TVAL_IS, 0xfffffff6}, {"", TVAL, 0xffffffff},
-    {"", CVAL_IS, 1029}, {"", HIGH}, {"", TVAL, 0x7fffffff}, {"", LOW},
-    {"far away", CVAL, ~0ull}, {"", CTL, 1}, {"", LOW}, {"", IDLE}, {"", CVAL, 1ull << 60}, {"", IDLE}, {"", TICK, 1 << 30},
-    {"", LOW}, {"", CVAL, (1 << 30) + 1}, {"", ARMED, 17179869200},
-    {"moved back", CVAL, 1000}, {"", CTL, 1}, {"", CVAL, 500}, {"", TICK, 500}, {"", HIGH},
-    {"moved on", CVAL, 500}, {"", CTL, 1}, {"", CVAL, 1000}, {"", TICK, 999}, {"", LOW}, {"", TICK, 1000}, {"", HIGH},
-    {"offset", OFFSET, 100}, {"", TICK, 150}, {"", CVAL, 60}, {"", CTL, 1}, {"", LOW}, {"", TVAL_IS, 10}, {"", TICK, 160},
-    {"", HIGH}, {"", OFFSET, 110}, {"", LOW}, {"", TICK, 170}, {"", HIGH},
-    {"offset beyond now", TICK, 100}, {"", OFFSET, 200}, {"", CVAL, -50ull}, {"", CTL, 1}, {"", LOW}, {"", ARMED, 2400},
-    {"", TICK, 150}, {"", HIGH}, {"", TICK, 199}, {"", HIGH}, {"", TICK, 200}, {"", LOW}, {"", CVAL, 0}, {"", HIGH},
-    {"offset wraps: no deadline in the past", TICK, 100}, {"", OFFSET, -10ull}, {"", CVAL, -5ull}, {"", CTL, 1}, {"", LOW},
+    {"fires at the tick", CVAL, 100},
+    {"", CTL, 1},
+    {"", LOW},
+    {"", CTL_IS, 1},
+    {"", ARMED, 1600},
+    {"", TICK, 99},
+    {"", LOW},
+    {"", TICK, 100},
+    {"", HIGH},
+    {"", CTL_IS, 5},
+    {"", CVAL, 200},
+    {"", LOW},
+    {"", TICK, 200},
+    {"", HIGH},
+    {"", CTL, 0},
+    {"", LOW},
+    {"", CTL_IS, 0},
+    {"past deadlines are met at once", TICK, 50},
+    {"", CVAL, 50},
+    {"", CTL, 1},
+    {"", HIGH},
+    {"", IDLE},
+    {"mask", CVAL, 10},
+    {"", CTL, 3},
+    {"", IDLE},
+    {"", CTL_IS, 3},
+    {"", TICK, 10},
+    {"", LOW},
+    {"", CTL_IS, 7},
+    {"", CTL, 1},
+    {"", HIGH},
+    {"", CTL, 3},
+    {"", LOW},
+    {"", CTL, 0xfffffffffffffffc},
+    {"", CTL_IS, 0},
+    {"TVAL is signed", TICK, 1000},
+    {"", CTL, 1},
+    {"", TVAL, 20},
+    {"", CVAL_IS, 1020},
+    {"", LOW},
+    {"", TICK, 1005},
+    {"", TVAL_IS, 15},
+    {"", TICK, 1030},
+    {"", HIGH},
+    {"", TVAL_IS, 0xfffffff6},
+    {"", TVAL, 0xffffffff},
+    {"", CVAL_IS, 1029},
+    {"", HIGH},
+    {"", TVAL, 0x7fffffff},
+    {"", LOW},
+    {"far away", CVAL, ~0ull},
+    {"", CTL, 1},
+    {"", LOW},
+    {"", IDLE},
+    {"", CVAL, 1ull << 60},
+    {"", IDLE},
+    {"", TICK, 1 << 30},
+    {"", LOW},
+    {"", CVAL, (1 << 30) + 1},
+    {"", ARMED, 17179869200},
+    {"moved back", CVAL, 1000},
+    {"", CTL, 1},
+    {"", CVAL, 500},
+    {"", TICK, 500},
+    {"", HIGH},
+    {"moved on", CVAL, 500},
+    {"", CTL, 1},
+    {"", CVAL, 1000},
+    {"", TICK, 999},
+    {"", LOW},
+    {"", TICK, 1000},
+    {"", HIGH},
+    {"offset", OFFSET, 100},
+    {"", TICK, 150},
+    {"", CVAL, 60},
+    {"", CTL, 1},
+    {"", LOW},
+    {"", TVAL_IS, 10},
+    {"", TICK, 160},
+    {"", HIGH},
+    {"", OFFSET, 110},
+    {"", LOW},
+    {"", TICK, 170},
+    {"", HIGH},
+    {"offset beyond now", TICK, 100},
+    {"", OFFSET, 200},
+    {"", CVAL, -50ull},
+    {"", CTL, 1},
+    {"", LOW},
+    {"", ARMED, 2400},
+    {"", TICK, 150},
+    {"", HIGH},
+    {"", TICK, 199},
+    {"", HIGH},
+    {"", TICK, 200},
+    {"", LOW},
+    {"", CVAL, 0},
+    {"", HIGH},
+    {"offset wraps: no deadline in the past", TICK, 100},
+    {"", OFFSET, -10ull},
+    {"", CVAL, -5ull},
+    {"", CTL, 1},
+    {"", LOW},
     {"", IDLE},
 };
 
@@ -113,7 +198,8 @@ Test(generic_timer, scenarios)
         case ARMED: got = (uint64_t)loop_next_deadline(b.loop, &b.clock); break;
         case IDLE: v = CLOCK_NEVER, got = (uint64_t)loop_next_deadline(b.loop, &b.clock); break;
         }
-        cr_expect_eq(got, v, "%s, row %zu: %llx, not %llx", name, i, (unsigned long long)got, (unsigned long long)v);
+        cr_expect_eq(got, v, "%s, row %zu: %llx, not %llx", name, i, (unsigned long long)got,
+                     (unsigned long long)v);
     }
     bench_free(&b);
 }
@@ -132,7 +218,8 @@ Test(generic_timer, through_ports)
     cr_assert_eq(ports->counter_hz, 62500000);
     cr_assert(ports->reg_read(ports->opaque, 0, 0, VCPU_REG_A64(3, 3, 14, 0, 2), &v));
     cr_assert_eq(v, 1234);
-    cr_assert_not(ports->reg_write(ports->opaque, 0, 1, VCPU_REG_A64(3, 3, 14, 0, 2), 0), "CNTVCT is read-only");
+    cr_assert_not(ports->reg_write(ports->opaque, 0, 1, VCPU_REG_A64(3, 3, 14, 0, 2), 0),
+                  "CNTVCT is read-only");
     cr_assert(ports->reg_write(ports->opaque, 0, 1, VCPU_REG_A64(3, 3, 14, 2, 2), 1300));
     cr_assert(ports->reg_write(ports->opaque, 0, 1, VCPU_REG_A64(3, 3, 14, 2, 1), 1));
     at_tick(&b, 1300);
@@ -140,8 +227,10 @@ Test(generic_timer, through_ports)
     cr_assert_not(b.irq[ARM_TIMER_VIRT]);
     cr_assert(ports->reg_read(ports->opaque, 0, 1, VCPU_REG_A64(3, 3, 14, 2, 1), &v));
     cr_assert_eq(v, 5);
-    cr_assert_not(ports->reg_read(ports->opaque, 0, 1, VCPU_REG_A64(3, 0, 12, 12, 0), &v), "no GICv3, no ICC_IAR1");
-    cr_assert_not(ports->reg_read(ports->opaque, 0, 2, VCPU_REG_A64(3, 4, 14, 0, 3), &v), "no EL2, no CNTVOFF");
+    cr_assert_not(ports->reg_read(ports->opaque, 0, 1, VCPU_REG_A64(3, 0, 12, 12, 0), &v),
+                  "no GICv3, no ICC_IAR1");
+    cr_assert_not(ports->reg_read(ports->opaque, 0, 2, VCPU_REG_A64(3, 4, 14, 0, 3), &v),
+                  "no EL2, no CNTVOFF");
     cr_assert_not(ports->reg_read(ports->opaque, 1, 1, VCPU_REG_A64(3, 3, 14, 2, 1), &v), "no such CPU");
     cr_assert_not(ports->reg_read(ports->opaque, 0, 1, ~0u, &v));
     cr_assert_not(ports->reg_read(ports->opaque, 0, 1, 0, &v));

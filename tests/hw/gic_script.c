@@ -13,13 +13,14 @@ static bool fail(const char *name, const char *word, const char *what, uint64_t 
     return false;
 }
 
-static bool access_mmio(const struct mem_mmio_ops *ops, void *opaque, uint64_t base, unsigned size, const char *at,
-                        const char *name, const char *word)
+static bool access_mmio(const struct mem_mmio_ops *ops, void *opaque, uint64_t base, unsigned size,
+                        const char *at, const char *name, const char *word)
 {
     char *end;
     uint64_t offset = base + strtoull(at, &end, 16), value = strtoull(end + 1, NULL, 16), got = 0;
     if (*end == '=')
-        return ops->write(opaque, offset, size, value) == MEM_OK || fail(name, word, "the write is refused", value);
+        return ops->write(opaque, offset, size, value) == MEM_OK ||
+               fail(name, word, "the write is refused", value);
     if (ops->read(opaque, offset, size, &got) != MEM_OK)
         return fail(name, word, "the read is refused", 0);
     return got == value || fail(name, word, "another value", got);
@@ -41,9 +42,7 @@ static bool step(const struct gic_script *s, const char *name, const char *word)
     switch (kind) {
     case '@': *s->current_cpu = cpu; return true;
     case 'r':
-    case 'c':
-        return access_mmio(s->cpu_ops, s->cpu_opaque, cpu * s->cpu_stride, 4,
-                           end + 1, name, word);
+    case 'c': return access_mmio(s->cpu_ops, s->cpu_opaque, cpu * s->cpu_stride, 4, end + 1, name, word);
     case 's': {
         struct irq line = s->spi(s->irq_opaque, cpu);
         irq_set(&line, *end == '+');
@@ -54,8 +53,10 @@ static bool step(const struct gic_script *s, const char *name, const char *word)
         irq_set(&line, *end == '+');
         return true;
     }
-    case 'i': return s->irq_out[cpu] == want || fail(name, word, "the IRQ output is otherwise", s->irq_out[cpu]);
-    case 'f': return s->fiq_out[cpu] == want || fail(name, word, "the FIQ output is otherwise", s->fiq_out[cpu]);
+    case 'i':
+        return s->irq_out[cpu] == want || fail(name, word, "the IRQ output is otherwise", s->irq_out[cpu]);
+    case 'f':
+        return s->fiq_out[cpu] == want || fail(name, word, "the FIQ output is otherwise", s->fiq_out[cpu]);
     default: break;
     }
     char reg[16] = "";

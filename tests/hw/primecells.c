@@ -2,9 +2,8 @@
 // Register scenarios for PL011, PL031 and PL061 as text. One step a word, numbers in hex but for t and lines:
 //   OFF=V OFF?V   write or check a register;  b:OFF?V a byte access
 //   irq? !irq?    the interrupt output;  t+NS  let machine time pass and the event loop run
-//   rx:TEXT       the chardev delivers TEXT as far as the device takes it;  rx?N it takes N bytes;  brk a break
-//   tx:TEXT       checks what was sent since the last tx
-//   in3+ in3- out3? !out3?   PL061 lines
+//   rx:TEXT       the chardev delivers TEXT as far as the device takes it;  rx?N it takes N bytes;  brk a
+//   break tx:TEXT       checks what was sent since the last tx in3+ in3- out3? !out3?   PL061 lines
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/loop.h"
@@ -156,35 +155,47 @@ static const struct {
     int (*make)(struct bench *);
     const char *steps;
 } scenarios[] = {
-    {"pl011 reset", make_pl011, "18?97 30?300 34?12 38?0 3c?0 40?0 2c?0 fe0?11 fe4?10 fe8?14 fec?0 ff0?d ff4?f0 "
-                                "ff8?5 ffc?b1 0?0 b:fe4?10 b:fe1?0"},
-    {"pl011 output", make_pl011, "30=301 0=48 0=169 tx:Hi 3c?20 !irq? 38=20 irq? 40?20 44=20 !irq? 3c?0 0=21 irq? tx:!"},
-    {"pl011 masks of registers", make_pl011, "24=ffffffff 24?ffff 28=ffffffff 28?3f 2c=ffffffff 2c?ff 30=ffffffff "
-                                             "30?ff87 34=ffffffff 34?3f 38=ffffffff 38?7ff 48=ffffffff 48?7 20=fff "
-                                             "20?ff 18=0 500=1 500?0"},
+    {"pl011 reset", make_pl011,
+     "18?97 30?300 34?12 38?0 3c?0 40?0 2c?0 fe0?11 fe4?10 fe8?14 fec?0 ff0?d ff4?f0 "
+     "ff8?5 ffc?b1 0?0 b:fe4?10 b:fe1?0"},
+    {"pl011 output", make_pl011,
+     "30=301 0=48 0=169 tx:Hi 3c?20 !irq? 38=20 irq? 40?20 44=20 !irq? 3c?0 0=21 irq? tx:!"},
+    {"pl011 masks of registers", make_pl011,
+     "24=ffffffff 24?ffff 28=ffffffff 28?3f 2c=ffffffff 2c?ff 30=ffffffff "
+     "30?ff87 34=ffffffff 34?3f 38=ffffffff 38?7ff 48=ffffffff 48?7 20=fff "
+     "20?ff 18=0 500=1 500?0"},
     {"pl011 no FIFO", make_pl011, "38=10 rx?1 rx:ab irq? 18?c7 rx?0 0?61 !irq? 18?97 rx?1 rx:b 0?62"},
-    {"pl011 FIFO trigger", make_pl011, "2c=70 38=10 rx?16 rx:abcdefg !irq? 3c?0 rx:h irq? 3c?10 0?61 !irq? 3c?0"},
-    {"pl011 FIFO 1/8 and 7/8", make_pl011, "2c=70 34=0 38=10 rx:a !irq? rx:b irq? 34=20 0?61 rx:cdefghijklmn !irq? "
-                                           "rx:o irq?"},
+    {"pl011 FIFO trigger", make_pl011,
+     "2c=70 38=10 rx?16 rx:abcdefg !irq? 3c?0 rx:h irq? 3c?10 0?61 !irq? 3c?0"},
+    {"pl011 FIFO 1/8 and 7/8", make_pl011,
+     "2c=70 34=0 38=10 rx:a !irq? rx:b irq? 34=20 0?61 rx:cdefghijklmn !irq? "
+     "rx:o irq?"},
     {"pl011 full FIFO", make_pl011, "2c=70 rx:0123456789abcdefXYZ 18?c7 rx?0 0?30 18?87 rx?1 3c?10"},
     {"pl011 FIFO emptied by FEN", make_pl011, "2c=70 rx:abc 2c=60 18?97 rx?1 3c?0"},
-    {"pl011 receive timeout at 115200", make_pl011, "24=d 28=1 2c=70 38=40 rx:a t+270000 !irq? t+10000 irq? 3c?50 0?61 "
-                                                    "!irq? 3c?0"},
-    {"pl011 timeout restarts", make_pl011, "24=d 28=1 2c=70 38=40 rx:a t+270000 rx:b t+270000 !irq? t+10000 irq?"},
-    {"pl011 timeout comes again", make_pl011, "2c=70 38=40 rx:ab t+300000 irq? 44=50 !irq? 0?61 t+300000 irq? 0?62 !irq? "
-                                              "t+9000000 !irq?"},
+    {"pl011 receive timeout at 115200", make_pl011,
+     "24=d 28=1 2c=70 38=40 rx:a t+270000 !irq? t+10000 irq? 3c?50 0?61 "
+     "!irq? 3c?0"},
+    {"pl011 timeout restarts", make_pl011,
+     "24=d 28=1 2c=70 38=40 rx:a t+270000 rx:b t+270000 !irq? t+10000 irq?"},
+    {"pl011 timeout comes again", make_pl011,
+     "2c=70 38=40 rx:ab t+300000 irq? 44=50 !irq? 0?61 t+300000 irq? 0?62 !irq? "
+     "t+9000000 !irq?"},
     {"pl011 break", make_pl011, "2c=70 38=200 brk irq? 0?400 4?4 4=ff 4?0 44=200 !irq?"},
     {"pl011 loopback", make_pl011, "2c=70 30=381 rx?0 0=41 tx: 18?80 0?41 30=f81 18?93 3c?2e 30=3381 18?194"},
     {"pl011 overrun", make_pl011, "30=381 38=400 0=1 0=2 irq? 0?1 0=3 0?803 4?8"},
-    {"pl031 time", make_pl031, "0?3e8 t+999999999 0?3e8 t+1 0?3e9 8=5f000000 0?5f000000 8?5f000000 t+3000000000 "
-                               "0?5f000003 c?1 fe0?31 fe4?10 fe8?14 ff0?d b:1?0"},
-    {"pl031 alarm", make_pl031, "4=3ea 10=1 !irq? t+1999999999 !irq? t+1 irq? 14?1 18?1 1c=1 !irq? 14?0 t+1000000000 "
-                                "14?0"},
+    {"pl031 time", make_pl031,
+     "0?3e8 t+999999999 0?3e8 t+1 0?3e9 8=5f000000 0?5f000000 8?5f000000 t+3000000000 "
+     "0?5f000003 c?1 fe0?31 fe4?10 fe8?14 ff0?d b:1?0"},
+    {"pl031 alarm", make_pl031,
+     "4=3ea 10=1 !irq? t+1999999999 !irq? t+1 irq? 14?1 18?1 1c=1 !irq? 14?0 t+1000000000 "
+     "14?0"},
     {"pl031 masked alarm", make_pl031, "4=3ea t+5000000000 14?0"},
     {"pl031 alarm now", make_pl031, "10=1 4=3e8 irq? 1c=1 !irq? 8=77 4=77 irq? 10=0 !irq? 14?1"},
-    {"pl061 data", make_pl061, "fe0?61 fe4?10 fe8?4 400=f 3fc=ff out0? out3? !out4? 3fc?f in5+ 3fc?2f 80?20 7c?f "
-                               "4=0 !out0? out1? 3fc?2e 400=0 !out1? 3fc?20 400=f out1?"},
-    {"pl061 rising edge", make_pl061, "40c=8 410=8 in3+ irq? 414?8 418?8 in3- irq? 41c=8 !irq? 414?0 in3+ irq?"},
+    {"pl061 data", make_pl061,
+     "fe0?61 fe4?10 fe8?4 400=f 3fc=ff out0? out3? !out4? 3fc?f in5+ 3fc?2f 80?20 7c?f "
+     "4=0 !out0? out1? 3fc?2e 400=0 !out1? 3fc?20 400=f out1?"},
+    {"pl061 rising edge", make_pl061,
+     "40c=8 410=8 in3+ irq? 414?8 418?8 in3- irq? 41c=8 !irq? 414?0 in3+ irq?"},
     {"pl061 falling edge", make_pl061, "410=8 in3+ !irq? 414?0 in3- irq?"},
     {"pl061 both edges", make_pl061, "408=8 in3+ 414?8 418?0 !irq? 410=8 irq? 41c=ff !irq? in3- irq?"},
     {"pl061 level", make_pl061, "404=1 40c=1 410=1 !irq? in0+ irq? 41c=1 irq? in0- !irq? 40c=0 irq?"},

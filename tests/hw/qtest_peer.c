@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Our devices at the addresses of QEMU's virt board, driven by lines on standard input, so that qtest_diff.py can
-// compare them with QEMU's: "r ADDR SIZE", "w ADDR SIZE VALUE" (hex), "i SPI LEVEL". Answers one line each.
+// Our devices at the addresses of QEMU's virt board, driven by lines on standard input, so that qtest_diff.py
+// can compare them with QEMU's: "r ADDR SIZE", "w ADDR SIZE VALUE" (hex), "i SPI LEVEL". Answers one line
+// each.
 #include "base/clock.h"
 #include "base/loop.h"
 #include "hw/char/pl011.h"
@@ -18,7 +19,8 @@ enum { SPIS = 256 };
 
 static void add(struct mem_space *space, struct device *dev, uint64_t base)
 {
-    if (mem_add_mmio(space, dev->path, (struct gpa){base}, dev->class->mmio_size, dev->class->mmio, dev, 0, NULL))
+    if (mem_add_mmio(space, dev->path, (struct gpa){base}, dev->class->mmio_size, dev->class->mmio, dev, 0,
+                     NULL))
         exit(1);
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The snapshot form of device state: what a stream may not be, each with its sentence, and the conversion of times.
+// The snapshot form of device state: what a stream may not be, each with its sentence, and the conversion of
+// times.
+#include "hw/core/state.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "hw/core/state.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -24,8 +25,8 @@ struct toy {
 };
 
 static const struct state_field fields[] = {
-    STATE_FIELD(1, STATE_BOOL, toy, flag),         STATE_FIELD(2, STATE_U16, toy, half),
-    STATE_ARRAY(3, STATE_BYTES, toy, bytes, 3),    STATE_EACH(4, STATE_U64, toy, pair, b, 2),
+    STATE_FIELD(1, STATE_BOOL, toy, flag),      STATE_FIELD(2, STATE_U16, toy, half),
+    STATE_ARRAY(3, STATE_BYTES, toy, bytes, 3), STATE_EACH(4, STATE_U64, toy, pair, b, 2),
     STATE_FIELD(7, STATE_TIME, toy, when),
 };
 
@@ -74,8 +75,9 @@ Test(state, round_trip)
     FILE *out = open_memstream(&text, &len);
     state_print(&a.dev, out);
     fclose(out);
-    cr_assert_str_eq(text, "/t flag = 1\n/t half = 1234\n/t bytes = 78 79 7a\n/t pair.b = 0 123456789abcdef0\n"
-                           "/t when = 1500\n");
+    cr_assert_str_eq(text,
+                     "/t flag = 1\n/t half = 1234\n/t bytes = 78 79 7a\n/t pair.b = 0 123456789abcdef0\n"
+                     "/t when = 1500\n");
     free(text);
     state_buf_free(&buf);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// vCPU threads, a device thread and the event loop at once on a GICv3 with timers: no expiry, SGI or SPI may get
-// lost, or a thread waits for ever and the test times out. Run it under ThreadSanitizer too.
+// vCPU threads, a device thread and the event loop at once on a GICv3 with timers: no expiry, SGI or SPI may
+// get lost, or a thread waits for ever and the test times out. Run it under ThreadSanitizer too.
 #include "accel/ports.h"
 #include "base/clock.h"
 #include "base/loop.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The memory space: overlap, aliases, how device accesses are split, locking, and reports of writes to code lines.
+// The memory space: overlap, aliases, how device accesses are split, locking, and reports of writes to code
+// lines.
 #include "base/error.h"
 #include "mem/mem.h"
 
@@ -66,8 +67,9 @@ Test(mem, overlap_is_an_error_naming_both)
 
     mem_remove(space, (struct gpa){0x40010000});
     for (unsigned i = 0; i < 100; i++) { // a moving BAR
-        cr_assert_eq(mem_add_mmio(space, "bar", (struct gpa){0x50000000 + i * 0x1000}, 0x1000, &ops_4, NULL, 0, &err),
-                     0);
+        cr_assert_eq(
+            mem_add_mmio(space, "bar", (struct gpa){0x50000000 + i * 0x1000}, 0x1000, &ops_4, NULL, 0, &err),
+            0);
         free((void *)mem_commit(space));
         mem_remove(space, (struct gpa){0x50000000 + i * 0x1000});
     }
@@ -106,14 +108,10 @@ Test(mem, device_access_is_split)
         const char *trace;
         enum mem_result result;
     } rows[] = {
-        {0x1000, 8, "r8@0 ", MEM_OK},
-        {0x1001, 8, "r1@1 r2@2 r4@4 r1@8 ", MEM_OK},
-        {0x1ffc, 4, "r4@ffc ", MEM_OK},
-        {0x1ffe, 4, "", MEM_REFUSED},
-        {0x1f00, 1, "r1@f00 ", MEM_REFUSED},
-        {0x2000, 8, "r4@0 r4@4 ", MEM_OK},
-        {0x2000, 2, "", MEM_REFUSED},
-        {0x2002, 4, "", MEM_REFUSED},
+        {0x1000, 8, "r8@0 ", MEM_OK},        {0x1001, 8, "r1@1 r2@2 r4@4 r1@8 ", MEM_OK},
+        {0x1ffc, 4, "r4@ffc ", MEM_OK},      {0x1ffe, 4, "", MEM_REFUSED},
+        {0x1f00, 1, "r1@f00 ", MEM_REFUSED}, {0x2000, 8, "r4@0 r4@4 ", MEM_OK},
+        {0x2000, 2, "", MEM_REFUSED},        {0x2002, 4, "", MEM_REFUSED},
     };
     struct mem_space *space = space_new();
     struct trace t;
@@ -134,7 +132,8 @@ Test(mem, device_access_is_split)
     cr_assert_str_eq(t.text, "w4@ff8=4030201 w4@ffc=8070605 ");
     uint64_t v = 0;
     t.text[0] = 0;
-    cr_assert_eq(mem_read(space, (struct gpa){0x1ffc}, &v, 8, false), MEM_OK, "crosses from one device to the next");
+    cr_assert_eq(mem_read(space, (struct gpa){0x1ffc}, &v, 8, false), MEM_OK,
+                 "crosses from one device to the next");
     cr_assert_str_eq(t.text, "r4@ffc r4@0 ");
     mem_space_destroy(space);
 }
@@ -192,14 +191,16 @@ Test(mem, writes_to_code_lines_are_reported)
         uint64_t offset, len;
         bool reported;
     } rows[] = {
-        {0x107f, 1, false}, {0x107f, 2, true},  {0x10bf, 1, true},    {0x10c0, 8, false},   {0x1fbc, 8, true},
-        {0x2000, 8, false}, {0x1ff8, 9, true},  {0x0000, 0x1000, false}, {0x0000, 0x4000, true}, {0x10c0, 0xf00, false},
+        {0x107f, 1, false},     {0x107f, 2, true},      {0x10bf, 1, true}, {0x10c0, 8, false},
+        {0x1fbc, 8, true},      {0x2000, 8, false},     {0x1ff8, 9, true}, {0x0000, 0x1000, false},
+        {0x0000, 0x4000, true}, {0x10c0, 0xf00, false},
     };
     static uint8_t buf[0x4000];
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         memset(buf, (int)i + 1, sizeof buf);
         r.count = 0;
-        cr_assert_eq(mem_write(space, (struct gpa){0x100000 + rows[i].offset}, buf, rows[i].len, false), MEM_OK);
+        cr_assert_eq(mem_write(space, (struct gpa){0x100000 + rows[i].offset}, buf, rows[i].len, false),
+                     MEM_OK);
         cr_expect_eq(r.count, rows[i].reported, "row %zu", i);
         if (r.count)
             cr_expect(r.offset == rows[i].offset && r.len == rows[i].len, "row %zu", i);
