@@ -88,6 +88,8 @@ struct x64_snapshot {
     struct { uint16_t field; bool dirty; uint32_t cell; } fields[40];
 };
 
+enum x64_flags_kind { X64_FLAGS_INT, X64_FLAGS_FP, X64_FLAGS_FP_SWAPPED };
+
 struct x64_compile {
     struct backend *backend;
     const struct ir_unit *unit;
@@ -111,6 +113,7 @@ struct x64_compile {
 
     // EFLAGS: what they hold, if anything.
     uint32_t flags_value; // a flags value, or IR_NO_VALUE
+    uint8_t flags_kind;   // enum x64_flags_kind
     bool flags_c_inverted; // CF is the complement of the value's C
     uint32_t flags_bool;  // a fused i1 (icmp), or IR_NO_VALUE
     uint32_t arith;       // add, sub, adc, sbc, and, or, xor whose EFLAGS are still there, or IR_NO_VALUE
@@ -187,6 +190,8 @@ enum x64_cc x64_test_bool(struct x64_compile *c, uint32_t value);
 bool x64_keeps_eflags(const struct ir_insn *insn); // its code changes no EFLAGS
 void x64_clobber_flags(struct x64_compile *c);     // notes that the next code does
 bool x64_flags_follow(const struct x64_compile *c, const struct ir_insn *insn); // a flags op wants its EFLAGS
+// Which conditions on flags `value` follow while EFLAGS stand; true if nothing else uses it.
+bool x64_conds_in_window(const struct x64_compile *c, uint32_t value, uint32_t *ret_conds);
 void x64_set_carry(struct x64_compile *c, unsigned reg, bool inverted); // CF := bit 0 of reg
 
 // ---- memory (lower_mem.c) ----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 // selects use, while EFLAGS stand, never gets a register ("fused"). The window in which EFLAGS stand is that of
 // instructions for which x64_keeps_eflags holds.
 #include "backends/x64/compile.h"
+#include "backends/x64/fp_shape.h"
 
 void x64_clobber_flags(struct x64_compile *c)
 {
@@ -26,7 +27,7 @@ bool x64_keeps_eflags(const struct ir_insn *insn)
 }
 
 // Uses of value from here on that EFLAGS can serve: conditions on a flags value, branches and selects on an i1.
-static uint32_t uses_in_window(const struct x64_compile *c, uint32_t value, bool flags)
+static uint32_t uses_in_window(const struct x64_compile *c, uint32_t value, bool flags, uint32_t *ret_conds)
 {
     const struct ir_insn *insns = c->unit->insns;
     uint32_t n = 0;
@@ -34,6 +35,8 @@ static uint32_t uses_in_window(const struct x64_compile *c, uint32_t value, bool
         const struct ir_insn *insn = &insns[i];
         if (insn->op == IR_OP_cond && flags && insn->arg[0] == value) {
             n++;
+            if (ret_conds)
+                *ret_conds |= 1u << insn->sub;
         } else if (insn->op == IR_OP_select || insn->op == IR_OP_brif) {
             uint32_t b = insn->arg[0];
             if (flags ? insns[b].op != IR_OP_cond || insns[b].arg[0] != value || b < value : b != value)
@@ -55,7 +58,12 @@ static uint32_t uses_in_window(const struct x64_compile *c, uint32_t value, bool
 
 static bool fusable(const struct x64_compile *c, uint32_t value)
 {
-    return uses_in_window(c, value, false) == c->values[value].uses;
+    return uses_in_window(c, value, false, NULL) == c->values[value].uses;
+}
+
+bool x64_conds_in_window(const struct x64_compile *c, uint32_t value, uint32_t *ret_conds)
+{
+    return uses_in_window(c, value, true, ret_conds) == c->values[value].uses;
 }
 
 // ---- which arithmetic op makes which flags -----------------------------------------------------------------------
@@ -222,12 +230,13 @@ static void lower_flags_op(struct x64_compile *c, const struct ir_insn *insn)
     bool there = (c->arith != IR_NO_VALUE && makes(c, c->arith, insn)) || hoist_arith(c, insn);
     if (!there)
         emit_flags(c, insn);
-    uint32_t arith = there ? c->arith : IR_NO_VALUE;
+    uint32_t conds = 0, arith = there ? c->arith : IR_NO_VALUE;
     x64_clobber_flags(c);
     c->arith = arith;
     c->flags_value = c->pos;
+    c->flags_kind = X64_FLAGS_INT;
     c->flags_c_inverted = (insn->op == IR_OP_flags_sub && !(insn->sub & 1)) || insn->op == IR_OP_flags_sbc;
-    if (uses_in_window(c, c->pos, true) == c->values[c->pos].uses) {
+    if (x64_conds_in_window(c, c->pos, &conds)) {
         c->values[c->pos].fused = true;
         return;
     }
@@ -248,15 +257,21 @@ static const uint8_t cond_cc[IR_COND_COUNT] = { // with CF the complement of C, 
     [IR_GT] = X64_G, [IR_LE] = X64_LE,
 };
 
-static enum x64_cc cc_in_eflags(struct x64_compile *c, enum ir_cond cond)
+// The condition on flags that EFLAGS hold; false if they cannot say it.
+static bool cc_in_eflags(struct x64_compile *c, uint32_t flags, enum ir_cond cond, enum x64_cc *ret)
 {
+    if (c->flags_value != flags)
+        return false;
+    if (c->flags_kind != X64_FLAGS_INT)
+        return x64_fcmp_cc(c->flags_kind == X64_FLAGS_FP_SWAPPED, cond, ret);
     if (!c->flags_c_inverted && (cond == IR_HI || cond == IR_LS)) {
         complement_carry(c);
         c->arith = IR_NO_VALUE;
     }
+    *ret = (enum x64_cc)cond_cc[cond];
     if (!c->flags_c_inverted && (cond == IR_CS || cond == IR_CC))
-        return cond == IR_CS ? X64_B : X64_AE;
-    return (enum x64_cc)cond_cc[cond];
+        *ret = cond == IR_CS ? X64_B : X64_AE;
+    return true;
 }
 
 // From the packed form in a register.
@@ -295,13 +310,14 @@ static void lower_cond(struct x64_compile *c, const struct ir_insn *insn)
     struct x64_value *v = &c->values[c->pos];
     uint32_t flags = insn->arg[0];
     bool fuse = fusable(c, c->pos);
-    if (c->flags_value == flags) {
+    enum x64_cc cc;
+    if (cc_in_eflags(c, flags, insn->sub, &cc)) {
         v->fused = fuse;
         if (!fuse)
-            keep_bool(c, cc_in_eflags(c, insn->sub));
+            keep_bool(c, cc);
         return;
     }
-    enum x64_cc cc = cc_of_packed(c, x64_use(c, flags), insn->sub);
+    cc = cc_of_packed(c, x64_use(c, flags), insn->sub);
     v->fused = fuse;
     if (fuse)
         c->flags_bool = c->pos, v->cc = (uint8_t)cc;
@@ -350,8 +366,9 @@ static void lower_icmp(struct x64_compile *c, const struct ir_insn *insn)
 enum x64_cc x64_test_bool(struct x64_compile *c, uint32_t value)
 {
     const struct ir_insn *insn = &c->unit->insns[value];
-    if (insn->op == IR_OP_cond && c->flags_value == insn->arg[0])
-        return cc_in_eflags(c, insn->sub);
+    enum x64_cc cc;
+    if (insn->op == IR_OP_cond && cc_in_eflags(c, insn->arg[0], insn->sub, &cc))
+        return cc;
     if (c->flags_bool == value)
         return (enum x64_cc)c->values[value].cc;
     unsigned r = x64_use(c, value);

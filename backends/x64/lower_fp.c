@@ -252,6 +252,7 @@ bool x64_lower_fp(struct x64_compile *c, const struct ir_insn *insn)
     case IR_OP_fneg:
     case IR_OP_fabs: return lower_sign(c, insn);
     case IR_OP_frint: return lower_frint(c, insn);
+    case IR_OP_fcmp: return x64_lower_fcmp(c, insn);
     case IR_OP_fcmpm: return lower_fcmpm(c, insn);
     default: return x64_lower_fp_convert(c, insn);
     }
