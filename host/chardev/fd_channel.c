@@ -125,10 +125,12 @@ static void on_event(void *opaque, int fd, unsigned events)
     if (events & LOOP_OUT)
         drain(channel);
     if (fd == channel->in.fd && channel->in_added && events & (LOOP_IN | LOOP_HUP)) {
-        if (channel->in.events & LOOP_IN)
+        if (channel->in.events & LOOP_IN) {
             readable(channel);
-        else
-            hang_up(channel);
+        } else { // the other end is gone but bytes may wait: read on when the sink has room
+            loop_fd_remove(channel->loop, &channel->in);
+            channel->in_added = false;
+        }
     } else if (fd == channel->out.fd && events & LOOP_HUP && channel->out_added) {
         channel->queue_len = channel->queue_start = 0;
         watch_output(channel, false);
@@ -140,7 +142,10 @@ void fd_channel_accept_input(struct chardev *chardev)
     struct fd_channel *channel = (struct fd_channel *)chardev;
     if (channel->in.fd < 0 || channel->at_end)
         return;
-    if (!(channel->in.events & LOOP_IN))
+    if (!channel->in_added) {
+        channel->in.events |= LOOP_IN;
+        channel->in_added = !loop_fd_add(channel->loop, &channel->in);
+    } else if (!(channel->in.events & LOOP_IN))
         loop_fd_events(channel->loop, &channel->in, channel->in.events | LOOP_IN);
 }
 

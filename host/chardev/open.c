@@ -13,6 +13,9 @@ static const struct {
 } backends[] = {
     {"stdio", "the terminal or pipe we were started from (signal=on|off)", chardev_open_stdio},
     {"file", "output to a file (path=FILE, append=on|off)", chardev_open_file},
+    {"pty", "a pseudo-terminal of its own (path=LINK to it)", chardev_open_pty},
+    {"pipe", "named pipes PATH.in and PATH.out (path=PATH)", chardev_open_pipe},
+    {"socket", "TCP or Unix socket (host=,port= or path=, server=on|off, wait=on|off)", chardev_open_socket},
     {"null", "nothing: output is dropped, input never comes", chardev_open_null},
 };
 
