@@ -39,7 +39,7 @@ const struct virt_device virt_map[VIRT_SLOTS] = {
     {VIRT_GIC_REDIST,     "gic-redist",  0x080a0000, 0xf60000, 1, -1, NULL, NULL, VIRT_NODE_NONE, NULL},
     {VIRT_UART,           "pl011",       0x09000000, KiB(4),   1,  1, PRIMECELL("arm,pl011"), "uartclk\0apb_pclk\0", VIRT_NODE_UART, create_uart},
     {VIRT_RTC,            "pl031",       0x09010000, KiB(4),   1,  2, PRIMECELL("arm,pl031"), "apb_pclk\0", VIRT_NODE_SIMPLE, create_rtc},
-    {VIRT_FW_CFG,         "fw-cfg",      0x09020000, 0x18,     1, -1, "qemu,fw-cfg-mmio\0", NULL, VIRT_NODE_FW_CFG, NULL},
+    {VIRT_FW_CFG,         "fw-cfg",      0x09020000, 0x18,     1, -1, "qemu,fw-cfg-mmio\0", NULL, VIRT_NODE_FW_CFG, virt_create_fw_cfg},
     {VIRT_GPIO,           "pl061",       0x09030000, KiB(4),   1,  7, PRIMECELL("arm,pl061"), "apb_pclk\0", VIRT_NODE_GPIO, create_gpio},
     {VIRT_SECURE_UART,    "secure-uart", 0x09040000, KiB(4),   1,  8, NULL, NULL, VIRT_NODE_NONE, NULL},
     {VIRT_SMMU,           "smmuv3",      0x09050000, KiB(128), 1, 74, NULL, NULL, VIRT_NODE_NONE, NULL},
@@ -56,8 +56,8 @@ const struct virt_device virt_map[VIRT_SLOTS] = {
 };
 // clang-format on
 
-static int map_device(struct machine *m, const struct virt_device *row, unsigned instance, struct device *dev,
-                      struct error *err)
+int virt_map_device(struct machine *m, const struct virt_device *row, unsigned instance, struct device *dev,
+                    struct error *err)
 {
     int r = machine_add_device(m, dev, err);
     if (!r)
@@ -78,7 +78,7 @@ static int create_uart(struct machine *m, const struct virt_device *row, unsigne
     struct device *dev;
     if (!r)
         r = pl011_create(&config, &dev, err);
-    return r ? r : map_device(m, row, instance, dev, err);
+    return r ? r : virt_map_device(m, row, instance, dev, err);
 }
 
 static int create_rtc(struct machine *m, const struct virt_device *row, unsigned instance, struct error *err)
@@ -87,14 +87,14 @@ static int create_rtc(struct machine *m, const struct virt_device *row, unsigned
                                   .loop = m->loop, .start = m->seconds_at_start};
     struct device *dev;
     int r = pl031_create(&config, &dev, err);
-    return r ? r : map_device(m, row, instance, dev, err);
+    return r ? r : virt_map_device(m, row, instance, dev, err);
 }
 
 static int create_gpio(struct machine *m, const struct virt_device *row, unsigned instance, struct error *err)
 {
     struct pl061_config config = {.path = "/virt/gpio", .irq = virt_of(m)->spi[row->spi]};
     int r = pl061_create(&config, &virt_of(m)->gpio, err);
-    return r ? r : map_device(m, row, instance, virt_of(m)->gpio, err);
+    return r ? r : virt_map_device(m, row, instance, virt_of(m)->gpio, err);
 }
 
 static int create_virtio(struct machine *m, const struct virt_device *row, unsigned instance, struct error *err)
@@ -104,7 +104,7 @@ static int create_virtio(struct machine *m, const struct virt_device *row, unsig
     snprintf(path, sizeof path, "/virt/virtio-mmio%u", instance);
     struct virtio_mmio_config config = {.path = path, .irq = v->spi[row->spi + (int)instance]};
     int r = virtio_mmio_create(&config, &v->virtio[instance], err);
-    return r ? r : map_device(m, row, instance, v->virtio[instance], err);
+    return r ? r : virt_map_device(m, row, instance, v->virtio[instance], err);
 }
 
 // From the last slot down, as QEMU does.

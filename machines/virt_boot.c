@@ -151,7 +151,7 @@ int virt_load(struct machine *m, struct error *err)
         r = load_bios(m, err);
     else if (m->config.kernel)
         r = loader_add_kernel(&m->loader, m->config.kernel, base, m->config.ram_size, &kernel, err);
-    if (!r && m->config.initrd)
+    if (!r && m->config.initrd && !m->config.bios)
         r = load_initrd(m, kernel.high, err);
     if (!r)
         r = load_fdt(m, &kernel, err);

@@ -88,5 +88,9 @@ int virt_load(struct machine *machine, struct error *err);
 int virt_start(struct machine *machine, struct error *err);
 // GIC, timers and the ports between them and the vCPUs; before the vCPUs are created.
 int virt_create_interrupts(struct machine *machine, struct error *err);
+// Adds dev to the machine and maps its registers at the row's address.
+int virt_map_device(struct machine *machine, const struct virt_device *row, unsigned instance, struct device *dev,
+                    struct error *err);
+int virt_create_fw_cfg(struct machine *machine, const struct virt_device *row, unsigned instance, struct error *err);
 
 #endif
