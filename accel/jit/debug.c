@@ -83,11 +83,17 @@ int accel_watchpoint(struct accel *accel, uint64_t va, uint64_t len, unsigned ac
     return 0;
 }
 
+void accel_watch_hit(struct accel *accel, unsigned cpu, uint64_t *ret_va, enum guest_access *ret_access)
+{
+    const struct vcpu *vcpu = &accel->cpus[cpu];
+    *ret_va = accel->isa->canonical(vcpu->env, vcpu->fault.va);
+    *ret_access = vcpu->fault.access;
+}
+
 void accel_step(struct accel *accel, unsigned cpu)
 {
     pthread_mutex_lock(&accel->lock);
     accel->cpus[cpu].step = true;
-    accel->cpus[cpu].skip_breakpoint = true;
     accel->step_cpu = (int)cpu;
     pthread_mutex_unlock(&accel->lock);
 }

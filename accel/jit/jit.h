@@ -114,7 +114,6 @@ struct vcpu {
     unsigned watch_count[VCPU_WATCH_OWNERS];
     bool watch_any;
     union ir_value *slots; // interpreter's, IR_MAX_INSNS
-    bool skip_breakpoint;  // the instruction at env.pc has been stopped at already
     struct lockstep *lockstep; // NULL in other modes
     struct vcpu_stats stats;
     struct ir_jump_entry return_stack[IR_RETURN_STACK];

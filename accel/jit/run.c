@@ -114,6 +114,7 @@ static void stop_for_debugger(struct vcpu *vcpu, enum accel_stop reason)
     pthread_mutex_lock(&accel->lock);
     accel->pause_count++;
     accel->step_cpu = -1;
+    vcpu->step = false;
     for (unsigned i = 0; i < accel->cpu_count; i++)
         vcpu_request(&accel->cpus[i], REQ_PARK);
     pthread_mutex_unlock(&accel->lock);
@@ -131,8 +132,7 @@ static struct unit *next_unit(struct vcpu *vcpu, struct backend_exit *exit, uint
         const struct ir_jump_entry *slot = context_jump_slot(env, env->pc);
         if (slot->va == env->pc && slot->key_gen == env->key_gen && !exit)
             return (struct unit *)(uintptr_t)slot->unit;
-    } else if (!vcpu->step && !vcpu->skip_breakpoint && debug_breakpoint_at(accel, env->pc)) {
-        vcpu->skip_breakpoint = true;
+    } else if (!vcpu->step && debug_breakpoint_at(accel, env->pc)) {
         stop_for_debugger(vcpu, ACCEL_STOP_BREAKPOINT);
         return NULL;
     }
@@ -236,8 +236,11 @@ static void after(struct vcpu *vcpu, int code)
         else
             deliver(vcpu);
         break;
-    case IR_EXIT_HALT: wait_for_interrupt(vcpu, false); break;
-    case IR_EXIT_WAIT_EVENT: wait_for_interrupt(vcpu, true); break;
+    case IR_EXIT_HALT:
+    case IR_EXIT_WAIT_EVENT:
+        if (!vcpu->step)
+            wait_for_interrupt(vcpu, code == IR_EXIT_WAIT_EVENT);
+        break;
     case IR_EXIT_YIELD: sched_yield(); break;
     default: break;
     }
@@ -253,26 +256,27 @@ void *vcpu_main(void *opaque)
     atomic_fetch_or(&vcpu->requests, REQ_PARK);
     while (attend(vcpu)) {
         do {
-            if (atomic_load_explicit(&env->irq_pending, memory_order_relaxed) && accel->isa->take_interrupt(env)) {
+            if (atomic_load_explicit(&env->irq_pending, memory_order_relaxed) && !vcpu->step &&
+                accel->isa->take_interrupt(env)) {
                 vcpu->stats.interrupts++;
                 exit = NULL;
             }
             struct unit *unit = next_unit(vcpu, exit, evictions);
             exit = NULL;
-            if (!unit)
+            if (!unit) {
+                if (vcpu->step) // an exception instead of the instruction: stop at its vector
+                    stop_for_debugger(vcpu, ACCEL_STOP_STEP);
                 break;
+            }
             evictions = accel->jit.evictions;
             int code = run_unit(vcpu, unit);
-            vcpu->skip_breakpoint = false;
             exit = (struct backend_exit *)(uintptr_t)env->link_exit;
             if (code != IR_EXIT_JUMP) {
                 exit = NULL;
                 after(vcpu, code);
             }
-            if (vcpu->step) {
-                vcpu->step = false;
+            if (vcpu->step)
                 stop_for_debugger(vcpu, ACCEL_STOP_STEP);
-            }
         } while (!atomic_load(&vcpu->requests) && atomic_load(&env->budget) >= 0);
     }
     return NULL;
