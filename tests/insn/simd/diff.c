@@ -3,8 +3,9 @@
 // then random streams, from random states biased to edge values under random FPCR. General and vector
 // registers, NZCV and FPSR must agree. A stream that differs is cut to its first instruction that does.
 //
-// ISOMER_SEED repeats a run, ISOMER_SCALE multiplies its length, ISOMER_ROW restricts it to rows
-// that begin so, ISOMER_ENGINE to one of simd_engine_names.
+// ISOMER_SEED repeats a run, ISOMER_SCALE multiplies its length, ISOMER_ROW restricts it to rows that begin
+// so, ISOMER_ENGINE to one of simd_engine_names. In ten million instructions libunicorn 2.0.1 was not seen to
+// depart from the Arm manual; where it does, an exception with the manual's section belongs in fail().
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -262,11 +263,15 @@ Test(simd, random_streams)
     for (unsigned row = 0; row < A64_ROW_COUNT; row++)
         rows[row] = tested(row);
     options.rows = rows;
+    // Every other stream has few registers: results feed each other and die unread.
+    const uint32_t vregs[2] = {~0u, 0x80000007u}, gprs[2] = {~0u, 0x80000003u};
     for (unsigned n = 0; n < rng_rounds(STREAMS); n++) {
         uint32_t code[SIMD_MAX_STREAM];
         unsigned count = 1 + rng_below(&rng, SIMD_MAX_STREAM);
         uint64_t words = rng_next(&rng) | 1;
         struct simd_state before;
+        options.vregs = vregs[n & 1];
+        options.gprs = gprs[n & 1];
         for (unsigned k = 0; k < count; k++)
             code[k] = a64_random_insn(&words, &options);
         random_state(&rng, &before);
@@ -274,5 +279,25 @@ Test(simd, random_streams)
             fail(s, code, count, &before);
     }
     cr_expect_eq(s->failures, 0, "%u differences", s->failures);
+    close_session(s);
+}
+
+// CPACR_EL1.FPEN = 0: every row is an exception of class 7 and does nothing else (Arm ARM D17.2.37, "Access
+// to SVE, Advanced SIMD or floating-point functionality").
+Test(simd, access_traps)
+{
+    struct rng rng = rng_start("simd traps", 3);
+    struct session *s = open_session();
+
+    for (unsigned row = 0; row < A64_ROW_COUNT; row++) {
+        uint64_t words = rng_next(&rng) | 1;
+        if (!tested(row))
+            continue;
+        uint32_t word = a64_random_of_row(&words, &any, row);
+        for (unsigned n = 0; n < SIMD_UNICORN; n++) {
+            const char *wrong = s->engines[n] ? simd_engine_trap(s->engines[n], word, 0x1fe00000u) : NULL;
+            cr_expect(!wrong, "%s, %s: %s", a64_rows[row].name, simd_engine_names[n], wrong);
+        }
+    }
     close_session(s);
 }

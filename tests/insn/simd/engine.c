@@ -27,10 +27,6 @@ enum {
 
 const char *const simd_engine_names[SIMD_ENGINES] = {"interpreter", "x64", "unicorn"};
 
-// Passes may not be built yet; units run as translated then.
-extern void ir_optimise(struct ir_unit *unit, struct ir_opt *opt) __attribute__((weak));
-extern void ir_opt_free(struct ir_opt *opt) __attribute__((weak));
-
 struct simd_engine {
     enum simd_engine_kind kind;
     char message[640];
@@ -44,6 +40,7 @@ struct simd_engine {
     struct code_buffer code;
     size_t first_used; // what the backend's thunks take
     struct backend_exit exits[BACKEND_MAX_EXITS];
+    struct ir_jump_entry jump; // an empty jump cache of one entry
     uc_engine *uc;
     uint64_t uc_next;
 };
@@ -113,7 +110,7 @@ static const char *build(struct simd_engine *e, const uint32_t *code, unsigned c
     ir_unit_reset(&e->unit, &a64_isa.ir);
     a64_isa.translate(&request, &e->unit);
     int bad = ir_verify(&e->unit, &err);
-    if (!bad && ir_optimise) {
+    if (!bad) {
         ir_optimise(&e->unit, &e->opt);
         bad = ir_verify(&e->unit, &err);
     }
@@ -157,6 +154,31 @@ static const char *run_ours(struct simd_engine *e, const uint32_t *code, unsigne
     }
     save_state(e->cpu, state);
     return NULL;
+}
+
+const char *simd_engine_trap(struct simd_engine *e, uint32_t word, uint32_t esr)
+{
+    struct simd_state before, after;
+    uint64_t *sys = e->cpu->sys;
+
+    memset(&before, 0x5a, sizeof before);
+    before.nzcv &= 0xf0000000u;
+    before.fpsr = before.fpcr = 0;
+    after = before;
+    sys[A64_SR_CPACR_EL1] = sys[A64_SR_ESR_EL1] = 0;
+    load_state(e->cpu, &before);
+    const char *wrong = build(e, &word, 1);
+    if (!wrong)
+        e->kind == SIMD_X64 ? compile_and_run(e) : interpret(e);
+    save_state(e->cpu, &after);
+    sys[A64_SR_CPACR_EL1] = 3u << 20;
+    if (!wrong && (sys[A64_SR_ESR_EL1] != esr || sys[A64_SR_ELR_EL1] != PAGE_PC ||
+                   memcmp(&before, &after, sizeof before))) {
+        snprintf(e->message, sizeof e->message, "ESR %llx ELR %llx", (unsigned long long)sys[A64_SR_ESR_EL1],
+                 (unsigned long long)sys[A64_SR_ELR_EL1]);
+        wrong = e->message;
+    }
+    return wrong;
 }
 
 // ---- unicorn ------------------------------------------------------------------------------------
@@ -222,8 +244,11 @@ struct simd_engine *simd_engine_open(enum simd_engine_kind kind)
     struct simd_engine *e = calloc(1, sizeof *e);
 
     e->kind = kind;
-    if (kind != SIMD_UNICORN)
+    e->jump.va = 1;
+    if (kind != SIMD_UNICORN) {
         e->cpu = new_cpu();
+        e->cpu->env.jump_cache = &e->jump;
+    }
     if ((kind == SIMD_UNICORN && !open_unicorn(e)) || (kind == SIMD_X64 && !open_jit(e))) {
         simd_engine_close(e);
         return NULL;
@@ -241,8 +266,7 @@ void simd_engine_close(struct simd_engine *e)
         munmap((void *)(uintptr_t)e->code.rx, e->code.size);
     if (e->uc)
         uc_close(e->uc);
-    if (ir_opt_free)
-        ir_opt_free(&e->opt);
+    ir_opt_free(&e->opt);
     ir_unit_free(&e->unit);
     free(e->slots);
     free(e->cpu);

@@ -26,5 +26,8 @@ void simd_engine_close(struct simd_engine *engine);
 // Runs count instructions on *state. NULL, or what went wrong in words that live until the next call.
 const char *simd_engine_run(struct simd_engine *engine, const uint32_t *code, unsigned count,
                             struct simd_state *state);
+// Runs one instruction in one of our engines with FP access disabled at EL1: NULL if all it did was to raise
+// the exception with this syndrome.
+const char *simd_engine_trap(struct simd_engine *engine, uint32_t word, uint32_t esr);
 
 #endif
