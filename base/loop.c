@@ -158,7 +158,7 @@ static bool loop_collect(struct loop *loop)
         unsigned events = loop->fds[i]->events;
         serving[i] = loop->fds[i];
         polled[i] = (struct pollfd){
-            .fd = loop->fds[i]->fd,
+            .fd = events ? loop->fds[i]->fd : -1, // poll would report a hang-up again and again
             .events = (short)((events & LOOP_IN ? POLLIN : 0) | (events & LOOP_OUT ? POLLOUT : 0))};
     }
     polled[loop->fd_count] = (struct pollfd){.fd = loop->wake_fd, .events = POLLIN};

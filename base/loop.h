@@ -19,13 +19,13 @@ struct clock;
 struct error;
 struct loop;
 
-enum { LOOP_IN = 1 << 0, LOOP_OUT = 1 << 1, LOOP_HUP = 1 << 2 }; // HUP: reported always (hang-up or error)
+enum { LOOP_IN = 1 << 0, LOOP_OUT = 1 << 1, LOOP_HUP = 1 << 2 }; // HUP: hang-up or error
 
 struct loop_fd {
     void (*callback)(void *opaque, int fd, unsigned events);
     void *opaque;
     int fd;
-    unsigned events; // wanted, LOOP_IN | LOOP_OUT
+    unsigned events; // wanted, LOOP_IN | LOOP_OUT; with 0 the descriptor is left alone and a hang-up waits
     size_t slot;     // private
 };
 

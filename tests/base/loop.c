@@ -219,6 +219,35 @@ Test(loop, deferred_calls_run_once, .timeout = 5)
     loop_destroy(o.loop);
 }
 
+static void count_call(void *opaque, int fd, unsigned events)
+{
+    ++*(unsigned *)opaque;
+}
+
+Test(loop, a_hang_up_waits_while_nothing_is_wanted, .timeout = 5)
+{
+    struct loop *loop;
+    int fds[2];
+    unsigned calls = 0;
+    cr_assert_eq(loop_create(&lock, &loop, NULL), 0);
+    cr_assert_eq(pipe(fds), 0);
+    cr_assert_eq(write(fds[1], "x", 1), 1);
+    close(fds[1]);
+    struct loop_fd watch = {count_call, &calls, fds[0], 0};
+    pthread_mutex_lock(&lock);
+    cr_assert_eq(loop_fd_add(loop, &watch), 0);
+    loop_once(loop, 0); // the wake of loop_fd_add
+    loop_once(loop, 1000000);
+    cr_assert_eq(calls, 0, "paused: what is in the pipe must not be lost to a hang-up");
+    loop_fd_events(loop, &watch, LOOP_IN);
+    loop_once(loop, -1);
+    loop_once(loop, -1);
+    cr_assert_neq(calls, 0);
+    pthread_mutex_unlock(&lock);
+    loop_destroy(loop);
+    close(fds[0]);
+}
+
 struct pipes {
     struct loop *loop;
     struct loop_fd watch[2];

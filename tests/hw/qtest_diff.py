@@ -5,8 +5,8 @@
 usage: qtest_diff.py PEER SCENARIO [SEED [STEPS]]; exit status 77 (skipped) without qemu-system-aarch64.
 Left out is what the manuals leave open or where QEMU departs from them: 8 bits of priority, GICC_HPPIR
 filtered by the priority mask, coarse binary points (it preempts by whole priorities), ISACTIVER of an SPI
-setting it for each CPU apart, 1022 from GICC_IAR for an interrupt that may not preempt, one group enabled, PL061
-lines that keep their value when they become inputs.
+setting it for each CPU apart, 1022 from GICC_IAR for an interrupt that may not preempt, one group enabled,
+PL061 lines that keep their value when they become inputs.
 """
 import random
 import shutil
@@ -23,7 +23,8 @@ class Pair:
     def __init__(self, peer, gic):
         self.log = []
         self.qemu = self.start(f'qemu-system-aarch64 -M virt,gic-version={gic} -smp 1 -cpu cortex-a57 '
-                               '-accel tcg -S -qtest stdio -qtest-log /dev/null -display none -nodefaults'.split())
+                               '-accel tcg -S -qtest stdio -qtest-log /dev/null -display none '
+                               '-nodefaults'.split())
         self.ours = self.start([peer, gic])
 
     @staticmethod
