@@ -82,6 +82,7 @@ static void sweep(struct ir_unit *unit, struct ir_opt *opt, bool puts, bool valu
             visit(&w, id);
         memcpy(live_in[b], w.live, sizeof w.live);
     }
+    ir_opt_check(unit);
 }
 
 void ir_opt_dead(struct ir_unit *unit, struct ir_opt *opt)

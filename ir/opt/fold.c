@@ -120,6 +120,8 @@ static bool fits(const struct ir_rewrite *rw, uint32_t value, unsigned bits)
 {
     const struct ir_insn *insn = def(rw, value);
     uint64_t c;
+    if (insn->op == IR_OP_trunc)
+        insn = def(rw, insn->arg[0]);
     switch (insn->op) {
     case IR_OP_const: return insn->imm <= bits_mask(bits);
     case IR_OP_zext: return mask_of((enum ir_type)def(rw, insn->arg[0])->type) <= bits_mask(bits);

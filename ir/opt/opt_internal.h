@@ -34,6 +34,9 @@ struct ir_rewrite {
 // Scratch of at least size bytes, contents undefined; NULL without memory.
 void *ir_opt_reserve(struct ir_opt *opt, size_t size);
 
+// In debug builds (meson's buildtype), ends the program if the pass that just ran left a unit that does not verify.
+void ir_opt_check(const struct ir_unit *unit);
+
 // Rewrites unit by steps.
 void ir_rewrite(struct ir_unit *unit, struct ir_opt *opt, unsigned steps);
 

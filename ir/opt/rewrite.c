@@ -4,6 +4,7 @@
 //
 // State: `fields` holds, for each field, the value it is known to hold. At a join only what all predecessors agree on
 // survives; at a loop head only fields that nothing in the unit puts.
+#include "base/error.h"
 #include "ir/opt/opt_internal.h"
 
 #include <stdlib.h>
@@ -29,6 +30,18 @@ void *ir_opt_reserve(struct ir_opt *opt, size_t size)
         opt->size = wanted;
     }
     return opt->memory;
+}
+
+void ir_opt_check(const struct ir_unit *unit)
+{
+#ifdef IR_VERIFY_PASSES
+    struct error err = {""};
+    if (ir_verify(unit, &err)) {
+        fprintf(stderr, "a pass broke the unit: %s\n", err.text);
+        ir_print(unit, stderr);
+        abort();
+    }
+#endif
 }
 
 static bool reserve_output(struct ir_opt *opt, uint32_t insns, uint32_t blocks)
@@ -298,7 +311,7 @@ static bool prepare(struct ir_rewrite *rw, struct span_tables *spans)
     if (!reserve_output(rw->opt, rw->capacity, unit->block_count))
         return false;
     uint32_t slots = 64;
-    while (slots < n)
+    while (slots < 2 * n)
         slots *= 2;
     slots = rw->steps & IR_STEP_CSE ? slots : 0;
     size_t flow = aligned(ir_flow_size(unit)), map = aligned((n + 1) * sizeof(uint32_t));
@@ -351,6 +364,7 @@ void ir_rewrite(struct ir_unit *unit, struct ir_opt *opt, unsigned steps)
         renumber_targets(&rw.flow, &rw.out[rw.count - 1]);
     }
     swap_buffers(&rw);
+    ir_opt_check(unit);
 }
 
 void ir_opt_fold(struct ir_unit *unit, struct ir_opt *opt)
