@@ -88,6 +88,18 @@ struct x64_snapshot {
     struct { uint16_t field; bool dirty; uint32_t cell; } fields[40];
 };
 
+// Where a block with several predecessors finds state fields.
+enum { X64_MAPS = 256, X64_MAP_ENTRIES = 17, X64_JOIN_CELLS = X64_MAPS * X64_MAP_ENTRIES };
+struct x64_map_entry {
+    uint16_t field;
+    uint8_t reg;
+    bool dirty;
+};
+struct x64_map {
+    uint32_t count;
+    struct x64_map_entry entries[X64_MAP_ENTRIES];
+};
+
 enum x64_flags_kind { X64_FLAGS_INT, X64_FLAGS_FP, X64_FLAGS_FP_SWAPPED };
 
 struct x64_compile {
@@ -128,6 +140,13 @@ struct x64_compile {
     uint16_t *block_preds;
     struct x64_snapshot *snapshots; // ring, by block % X64_SNAPSHOTS
     uint32_t *snapshot_owner;       // the block each was made for
+    uint32_t *loop_end;      // by block: end of the code of the loop it heads, 0 = none
+    int16_t *block_map;      // by block: its map, -1 = none
+    struct x64_map *maps;
+    struct ir_insn *join_insns; // stand for the cells X64_MAX_INSNS and up
+    uint32_t map_count, join_count;
+    uint64_t hot_fields[X64_MAX_FIELDS / 64]; // in the map of the loop around
+    uint32_t hot_end;
 };
 enum { X64_SNAPSHOTS = 16 };
 
@@ -142,8 +161,7 @@ struct backend {
 };
 
 // ---- regalloc.c --------------------------------------------------------------------------------------------------
-void x64_prepare(struct x64_compile *c);             // uses, next uses, barriers, block order
-void x64_begin_block(struct x64_compile *c, uint32_t block);
+void x64_prepare(struct x64_compile *c); // prepass.c: uses, next uses, barriers, block order, loops
 void x64_begin_insn(struct x64_compile *c);          // pins operands that are in registers
 void x64_end_insn(struct x64_compile *c);            // frees dead operands, unpins
 unsigned x64_use(struct x64_compile *c, uint32_t value);     // general register, pinned
@@ -167,12 +185,35 @@ void x64_store_dirty(struct x64_compile *c);  // writes dirty fields to env; the
 void x64_flush(struct x64_compile *c);        // writes them and marks them clean
 void x64_forget_fields(struct x64_compile *c); // drops every binding
 void x64_evict_all(struct x64_compile *c, uint32_t mask); // frees these registers, values kept in slots
-// Keeps the state for a block that only this point leads to; false if the block will have to start empty.
-bool x64_save_snapshot(struct x64_compile *c, uint32_t block);
 unsigned x64_type_log2(enum ir_type type); // of a field or value in memory
 // Memory form of a value: writes it to [m], 8 or 16 bytes, upper bits zero (union ir_value).
 void x64_store_value(struct x64_compile *c, uint32_t value, struct x64_mem m);
 void x64_load_value(struct x64_compile *c, uint32_t value, struct x64_mem m); // into its (defined) register
+
+// For joins.c.
+static const uint32_t x64_general_pool = 1u << X64_RBX | 1u << X64_RBP | 1u << X64_RSI | 1u << X64_RDI | 0xfu << X64_R8 |
+                                         7u << X64_R13;
+static const uint32_t x64_vector_pool = 0x1fffu << X64_XMM0;
+const struct ir_insn *x64_cell_insn(const struct x64_compile *c, uint32_t cell); // its type and constant
+bool x64_is_const(const struct x64_compile *c, uint32_t cell);
+uint64_t x64_const_bits(const struct ir_insn *insn);
+void x64_load_const_xmm(struct x64_compile *c, unsigned xmm, uint32_t cell); // clobbers rax
+void x64_bind_field(struct x64_compile *c, uint32_t field, uint32_t cell, bool dirty);
+void x64_unbind_field(struct x64_compile *c, uint32_t field);
+void x64_store_field(struct x64_compile *c, uint32_t field);
+void x64_release_slot(struct x64_compile *c, struct x64_cell *cell);
+static inline bool x64_hot(const struct x64_compile *c, uint32_t field)
+{
+    return c->hot_fields[field / 64] >> (field % 64) & 1;
+}
+
+// ---- joins.c -----------------------------------------------------------------------------------------------------
+void x64_begin_block(struct x64_compile *c, uint32_t block);
+// Keeps the state for a block that only this point leads to; false if an edge must be made instead.
+bool x64_save_snapshot(struct x64_compile *c, uint32_t block);
+// Code for the edge to a block, without the jump. The allocator's state stays as it is, for other edges.
+void x64_edge(struct x64_compile *c, uint32_t block);
+bool x64_edge_is_free(struct x64_compile *c, uint32_t block); // x64_edge would emit nothing
 
 // ---- lowering: each returns false if the op is not its own -------------------------------------------------------
 bool x64_lower_int(struct x64_compile *c, const struct ir_insn *insn);

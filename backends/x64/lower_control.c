@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Branches, exits, polls and helper calls.
 //
-// Where control flow joins, all state is in env and registers are empty; a block with one predecessor that comes
-// earlier in the code goes on with its registers. Direct exits within the page end in a jump whose displacement
+// What crosses the edges between blocks is joins.c's matter. Direct exits within the page end in a jump whose displacement
 // link() rewrites; others look their successor up in the jump cache.
 #include "backends/x64/compile.h"
 
@@ -37,8 +36,22 @@ static void go(struct x64_compile *c, uint32_t block)
 static void lower_br(struct x64_compile *c, const struct ir_insn *insn)
 {
     if (!x64_save_snapshot(c, (uint32_t)insn->imm))
-        x64_flush(c);
+        x64_edge(c, (uint32_t)insn->imm);
     go(c, (uint32_t)insn->imm);
+}
+
+// A conditional jump to a block that needs code on its edge: the code goes out of line.
+static void branch(struct x64_compile *c, enum x64_cc cc, uint32_t block, bool keeps)
+{
+    if (keeps || x64_edge_is_free(c, block)) {
+        x64_jcc(c->e, cc, X64_REF_BLOCK, block);
+        return;
+    }
+    x64_jcc(c->e, cc, X64_REF_COLD, x64_pos(&c->cold));
+    x64_cold_begin(c);
+    x64_edge(c, block);
+    x64_jmp(c->e, X64_REF_BLOCK, block);
+    c->e = &c->hot;
 }
 
 static void lower_brif(struct x64_compile *c, const struct ir_insn *insn)
@@ -48,24 +61,17 @@ static void lower_brif(struct x64_compile *c, const struct ir_insn *insn)
         x64_use(c, insn->arg[0]);
     enum x64_cc cc = x64_test_bool(c, insn->arg[0]);
     bool keeps_yes = x64_save_snapshot(c, yes), keeps_no = x64_save_snapshot(c, no);
-    if (!keeps_yes && !keeps_no) {
-        x64_flush(c); // moves only: EFLAGS stay
-    } else if (!keeps_yes || !keeps_no) {
-        // Only the edge to the join stores the state.
-        uint32_t keeps = keeps_yes ? yes : no, other = keeps_yes ? no : yes;
-        enum x64_cc leave = keeps_yes ? cc ^ 1 : cc;
-        x64_jcc(c->e, leave, X64_REF_COLD, x64_pos(&c->cold));
-        x64_cold_begin(c);
-        x64_store_dirty(c);
-        x64_jmp(c->e, X64_REF_BLOCK, other);
-        c->e = &c->hot;
-        go(c, keeps);
-        return;
-    }
-    if (is_next(c, yes)) {
-        x64_jcc(c->e, cc ^ 1, X64_REF_BLOCK, no);
+    // The edge that falls through, or failing that goes back, has its code in line.
+    bool inline_yes = is_next(c, yes) || (!is_next(c, no) && c->unit->blocks[yes].first <= c->pos);
+    if (inline_yes) {
+        branch(c, cc ^ 1, no, keeps_no);
+        if (!keeps_yes)
+            x64_edge(c, yes);
+        go(c, yes);
     } else {
-        x64_jcc(c->e, cc, X64_REF_BLOCK, yes);
+        branch(c, cc, yes, keeps_yes);
+        if (!keeps_no)
+            x64_edge(c, no);
         go(c, no);
     }
 }

@@ -11,10 +11,6 @@
 
 #include <string.h>
 
-static const uint32_t general_pool = 1u << X64_RBX | 1u << X64_RBP | 1u << X64_RSI | 1u << X64_RDI | 0xfu << X64_R8 |
-                                     7u << X64_R13;
-static const uint32_t vector_pool = 0x1fffu << X64_XMM0;
-
 unsigned x64_type_log2(enum ir_type type)
 {
     switch (type) {
@@ -30,98 +26,6 @@ unsigned x64_type_log2(enum ir_type type)
     }
 }
 
-// ---- the backward pass -------------------------------------------------------------------------------------------
-
-static void order_blocks(struct x64_compile *c)
-{
-    const struct ir_unit *u = c->unit;
-    for (uint32_t b = 0; b < u->block_count; b++) {
-        uint32_t at = b;
-        while (at > 0 && u->blocks[c->block_order[at - 1]].first > u->blocks[b].first) {
-            c->block_order[at] = c->block_order[at - 1];
-            at--;
-        }
-        c->block_order[at] = b;
-        c->block_preds[b] = 0;
-    }
-    for (uint32_t b = 0; b < u->block_count; b++) {
-        uint32_t next[2];
-        if (u->blocks[b].count == 0)
-            continue;
-        unsigned n = ir_successors(u, b, next);
-        for (unsigned i = 0; i < n; i++)
-            c->block_preds[next[i]] += 1;
-    }
-    c->block_preds[0] += 1;
-}
-
-static void scan_block(struct x64_compile *c, uint32_t block, uint32_t *value_next)
-{
-    const struct ir_unit *u = c->unit;
-    uint32_t first = u->blocks[block].first, end = first + u->blocks[block].count;
-    for (uint32_t f = 0; f < c->layout->count; f++)
-        c->fields[f].next_event = X64_NO_POS, c->fields[f].next_is_put = false;
-    for (uint32_t i = end; i-- > first;) {
-        const struct ir_insn *insn = &u->insns[i];
-        struct x64_value *v = &c->values[i];
-        v->first_use = value_next[i];
-        if (insn->op == IR_OP_get || insn->op == IR_OP_put) {
-            struct x64_field *field = &c->fields[insn->imm];
-            // The low bit says whether the next event is a put.
-            c->next_use[i][3] = field->next_event == X64_NO_POS ? X64_NO_POS
-                                                                : field->next_event << 1 | field->next_is_put;
-            field->next_event = i;
-            field->next_is_put = insn->op == IR_OP_put;
-        }
-        for (unsigned k = 0; k < 4; k++) {
-            uint32_t a = insn->arg[k];
-            if (a == IR_NO_VALUE)
-                break;
-            struct x64_value *av = &c->values[a];
-            av->uses++;
-            c->next_use[i][k] = X64_NO_POS;
-            if (a < first || a >= end) {
-                av->global = true;
-                continue;
-            }
-            c->next_use[i][k] = value_next[a];
-            if (av->last_use == 0)
-                av->last_use = i;
-            value_next[a] = i;
-        }
-    }
-}
-
-void x64_prepare(struct x64_compile *c)
-{
-    const struct ir_unit *u = c->unit;
-    uint32_t *value_next = c->barriers; // borrowed until the barriers are counted
-    for (uint32_t i = 0; i < u->insn_count; i++) {
-        c->values[i] = (struct x64_value){ .cell = i };
-        c->cells[i] = (struct x64_cell){ -1, false, -1, 0, 0, X64_NO_FIELD };
-        value_next[i] = X64_NO_POS;
-    }
-    order_blocks(c);
-    for (uint32_t k = u->block_count; k-- > 0;)
-        if (u->blocks[c->block_order[k]].count)
-            scan_block(c, c->block_order[k], value_next);
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < u->insn_count; i++) {
-        c->barriers[i] = n;
-        uint16_t flags = ir_ops[u->insns[i].op].flags;
-        n += (flags & (IR_FAULT | IR_TERM)) != 0 || u->insns[i].op == IR_OP_call;
-    }
-    memset(c->slots_used, 0, sizeof(c->slots_used));
-    memset(c->dirty, 0, sizeof(c->dirty));
-    memset(c->bound, 0, sizeof(c->bound));
-    for (uint32_t f = 0; f < c->layout->count; f++)
-        c->fields[f].cell = IR_NO_VALUE;
-    for (unsigned r = 0; r < X64_REGS; r++)
-        c->regs[r] = IR_NO_VALUE;
-    for (unsigned s = 0; s < X64_SNAPSHOTS; s++)
-        c->snapshot_owner[s] = IR_NO_VALUE;
-}
-
 // ---- cells -------------------------------------------------------------------------------------------------------
 
 static struct x64_cell *cell_of(struct x64_compile *c, uint32_t value)
@@ -129,9 +33,15 @@ static struct x64_cell *cell_of(struct x64_compile *c, uint32_t value)
     return &c->cells[c->values[value].cell];
 }
 
-static bool is_const(const struct x64_compile *c, uint32_t cell)
+const struct ir_insn *x64_cell_insn(const struct x64_compile *c, uint32_t cell)
 {
-    return c->unit->insns[cell].op == IR_OP_const || c->unit->insns[cell].op == IR_OP_vconst;
+    return cell < X64_MAX_INSNS ? &c->unit->insns[cell] : &c->join_insns[cell - X64_MAX_INSNS];
+}
+
+bool x64_is_const(const struct x64_compile *c, uint32_t cell)
+{
+    uint16_t op = x64_cell_insn(c, cell)->op;
+    return op == IR_OP_const || op == IR_OP_vconst;
 }
 
 static uint64_t type_mask(enum ir_type type)
@@ -141,23 +51,23 @@ static uint64_t type_mask(enum ir_type type)
     return widths[type] ? (1ull << widths[type]) - 1 : UINT64_MAX;
 }
 
-static uint64_t const_bits(const struct ir_insn *insn)
+uint64_t x64_const_bits(const struct ir_insn *insn)
 {
     return insn->imm & type_mask(insn->type);
 }
 
 bool x64_const(const struct x64_compile *c, uint32_t value, uint64_t *ret)
 {
-    const struct ir_insn *insn = &c->unit->insns[c->values[value].cell];
+    const struct ir_insn *insn = x64_cell_insn(c, c->values[value].cell);
     if (insn->op != IR_OP_const)
         return false;
-    *ret = const_bits(insn) & type_mask(x64_type(c, value)); // an alias may be narrower
+    *ret = x64_const_bits(insn) & type_mask(x64_type(c, value)); // an alias may be narrower
     return true;
 }
 
 bool x64_junk(const struct x64_compile *c, uint32_t value)
 {
-    return x64_type(c, value) == IR_I32 && x64_type(c, c->values[value].cell) == IR_I64;
+    return x64_type(c, value) == IR_I32 && x64_cell_insn(c, c->values[value].cell)->type == IR_I64;
 }
 
 bool x64_imm32(const struct x64_compile *c, uint32_t value, int32_t *ret)
@@ -182,7 +92,7 @@ bool x64_dies(const struct x64_compile *c, uint32_t value)
     return !value_needed(c, cell);
 }
 
-static void release_slot(struct x64_compile *c, struct x64_cell *cell)
+void x64_release_slot(struct x64_compile *c, struct x64_cell *cell)
 {
     if (cell->slot >= 0)
         c->slots_used[cell->slot / 64] &= ~(1ull << (cell->slot % 64));
@@ -219,7 +129,7 @@ static void spill(struct x64_compile *c, struct x64_cell *cell)
         x64_store(c->e, 3, slot_at(cell), (unsigned)cell->reg);
 }
 
-static void unbind(struct x64_compile *c, uint32_t field)
+void x64_unbind_field(struct x64_compile *c, uint32_t field)
 {
     struct x64_field *f = &c->fields[field];
     if (f->cell == IR_NO_VALUE)
@@ -234,7 +144,7 @@ static void unbind(struct x64_compile *c, uint32_t field)
     c->bound[field / 64] &= ~(1ull << (field % 64));
 }
 
-static void bind(struct x64_compile *c, uint32_t field, uint32_t cell, bool dirty)
+void x64_bind_field(struct x64_compile *c, uint32_t field, uint32_t cell, bool dirty)
 {
     struct x64_field *f = &c->fields[field];
     f->cell = cell;
@@ -246,15 +156,15 @@ static void bind(struct x64_compile *c, uint32_t field, uint32_t cell, bool dirt
         c->dirty[field / 64] |= 1ull << (field % 64);
 }
 
-static void store_field(struct x64_compile *c, uint32_t field)
+void x64_store_field(struct x64_compile *c, uint32_t field)
 {
     const struct ir_field *f = &c->layout->fields[field];
     uint32_t id = c->fields[field].cell;
     struct x64_cell *cell = &c->cells[id];
     unsigned size = x64_type_log2(f->type);
     struct x64_mem m = x64_env(f->offset);
-    if (cell->reg < 0 && !cell->vector && is_const(c, id)) {
-        uint64_t bits = const_bits(&c->unit->insns[id]);
+    if (cell->reg < 0 && !cell->vector && x64_is_const(c, id)) {
+        uint64_t bits = x64_const_bits(x64_cell_insn(c, id));
         if (size < 3 || (int64_t)bits == (int32_t)bits) {
             x64_mov_mi(c->e, size, m, (int32_t)bits);
             return;
@@ -270,7 +180,7 @@ static void store_field(struct x64_compile *c, uint32_t field)
         else if (cell->slot >= 0)
             x64_v2m(c->e, X64_MOVUPS_LD, r, slot_at(cell));
         else { // a constant, through a general register: a unit's constants have no place in memory
-            const struct ir_insn *k = &c->unit->insns[id];
+            const struct ir_insn *k = x64_cell_insn(c, id);
             union v128 bits = { .d = { k->imm, 0 } };
             if (k->op == IR_OP_vconst)
                 bits = c->unit->vpool[k->imm];
@@ -301,7 +211,7 @@ void x64_store_dirty(struct x64_compile *c)
 {
     for (unsigned w = 0; w < X64_MAX_FIELDS / 64; w++)
         for (uint64_t bits = c->dirty[w]; bits; bits &= bits - 1)
-            store_field(c, w * 64 + (unsigned)__builtin_ctzll(bits));
+            x64_store_field(c, w * 64 + (unsigned)__builtin_ctzll(bits));
 }
 
 static void drop_if_unneeded(struct x64_compile *c, struct x64_cell *cell)
@@ -311,7 +221,7 @@ static void drop_if_unneeded(struct x64_compile *c, struct x64_cell *cell)
     if (cell->reg >= 0)
         c->regs[cell->reg] = IR_NO_VALUE;
     cell->reg = -1;
-    release_slot(c, cell);
+    x64_release_slot(c, cell);
 }
 
 void x64_flush(struct x64_compile *c)
@@ -330,7 +240,7 @@ void x64_forget_fields(struct x64_compile *c)
         for (uint64_t bits = c->bound[w]; bits; bits &= bits - 1) {
             uint32_t f = w * 64 + (unsigned)__builtin_ctzll(bits);
             struct x64_cell *cell = &c->cells[c->fields[f].cell];
-            unbind(c, f);
+            x64_unbind_field(c, f);
             drop_if_unneeded(c, cell);
         }
 }
@@ -343,10 +253,10 @@ static void evict(struct x64_compile *c, unsigned reg)
     while (cell->first_field != X64_NO_FIELD) {
         uint32_t f = cell->first_field;
         if (c->fields[f].dirty)
-            store_field(c, f);
-        unbind(c, f);
+            x64_store_field(c, f);
+        x64_unbind_field(c, f);
     }
-    if (value_needed(c, cell) && !is_const(c, id))
+    if (value_needed(c, cell) && !x64_is_const(c, id))
         spill(c, cell);
     cell->reg = -1;
     c->regs[reg] = IR_NO_VALUE;
@@ -355,7 +265,7 @@ static void evict(struct x64_compile *c, unsigned reg)
 
 void x64_evict_all(struct x64_compile *c, uint32_t mask)
 {
-    for (uint32_t m = mask & (general_pool | vector_pool); m; m &= m - 1) {
+    for (uint32_t m = mask & (x64_general_pool | x64_vector_pool); m; m &= m - 1) {
         unsigned r = (unsigned)__builtin_ctz(m);
         if (c->regs[r] != IR_NO_VALUE)
             evict(c, r);
@@ -367,8 +277,11 @@ static uint32_t cell_distance(const struct x64_compile *c, const struct x64_cell
     uint32_t next = value_needed(c, cell) ? cell->next_use : X64_NO_POS;
     bool dirty = false;
     for (uint32_t f = cell->first_field; f != X64_NO_FIELD; f = c->fields[f].next) {
-        if (!c->fields[f].next_is_put && c->fields[f].next_event < next)
-            next = c->fields[f].next_event;
+        uint32_t event = c->fields[f].next_event;
+        if (event == X64_NO_POS && x64_hot(c, f))
+            event = c->block_end; // when the loop comes round
+        if (!c->fields[f].next_is_put && event < next)
+            next = event;
         dirty |= c->fields[f].dirty;
     }
     if (next == X64_NO_POS)
@@ -401,9 +314,9 @@ static void occupy(struct x64_compile *c, unsigned reg, uint32_t cell)
     c->pinned |= 1u << reg;
 }
 
-static void load_const_xmm(struct x64_compile *c, unsigned xmm, uint32_t id)
+void x64_load_const_xmm(struct x64_compile *c, unsigned xmm, uint32_t id)
 {
-    const struct ir_insn *insn = &c->unit->insns[id];
+    const struct ir_insn *insn = x64_cell_insn(c, id);
     uint64_t lo = insn->imm, hi = 0;
     if (insn->op == IR_OP_vconst)
         lo = c->unit->vpool[insn->imm].d[0], hi = c->unit->vpool[insn->imm].d[1];
@@ -429,18 +342,17 @@ static void load_const_xmm(struct x64_compile *c, unsigned xmm, uint32_t id)
     }
 }
 
-static unsigned use(struct x64_compile *c, uint32_t value, bool vector)
+static unsigned use_cell(struct x64_compile *c, uint32_t id, bool vector)
 {
-    uint32_t id = c->values[value].cell;
     struct x64_cell *cell = &c->cells[id];
     if (cell->reg < 0) {
-        unsigned r = take_reg(c, vector ? vector_pool : general_pool, 0);
+        unsigned r = take_reg(c, vector ? x64_vector_pool : x64_general_pool, 0);
         occupy(c, r, id);
-        if (is_const(c, id)) {
+        if (x64_is_const(c, id)) {
             if (vector)
-                load_const_xmm(c, r - X64_XMM0, id);
+                x64_load_const_xmm(c, r - X64_XMM0, id);
             else
-                x64_mov_ri(c->e, r, const_bits(&c->unit->insns[id]));
+                x64_mov_ri(c->e, r, x64_const_bits(x64_cell_insn(c, id)));
         } else if (vector) {
             x64_v2m(c->e, X64_MOVUPS_LD, r - X64_XMM0, slot_at(cell));
         } else {
@@ -454,13 +366,13 @@ static unsigned use(struct x64_compile *c, uint32_t value, bool vector)
 unsigned x64_use(struct x64_compile *c, uint32_t value)
 {
     assert(!x64_in_xmm(x64_type(c, value)));
-    return use(c, value, false);
+    return use_cell(c, c->values[value].cell, false);
 }
 
 unsigned x64_use_xmm(struct x64_compile *c, uint32_t value)
 {
     assert(x64_in_xmm(x64_type(c, value)));
-    return use(c, value, true) - X64_XMM0;
+    return use_cell(c, c->values[value].cell, true) - X64_XMM0;
 }
 
 static void init_cell(struct x64_compile *c, uint32_t value, bool vector)
@@ -474,7 +386,7 @@ static void init_cell(struct x64_compile *c, uint32_t value, bool vector)
 static unsigned def_in(struct x64_compile *c, uint32_t value, bool vector)
 {
     init_cell(c, value, vector);
-    unsigned r = take_reg(c, vector ? vector_pool : general_pool, 0);
+    unsigned r = take_reg(c, vector ? x64_vector_pool : x64_general_pool, 0);
     occupy(c, r, value);
     return r;
 }
@@ -496,7 +408,7 @@ static bool may_take_over(struct x64_compile *c, struct x64_cell *cell)
         return false;
     for (uint32_t f = cell->first_field; f != X64_NO_FIELD; f = c->fields[f].next) {
         const struct x64_field *field = &c->fields[f];
-        if (field->next_event == X64_NO_POS ? field->dirty : !field->next_is_put)
+        if (field->next_event == X64_NO_POS ? field->dirty || x64_hot(c, f) : !field->next_is_put)
             return false;
         if (field->dirty && c->barriers[field->next_event] != c->barriers[c->pos])
             return false;
@@ -511,10 +423,10 @@ static unsigned def_over(struct x64_compile *c, uint32_t value, uint32_t a, bool
     if (!may_take_over(c, cell))
         return def_in(c, value, vector);
     while (cell->first_field != X64_NO_FIELD)
-        unbind(c, cell->first_field);
+        x64_unbind_field(c, cell->first_field);
     unsigned r = (unsigned)cell->reg;
     cell->reg = -1;
-    release_slot(c, cell);
+    x64_release_slot(c, cell);
     init_cell(c, value, vector);
     occupy(c, r, value);
     return r;
@@ -532,28 +444,27 @@ unsigned x64_def_over_xmm(struct x64_compile *c, uint32_t value, uint32_t a)
 
 unsigned x64_temp(struct x64_compile *c, uint32_t avoid)
 {
-    unsigned r = take_reg(c, general_pool, avoid);
+    unsigned r = take_reg(c, x64_general_pool, avoid);
     c->pinned |= 1u << r;
     return r;
 }
 
-static void copy_value(struct x64_compile *c, uint32_t value, uint32_t of, bool vector)
+static void copy_cell(struct x64_compile *c, uint32_t value, uint32_t id, bool vector)
 {
-    unsigned from = use(c, of, vector), to = def_in(c, value, vector);
+    unsigned from = use_cell(c, id, vector), to = def_in(c, value, vector);
     if (vector)
         x64_vmov(c->e, to - X64_XMM0, from - X64_XMM0);
     else
-        x64_mov_rr(c->e, !x64_junk(c, of) && x64_type(c, value) != IR_I32, to, from);
+        x64_mov_rr(c->e, x64_type(c, value) != IR_I32, to, from);
     x64_def_done(c, value);
 }
 
-void x64_alias(struct x64_compile *c, uint32_t value, uint32_t of)
+static void alias_cell(struct x64_compile *c, uint32_t value, uint32_t id)
 {
-    uint32_t id = c->values[of].cell;
     struct x64_cell *cell = &c->cells[id];
     struct x64_value *v = &c->values[value];
-    if (v->global && !is_const(c, id)) { // its slot must not depend on what other blocks do with the cell
-        copy_value(c, value, of, cell->vector);
+    if (v->global && !x64_is_const(c, id)) { // its slot must not depend on what other blocks do with the cell
+        copy_cell(c, value, id, cell->vector);
         return;
     }
     v->cell = id;
@@ -564,10 +475,15 @@ void x64_alias(struct x64_compile *c, uint32_t value, uint32_t of)
         cell->last_use = last;
 }
 
+void x64_alias(struct x64_compile *c, uint32_t value, uint32_t of)
+{
+    alias_cell(c, value, c->values[of].cell);
+}
+
 void x64_def_done(struct x64_compile *c, uint32_t value)
 {
     uint32_t id = c->values[value].cell;
-    if (c->values[value].global && !is_const(c, id) && c->cells[id].slot < 0)
+    if (c->values[value].global && !x64_is_const(c, id) && c->cells[id].slot < 0)
         spill(c, &c->cells[id]);
 }
 
@@ -584,7 +500,7 @@ void x64_get_field(struct x64_compile *c, uint32_t value, uint32_t field)
 {
     note_event(c, field);
     if (c->fields[field].cell != IR_NO_VALUE) {
-        x64_alias(c, value, c->fields[field].cell);
+        alias_cell(c, value, c->fields[field].cell);
         return;
     }
     const struct ir_field *f = &c->layout->fields[field];
@@ -601,7 +517,7 @@ void x64_get_field(struct x64_compile *c, uint32_t value, uint32_t field)
     } else {
         x64_load(c->e, size, false, false, x64_def(c, value), x64_env(f->offset));
     }
-    bind(c, field, value, false);
+    x64_bind_field(c, field, value, false);
     x64_def_done(c, value);
 }
 
@@ -609,79 +525,17 @@ void x64_put_field(struct x64_compile *c, uint32_t field, uint32_t value)
 {
     note_event(c, field);
     uint32_t id = c->values[value].cell, old = c->fields[field].cell;
-    if (c->cells[id].reg < 0 && !is_const(c, id))
-        use(c, value, c->cells[id].vector);
+    if (c->cells[id].reg < 0 && !x64_is_const(c, id))
+        use_cell(c, id, c->cells[id].vector);
     if (old != IR_NO_VALUE) {
-        unbind(c, field);
+        x64_unbind_field(c, field);
         if (old != id)
             drop_if_unneeded(c, &c->cells[old]);
     }
-    bind(c, field, id, true);
+    x64_bind_field(c, field, id, true);
 }
 
-// ---- blocks ------------------------------------------------------------------------------------------------------
-
-bool x64_save_snapshot(struct x64_compile *c, uint32_t block)
-{
-    unsigned s = block % X64_SNAPSHOTS;
-    struct x64_snapshot *snap = &c->snapshots[s];
-    if (c->block_preds[block] != 1 || c->unit->blocks[block].first <= c->pos || c->snapshot_owner[s] != IR_NO_VALUE)
-        return false;
-    memcpy(snap->regs, c->regs, sizeof(snap->regs));
-    snap->field_count = 0;
-    for (unsigned w = 0; w < X64_MAX_FIELDS / 64; w++)
-        for (uint64_t bits = c->bound[w]; bits; bits &= bits - 1) {
-            uint32_t f = w * 64 + (unsigned)__builtin_ctzll(bits);
-            if (snap->field_count == ARRAY_SIZE(snap->fields))
-                return false;
-            snap->fields[snap->field_count].field = (uint16_t)f;
-            snap->fields[snap->field_count].dirty = c->fields[f].dirty;
-            snap->fields[snap->field_count++].cell = c->fields[f].cell;
-        }
-    c->snapshot_owner[s] = block;
-    return true;
-}
-
-static void forget_registers(struct x64_compile *c)
-{
-    for (unsigned r = 0; r < X64_REGS; r++) {
-        if (c->regs[r] != IR_NO_VALUE)
-            c->cells[c->regs[r]].reg = -1;
-        c->regs[r] = IR_NO_VALUE;
-    }
-}
-
-void x64_begin_block(struct x64_compile *c, uint32_t block)
-{
-    const struct ir_unit *u = c->unit;
-    for (unsigned w = 0; w < X64_MAX_FIELDS / 64; w++)
-        for (uint64_t bits = c->bound[w]; bits; bits &= bits - 1)
-            unbind(c, w * 64 + (unsigned)__builtin_ctzll(bits));
-    forget_registers(c);
-    unsigned s = block % X64_SNAPSHOTS;
-    for (uint32_t f = 0; f < c->layout->count; f++)
-        c->fields[f].next_event = X64_NO_POS;
-    uint32_t first = u->blocks[block].first;
-    for (uint32_t i = first + u->blocks[block].count; i-- > first;)
-        if (u->insns[i].op == IR_OP_get || u->insns[i].op == IR_OP_put) {
-            c->fields[u->insns[i].imm].next_event = i;
-            c->fields[u->insns[i].imm].next_is_put = u->insns[i].op == IR_OP_put;
-        }
-    c->pos = first;
-    c->block_end = first + u->blocks[block].count;
-    c->flags_value = c->flags_bool = c->arith = IR_NO_VALUE;
-    if (c->snapshot_owner[s] != block)
-        return;
-    c->snapshot_owner[s] = IR_NO_VALUE;
-    const struct x64_snapshot *snap = &c->snapshots[s];
-    for (unsigned r = 0; r < X64_REGS; r++)
-        if (snap->regs[r] != IR_NO_VALUE) {
-            c->regs[r] = snap->regs[r];
-            c->cells[snap->regs[r]].reg = (int8_t)r;
-        }
-    for (unsigned i = 0; i < snap->field_count; i++)
-        bind(c, snap->fields[i].field, snap->fields[i].cell, snap->fields[i].dirty);
-}
+// ---- instructions ------------------------------------------------------------------------------------------------
 
 void x64_begin_insn(struct x64_compile *c)
 {
@@ -714,9 +568,9 @@ void x64_store_value(struct x64_compile *c, uint32_t value, struct x64_mem m)
 {
     enum ir_type type = x64_type(c, value);
     uint32_t id = c->values[value].cell;
-    if (c->cells[id].reg < 0 && is_const(c, id)) { // takes no register: cold code may not
-        const struct ir_insn *k = &c->unit->insns[id];
-        union v128 bits = { .d = { const_bits(k) & type_mask(type), 0 } };
+    if (c->cells[id].reg < 0 && x64_is_const(c, id)) { // takes no register: cold code may not
+        const struct ir_insn *k = x64_cell_insn(c, id);
+        union v128 bits = { .d = { x64_const_bits(k) & type_mask(type), 0 } };
         if (k->op == IR_OP_vconst)
             bits = c->unit->vpool[k->imm];
         for (unsigned i = 0; i < (type == IR_V128 ? 2 : 1); i++, m.disp += 8) {

@@ -19,7 +19,7 @@ static bool allocate(struct backend *b)
 {
     struct x64_compile *c = &b->compile;
     return scratch((void **)&c->values, X64_MAX_INSNS, sizeof(*c->values)) &&
-           scratch((void **)&c->cells, X64_MAX_INSNS, sizeof(*c->cells)) &&
+           scratch((void **)&c->cells, X64_MAX_INSNS + X64_JOIN_CELLS, sizeof(*c->cells)) &&
            scratch((void **)&c->next_use, X64_MAX_INSNS, sizeof(*c->next_use)) &&
            scratch((void **)&c->barriers, X64_MAX_INSNS, sizeof(*c->barriers)) &&
            scratch((void **)&c->fields, X64_MAX_FIELDS, sizeof(*c->fields)) &&
@@ -28,6 +28,10 @@ static bool allocate(struct backend *b)
            scratch((void **)&c->block_preds, IR_MAX_BLOCKS, sizeof(*c->block_preds)) &&
            scratch((void **)&c->snapshots, X64_SNAPSHOTS, sizeof(*c->snapshots)) &&
            scratch((void **)&c->snapshot_owner, X64_SNAPSHOTS, sizeof(*c->snapshot_owner)) &&
+           scratch((void **)&c->loop_end, IR_MAX_BLOCKS, sizeof(*c->loop_end)) &&
+           scratch((void **)&c->block_map, IR_MAX_BLOCKS, sizeof(*c->block_map)) &&
+           scratch((void **)&c->maps, X64_MAPS, sizeof(*c->maps)) &&
+           scratch((void **)&c->join_insns, X64_JOIN_CELLS, sizeof(*c->join_insns)) &&
            scratch((void **)&c->refs.list, X64_MAX_REFS, sizeof(*c->refs.list)) &&
            scratch((void **)&b->cold_buffer, X64_COLD_SIZE, 1);
 }
@@ -38,7 +42,7 @@ static void destroy(struct backend *b)
         return;
     struct x64_compile *c = &b->compile;
     void *const all[] = { c->values, c->cells, c->next_use, c->barriers, c->fields, c->block_offset, c->block_order,
-                          c->block_preds, c->snapshots, c->snapshot_owner, c->refs.list, b->cold_buffer };
+                          c->block_preds, c->loop_end, c->block_map, c->maps, c->join_insns, c->snapshots, c->snapshot_owner, c->refs.list, b->cold_buffer };
     for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
         free(all[i]);
     free(b);

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+// The backward pass before allocation: uses, the next use behind each use, next events of state fields, the order of
+// blocks and which of them head loops.
+#include "backends/x64/compile.h"
+
+#include <string.h>
+
+static void order_blocks(struct x64_compile *c)
+{
+    const struct ir_unit *u = c->unit;
+    for (uint32_t b = 0; b < u->block_count; b++) {
+        uint32_t at = b;
+        while (at > 0 && u->blocks[c->block_order[at - 1]].first > u->blocks[b].first) {
+            c->block_order[at] = c->block_order[at - 1];
+            at--;
+        }
+        c->block_order[at] = b;
+        c->block_preds[b] = 0;
+        c->loop_end[b] = 0;
+        c->block_map[b] = -1;
+    }
+    for (uint32_t b = 0; b < u->block_count; b++) {
+        uint32_t next[2];
+        if (u->blocks[b].count == 0)
+            continue;
+        unsigned n = ir_successors(u, b, next);
+        uint32_t end = u->blocks[b].first + u->blocks[b].count;
+        for (unsigned i = 0; i < n; i++) {
+            c->block_preds[next[i]] += 1;
+            if (u->blocks[next[i]].first < end && end > c->loop_end[next[i]])
+                c->loop_end[next[i]] = end;
+        }
+    }
+    c->block_preds[0] += 1;
+}
+
+static void scan_block(struct x64_compile *c, uint32_t block, uint32_t *value_next)
+{
+    const struct ir_unit *u = c->unit;
+    uint32_t first = u->blocks[block].first, end = first + u->blocks[block].count;
+    for (uint32_t f = 0; f < c->layout->count; f++)
+        c->fields[f].next_event = X64_NO_POS, c->fields[f].next_is_put = false;
+    for (uint32_t i = end; i-- > first;) {
+        const struct ir_insn *insn = &u->insns[i];
+        struct x64_value *v = &c->values[i];
+        v->first_use = value_next[i];
+        if (insn->op == IR_OP_get || insn->op == IR_OP_put) {
+            struct x64_field *field = &c->fields[insn->imm];
+            // The low bit says whether the next event is a put.
+            c->next_use[i][3] = field->next_event == X64_NO_POS ? X64_NO_POS
+                                                                : field->next_event << 1 | field->next_is_put;
+            field->next_event = i;
+            field->next_is_put = insn->op == IR_OP_put;
+        }
+        for (unsigned k = 0; k < 4; k++) {
+            uint32_t a = insn->arg[k];
+            if (a == IR_NO_VALUE)
+                break;
+            struct x64_value *av = &c->values[a];
+            av->uses++;
+            c->next_use[i][k] = X64_NO_POS;
+            if (a < first || a >= end) {
+                av->global = true;
+                continue;
+            }
+            c->next_use[i][k] = value_next[a];
+            if (av->last_use == 0)
+                av->last_use = i;
+            value_next[a] = i;
+        }
+    }
+}
+
+void x64_prepare(struct x64_compile *c)
+{
+    const struct ir_unit *u = c->unit;
+    uint32_t *value_next = c->barriers; // borrowed until the barriers are counted
+    for (uint32_t i = 0; i < u->insn_count; i++) {
+        c->values[i] = (struct x64_value){ .cell = i };
+        c->cells[i] = (struct x64_cell){ -1, false, -1, 0, 0, X64_NO_FIELD };
+        value_next[i] = X64_NO_POS;
+    }
+    order_blocks(c);
+    for (uint32_t k = u->block_count; k-- > 0;)
+        if (u->blocks[c->block_order[k]].count)
+            scan_block(c, c->block_order[k], value_next);
+    c->map_count = c->join_count = c->hot_end = 0;
+    memset(c->hot_fields, 0, sizeof(c->hot_fields));
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < u->insn_count; i++) {
+        c->barriers[i] = n;
+        uint16_t flags = ir_ops[u->insns[i].op].flags;
+        n += (flags & (IR_FAULT | IR_TERM)) != 0 || u->insns[i].op == IR_OP_call;
+    }
+    memset(c->slots_used, 0, sizeof(c->slots_used));
+    memset(c->dirty, 0, sizeof(c->dirty));
+    memset(c->bound, 0, sizeof(c->bound));
+    for (uint32_t f = 0; f < c->layout->count; f++)
+        c->fields[f].cell = IR_NO_VALUE;
+    for (unsigned r = 0; r < X64_REGS; r++)
+        c->regs[r] = IR_NO_VALUE;
+    for (unsigned s = 0; s < X64_SNAPSHOTS; s++)
+        c->snapshot_owner[s] = IR_NO_VALUE;
+}
