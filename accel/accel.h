@@ -70,8 +70,9 @@ int accel_debug_write(struct accel *accel, unsigned cpu, uint64_t va, const void
 int accel_breakpoint(struct accel *accel, uint64_t va, bool insert);
 int accel_watchpoint(struct accel *accel, uint64_t va, uint64_t len, unsigned access, bool insert);
 // The next resume runs exactly one instruction on cpu (others stay parked, interrupts wait, WFI does not), then reports
-// ACCEL_STOP_STEP. A breakpoint at that instruction is passed over, a pause before it ran takes the step back.
+// ACCEL_STOP_STEP. A breakpoint at that instruction is passed over. Pauses before it ran do not change that, cancel does.
 void accel_step(struct accel *accel, unsigned cpu);
+void accel_cancel_step(struct accel *accel);
 // After ACCEL_STOP_WATCHPOINT of cpu: the first byte of the access (canonical), which has not taken place, and its kind.
 void accel_watch_hit(struct accel *accel, unsigned cpu, uint64_t *ret_va, enum guest_access *ret_access);
 

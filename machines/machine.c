@@ -228,8 +228,10 @@ static void stop(struct machine *m)
 {
     if (!atomic_exchange(&m->running, false))
         return;
-    if (m->accel)
+    if (m->accel) {
         accel_pause(m->accel);
+        accel_cancel_step(m->accel); // the debugger hears of this stop instead
+    }
     clock_stop(&m->clock);
 }
 

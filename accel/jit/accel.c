@@ -226,9 +226,6 @@ void accel_pause(struct accel *accel)
     for (unsigned i = 0; i < accel->cpu_count; i++)
         while (!accel->cpus[i].parked)
             pthread_cond_wait(&accel->changed, &accel->lock);
-    if (accel->step_cpu >= 0)
-        accel->cpus[accel->step_cpu].step = false;
-    accel->step_cpu = -1;
     pthread_mutex_unlock(&accel->lock);
 }
 

@@ -98,6 +98,15 @@ void accel_step(struct accel *accel, unsigned cpu)
     pthread_mutex_unlock(&accel->lock);
 }
 
+void accel_cancel_step(struct accel *accel)
+{
+    pthread_mutex_lock(&accel->lock);
+    if (accel->step_cpu >= 0)
+        accel->cpus[accel->step_cpu].step = false;
+    accel->step_cpu = -1;
+    pthread_mutex_unlock(&accel->lock);
+}
+
 static int debug_access(struct accel *accel, unsigned cpu, uint64_t va, void *buf, size_t len, bool write)
 {
     struct vcpu *vcpu = &accel->cpus[cpu];

@@ -3,6 +3,7 @@
 // into an exit status. All state hangs off this function's stack.
 #include "base/error.h"
 #include "control/cli/cli.h"
+#include "control/gdb/gdb.h"
 #include "control/monitor/monitor.h"
 
 #include <errno.h>
@@ -54,6 +55,17 @@ static int open_monitors(struct cli *cli, struct machine *machine, struct monito
     return r;
 }
 
+static int open_gdb(const char *id, struct machine *machine, struct gdb **ret_gdb, struct error *err)
+{
+    pthread_mutex_lock(machine_lock(machine));
+    struct gdb_config config = {.machine = machine, .chardev = machine_chardev(machine, id)};
+    pthread_mutex_unlock(machine_lock(machine));
+    if (!config.chardev)
+        return error_set(err, -ENOENT, "-gdb wants the character device '%s', which is not there or in use", id);
+    int r = gdb_create(&config, ret_gdb, err);
+    return r ? error_prefix(err, r, "-gdb") : 0;
+}
+
 static void close_monitors(struct machine *machine, struct monitor **monitors)
 {
     pthread_mutex_lock(machine_lock(machine));
@@ -66,13 +78,17 @@ static int run_machine(struct cli *cli, struct error *err)
 {
     struct machine *machine;
     struct monitor *monitors[CLI_MAX_MONITORS] = {NULL};
+    struct gdb *gdb = NULL;
     int r = machine_create(&cli->machine, &machine, err);
     if (r)
         return complain(err);
     r = open_monitors(cli, machine, monitors, err);
+    if (!r && cli->gdb_chardev)
+        r = open_gdb(cli->gdb_chardev, machine, &gdb, err);
     if (!r && cli->pid_file)
         r = write_pid(cli->pid_file, err);
     int status = r ? complain(err) : machine_run(machine);
+    gdb_destroy(gdb);
     close_monitors(machine, monitors);
     machine_destroy(machine);
     if (cli->pid_file)

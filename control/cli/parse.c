@@ -67,6 +67,25 @@ static int connect_monitors(struct cli *cli, struct error *err)
     return r;
 }
 
+// A debugger's socket is a server that waits for nobody unless it says otherwise.
+static int connect_gdb(struct cli *cli, struct error *err)
+{
+    static const char *const defaults[][2] = {{"server", "on"}, {"wait", "off"}};
+    bool shared;
+    size_t count = cli->machine.chardev_count;
+    if (!cli->gdb)
+        return 0;
+    int r = cli_chardev(cli, cli->gdb, "gdb", &cli->gdb_chardev, &shared, err);
+    if (r)
+        return error_prefix(err, r, "-gdb");
+    struct keyval_list *list = &cli->chardevs[count];
+    const char *backend = cli->machine.chardev_count > count ? keyval_get(list, "backend") : NULL;
+    for (size_t i = 0; backend && !strcmp(backend, "socket") && i < ARRAY_SIZE(defaults); i++)
+        if (!keyval_get(list, defaults[i][0]) && keyval_add(list, defaults[i][0], defaults[i][1]))
+            return error_set(err, -ENOMEM, "out of memory");
+    return 0;
+}
+
 // Without -serial or -monitor, the terminal is both, as with QEMU's -nographic; we have no window to put them in.
 static int add_defaults(struct cli *cli)
 {
@@ -102,7 +121,9 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], FILE *out, enum cli
         return r;
     add_defaults(cli);
     r = connect_serials(cli, err);
-    return r ? r : connect_monitors(cli, err);
+    if (!r)
+        r = connect_monitors(cli, err);
+    return r ? r : connect_gdb(cli, err);
 }
 
 void cli_free(struct cli *cli)

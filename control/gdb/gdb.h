@@ -7,8 +7,6 @@
 #ifndef CONTROL_GDB_GDB_H
 #define CONTROL_GDB_GDB_H
 
-#include <stddef.h>
-
 struct chardev;
 struct error;
 struct gdb;
@@ -17,10 +15,6 @@ struct machine;
 struct gdb_config {
     struct machine *machine;
     struct chardev *chardev;
-    // A line of the debugger's "monitor" command for a human monitor; what it prints is passed to print, piecewise,
-    // before the call returns. NULL: the stub's own few commands (stop, cont, system_reset, quit, info ...).
-    void (*command)(void *opaque, const char *line, void (*print)(void *to, const char *text, size_t len), void *to);
-    void *command_opaque;
 };
 
 // 0; -ENOTSUP when the machine has no CPUs, -ENOMEM.

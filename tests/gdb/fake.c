@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns the fakes' behaviour. Invariant: calls that need a stopped machine assert that it is.
 #include "tests/gdb/fake.h"
+#include "control/monitor/monitor.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -112,8 +113,13 @@ void machine_quit(struct machine *m, int status)
     m->quit_status = status;
 }
 
-void machine_power_key(struct machine *m)
+// Stands for the human monitor.
+void monitor_command(struct machine *m, const char *line, FILE *out)
 {
+    if (!strcmp(line, "cont"))
+        machine_request(m, MACHINE_CONT);
+    else
+        fprintf(out, "%s?\n", line);
 }
 
 bool machine_running(const struct machine *m)
@@ -220,10 +226,6 @@ void accel_watch_hit(struct accel *accel, unsigned cpu, uint64_t *ret_va, enum g
     *ret_access = accel->hit_access;
 }
 
-void accel_print_stats(struct accel *accel, FILE *out)
-{
-    fprintf(out, "none\n");
-}
 
 // ---- guest-physical memory: nothing there --------------------------------------------------------------------------
 

@@ -181,7 +181,7 @@ static const struct {
     {"vCont;c:p1.44", "+$E16"},
     {"vCont;S", "+$E16"},
     // the monitor
-    {"qRcmd,696e666f20737461747573", "+$O564d207374617475733a207061757365640a$OK"},
+    {"qRcmd,696e666f20737461747573", "+$O696e666f207374617475733f0a$OK"},
     {"qRcmd,6", "+$E16"},
     {"qRcmd,zz", "+$E16"},
     {"qXfer:features:read:other.xml:0,10", "+$E00"},

@@ -62,6 +62,10 @@ void accel_resume(struct accel *accel)
         accel->on_resume(accel);
 }
 
+void accel_cancel_step(struct accel *accel)
+{
+}
+
 void accel_reset(struct accel *accel)
 {
     for (unsigned i = 0; i < FAKE_CPUS; i++)
@@ -88,5 +92,28 @@ int accel_debug_read(struct accel *accel, unsigned cpu, uint64_t va, void *buf, 
 }
 
 void accel_print_stats(struct accel *accel, FILE *out)
+{
+}
+
+int accel_debug_write(struct accel *accel, unsigned cpu, uint64_t va, const void *buf, size_t len)
+{
+    return -EFAULT;
+}
+
+int accel_breakpoint(struct accel *accel, uint64_t va, bool insert)
+{
+    return 0;
+}
+
+int accel_watchpoint(struct accel *accel, uint64_t va, uint64_t len, unsigned access, bool insert)
+{
+    return 0;
+}
+
+void accel_watch_hit(struct accel *accel, unsigned cpu, uint64_t *ret_va, enum guest_access *ret_access)
+{
+}
+
+void accel_step(struct accel *accel, unsigned cpu)
 {
 }
