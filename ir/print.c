@@ -68,14 +68,23 @@ static void print_subject(const struct ir_unit *unit, const struct ir_insn *insn
     }
 }
 
+static bool is_token(const struct ir_insn *insn, unsigned n)
+{
+    return insn->op != IR_OP_call && ir_arg_optional(insn->op, n);
+}
+
 static void print_args(const struct ir_insn *insn, const char **sep, FILE *out)
 {
-    for (unsigned i = 0; i < 4; i++) {
-        if (insn->arg[i] == IR_NO_VALUE)
-            continue;
-        bool token = (insn->op == IR_OP_ld || insn->op == IR_OP_st) && ir_arg_optional(insn->op, i);
-        fprintf(out, "%s%s%%%u", separator(sep), token ? "span=" : "", insn->arg[i]);
-    }
+    for (unsigned i = 0; i < 4; i++)
+        if (insn->arg[i] != IR_NO_VALUE && !is_token(insn, i))
+            fprintf(out, "%s%%%u", separator(sep), insn->arg[i]);
+}
+
+static void print_token(const struct ir_insn *insn, const char **sep, FILE *out)
+{
+    for (unsigned i = 0; i < 4; i++)
+        if (insn->arg[i] != IR_NO_VALUE && is_token(insn, i))
+            fprintf(out, "%sspan=%%%u", separator(sep), insn->arg[i]);
 }
 
 static void print_numbers(const struct ir_insn *insn, const char **sep, FILE *out)
@@ -163,6 +172,7 @@ static void print_insn(const struct ir_unit *unit, uint32_t id, FILE *out)
     print_args(insn, &sep, out);
     print_numbers(insn, &sep, out);
     print_attr(insn, &sep, out);
+    print_token(insn, &sep, out);
     print_marks(insn, &sep, out);
     fprintf(out, "\n");
 }

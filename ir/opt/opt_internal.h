@@ -24,6 +24,7 @@ struct ir_rewrite {
     uint32_t block;     // old number of the block being written
     uint32_t *table;    // CSE: new ids by hash, direct-mapped
     uint32_t table_mask;
+    uint32_t exceptions_from; // no helper since this new id can have cleared FP exceptions
     uint32_t *states;   // by position in rpo: value that each field holds at the block's end
     uint32_t *fields;   // of the block being written
     uint64_t put_fields[4]; // fields put anywhere in the unit

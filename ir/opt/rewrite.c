@@ -88,6 +88,15 @@ static inline bool mergeable(const struct ir_rewrite *rw, const struct ir_insn *
     return ir_ops[insn->op].flags & (IR_PURE | IR_FPX);
 }
 
+// Whether the value at id, equal to insn, stands for it here. What raises exceptions must not be merged over a helper
+// that may have cleared them, so it merges only with its own block's, after the last such helper.
+static inline bool reusable(const struct ir_rewrite *rw, const struct ir_insn *insn, uint32_t id)
+{
+    if (!(ir_ops[insn->op].flags & IR_PURE))
+        return rw->home[id] == rw->block && id >= rw->exceptions_from;
+    return rw->home[id] == rw->block || ir_flow_dominates(&rw->flow, rw->home[id], rw->block);
+}
+
 static inline uint32_t append(struct ir_rewrite *rw, const struct ir_insn *insn)
 {
     if (rw->count == rw->capacity) {
@@ -107,8 +116,7 @@ uint32_t ir_rewrite_emit(struct ir_rewrite *rw, struct ir_insn *insn)
     if (!(rw->steps & IR_STEP_CSE) || !mergeable(rw, insn))
         return append(rw, insn);
     uint32_t *slot = &rw->table[hash_insn(insn) & rw->table_mask];
-    if (*slot != IR_NO_VALUE && equal(&rw->out[*slot], insn) &&
-        (rw->home[*slot] == rw->block || ir_flow_dominates(&rw->flow, rw->home[*slot], rw->block)))
+    if (*slot != IR_NO_VALUE && equal(&rw->out[*slot], insn) && reusable(rw, insn, *slot))
         return *slot;
     return *slot = append(rw, insn);
 }
@@ -244,6 +252,9 @@ static inline void rewrite_insn(struct ir_rewrite *rw, uint32_t id)
         rw->map[id] = value;
     else
         rw->map[id] = ir_rewrite_emit(rw, &insn);
+    if (insn.op == IR_OP_call &&
+        (rw->unit->guest->helpers[insn.imm].flags & (IR_HELPER_WRITES | IR_HELPER_IMPURE)))
+        rw->exceptions_from = rw->count;
 }
 
 // The same for walks that only compact and share spans: straight into the new unit.

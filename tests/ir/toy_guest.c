@@ -60,12 +60,19 @@ static int helper_count_call(struct ir_env *env, const union ir_value *args, uni
     return IR_EXIT_NONE;
 }
 
+static int helper_clear_fp(struct ir_env *env, const union ir_value *args, union ir_value *ret_value)
+{
+    env->fp_flags = 0;
+    return IR_EXIT_NONE;
+}
+
 static const struct ir_helper helpers[] = {
     [TOY_HELPER_MIX] = {"mix", helper_mix, 0, IR_I64, {IR_I64, IR_I64}},
     [TOY_HELPER_SUM] = {"sum", helper_sum, IR_HELPER_READS, IR_I64, {IR_VOID}},
     [TOY_HELPER_BUMP] = {"bump", helper_bump, IR_HELPER_READS | IR_HELPER_WRITES | IR_HELPER_IMPURE, IR_VOID, {IR_I64}},
     [TOY_HELPER_TRAP] = {"trap", helper_trap, IR_HELPER_READS | IR_HELPER_EXITS | IR_HELPER_IMPURE, IR_VOID, {IR_I64}},
     [TOY_HELPER_COUNT_CALL] = {"count_call", helper_count_call, IR_HELPER_IMPURE, IR_I64, {IR_VOID}},
+    [TOY_HELPER_CLEAR_FP] = {"clear_fp", helper_clear_fp, IR_HELPER_WRITES | IR_HELPER_IMPURE, IR_VOID, {IR_VOID}},
 };
 _Static_assert(ARRAY_SIZE(helpers) == TOY_HELPER_COUNT, "a row for each helper");
 

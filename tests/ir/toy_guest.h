@@ -50,6 +50,7 @@ enum toy_helper {
     TOY_HELPER_BUMP,  // writes state: void bump(i64) adds to x0 and x1
     TOY_HELPER_TRAP,  // exits with IR_EXIT_STATE if its argument is odd: void trap(i64)
     TOY_HELPER_COUNT_CALL, // impure: i64 count_call(), how often it was called
+    TOY_HELPER_CLEAR_FP, // writes state: void clear_fp() drops the accumulated FP exceptions
     TOY_HELPER_COUNT
 };
 
