@@ -17,7 +17,7 @@ static int one_of(const char *option, const char *value, const char *const *know
     for (; value && *known; known++)
         if (!strcmp(value, *known))
             return 0;
-    return value ? error_set(err, -EINVAL, "-drive: %s=%s is not supported", option, value) : 0;
+    return value ? error_set(err, -EINVAL, "%s=%s is not supported", option, value) : 0;
 }
 
 // An image format used as a raw disk would be destroyed by the guest.

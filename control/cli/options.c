@@ -189,7 +189,7 @@ static int on_smp(struct cli *cli, const char *arg, enum cli_action *action, str
         r = keyval_u64(&list, "maxcpus", &max, err);
     if (!r && keyval_unused(&list))
         r = error_set(err, -EINVAL, "-smp does not know the option '%s'", keyval_unused(&list));
-    if (!cpus)
+    if (!keyval_get(&list, "cpus"))
         cpus = product;
     if (!r && (!cpus || cpus > 4096))
         r = error_set(err, -EINVAL, "-smp: %s is not a possible number of CPUs", arg);
