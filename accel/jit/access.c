@@ -393,6 +393,9 @@ int vcpu_host_address(struct ir_env *env, uint64_t va, uint64_t len, enum guest_
 {
     struct vcpu *vcpu = vcpu_of(env);
     struct xlat x;
+    *ret_host = (void *)(uintptr_t)inline_hit(env, va, mmu << IR_MEM_MMU_SHIFT, access == GUEST_WRITE);
+    if (*ret_host)
+        return IR_EXIT_NONE;
     if (!check_watch(vcpu, va, (unsigned)len, access, mmu) || !access_translate(vcpu, va, access, mmu, &x))
         return IR_EXIT_FAULT;
     *ret_host = NULL;

@@ -76,13 +76,9 @@ void code_invalidate(struct accel *accel, struct vcpu *self, struct mem_ram *ram
     }
     killed = accel->jit.units_killed - killed;
     pthread_mutex_unlock(&accel->jit.lock);
-    if (!killed)
-        return;
-    for (unsigned i = 0; i < accel->cpu_count; i++)
-        if (&accel->cpus[i] == self)
-            context_forget_code(self);
-        else
-            vcpu_request(&accel->cpus[i], REQ_CODE);
+    for (unsigned i = 0; killed && i < accel->cpu_count; i++)
+        if (&accel->cpus[i] != self)
+            vcpu_request(&accel->cpus[i], REQ_SAFE); // it may be looping in one of the dead units
 }
 
 void code_store(struct accel *accel, struct vcpu *self, struct mem_ram *ram, uint64_t offset, const void *bytes,

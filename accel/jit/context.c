@@ -122,14 +122,24 @@ static void drop_entry(struct vcpu *vcpu, struct ir_tlb_entry *e, uint64_t page)
         }
 }
 
+// A page's instructions have adjoining slots, indexed by the PC's low bits.
+static void forget_jumps(struct context *ctx, uint64_t page)
+{
+    for (uint64_t pc = page; pc < page + IR_PAGE_SIZE; pc += 1 << 2) {
+        struct ir_jump_entry *slot = &ctx->jumps[(pc >> 2) % JUMP_ENTRIES];
+        if ((slot->va & ~(uint64_t)(IR_PAGE_SIZE - 1)) == page)
+            slot->va = 1;
+    }
+}
+
 static void drop_page(struct vcpu *vcpu, struct context *ctx, uint64_t page)
 {
     for (unsigned m = 0; m < IR_MMU_INDICES; m++)
         if (ctx->tables[m])
             drop_entry(vcpu, &ctx->tables[m][table_index(page)], page);
-    unsigned bit = (page >> IR_PAGE_BITS) % 512;
-    if (ctx->exec_pages[bit / 64] >> (bit % 64) & 1)
-        new_generation(vcpu, ctx);
+    uint64_t seen = ctx->exec_pages[(page >> IR_PAGE_BITS) % EXEC_PAGES];
+    if (seen == 1 || seen == page)
+        forget_jumps(ctx, page);
 }
 
 static void mark_stale(struct vcpu *vcpu, struct context *ctx)
@@ -143,7 +153,7 @@ static void mark_stale(struct vcpu *vcpu, struct context *ctx)
 void context_invalidate(struct vcpu *vcpu, const struct guest_tlbi *tlbi)
 {
     bool by_page = tlbi->kind == GUEST_TLBI_VA || tlbi->kind == GUEST_TLBI_VA_ALL_ASID;
-    bool large = by_page && (vcpu->tlb->large_seen >> ((tlbi->va >> 30) % 64) & 1);
+    bool large = by_page && tlb_maybe_large(vcpu->tlb, tlbi->va);
     for (unsigned i = 0; i < CONTEXTS; i++) {
         struct context *ctx = &vcpu->contexts[i];
         if (!ctx->live || (ctx->stale && ctx != vcpu->context))
@@ -205,8 +215,24 @@ void context_free(struct vcpu *vcpu)
 void context_jump_insert(struct vcpu *vcpu, uint64_t va, struct unit *unit)
 {
     struct ir_jump_entry *slot = context_jump_slot(vcpu->env, va);
+    uint64_t page = va & ~(uint64_t)(IR_PAGE_SIZE - 1);
+    uint64_t *seen = &vcpu->context->exec_pages[(va >> IR_PAGE_BITS) % EXEC_PAGES];
+    *seen = *seen && *seen != page ? 1 : page;
     *slot = (struct ir_jump_entry){.va = va, .key_gen = vcpu->env->key_gen, .code = unit->entry, .unit = unit};
-    unsigned bit = (va >> IR_PAGE_BITS) % 512;
-    vcpu->context->exec_pages[bit / 64] |= 1ull << (bit % 64);
     unit->jump_cached = true;
+    atomic_thread_fence(memory_order_seq_cst);
+    if (unit->dead) // killed by another vCPU, which may have looked here too early
+        slot->va = 1;
+}
+
+void context_forget_unit(struct vcpu *vcpu, const struct unit *unit)
+{
+    for (unsigned i = 0; i < CONTEXTS; i++) {
+        struct ir_jump_entry *jumps = vcpu->contexts[i].jumps;
+        if (!jumps)
+            continue;
+        for (unsigned n = (unit->offset >> 2) % JUMP_ENTRIES; n < JUMP_ENTRIES; n += IR_PAGE_SIZE >> 2)
+            if (jumps[n].unit == unit)
+                jumps[n].va = 1;
+    }
 }

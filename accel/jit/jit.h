@@ -23,7 +23,7 @@
 
 // ---- translations ------------------------------------------------------------------------------------------------
 
-enum { TLB_SETS = 1024, TLB_WAYS = 4, TLB_ASIDS = 1 << 16 };
+enum { TLB_SETS = 1024, TLB_WAYS = 4, TLB_ASIDS = 1 << 16, LARGE_BITS = 1 << 14 };
 
 struct tlb_entry {
     struct guest_mapping map; // of the whole guest page
@@ -36,7 +36,9 @@ struct tlb {
     struct tlb_entry sets[TLB_SETS][TLB_WAYS];
     uint8_t next_way[TLB_SETS];
     uint64_t sizes;      // bit n: an entry of page_bits n may be live
-    uint64_t large_seen; // bloom over va >> 30 of mappings larger than 4 KiB, for inline tables
+    // Where mappings larger than 4 KiB have been: inline tables hold several entries of such a one. Bloom filters over
+    // va >> 21, and over va >> 30 for mappings of 1 GiB and more.
+    uint64_t large_seen[LARGE_BITS / 64], huge_seen;
     uint32_t all_gen;
     uint32_t *asid_gen; // TLB_ASIDS of them
 };
@@ -50,7 +52,7 @@ struct xlat {
     bool write_ok;  // host may be written without telling anyone
 };
 
-enum { CONTEXTS = 24, INLINE_ENTRIES = 4096, JUMP_ENTRIES = 4096 };
+enum { CONTEXTS = 24, INLINE_ENTRIES = 4096, JUMP_ENTRIES = 4096, EXEC_PAGES = 1024 };
 
 // A translation context: caches of what virtual addresses mean under one struct guest_context.
 struct context {
@@ -58,7 +60,7 @@ struct context {
     bool live, stale; // stale: flush before the next use
     uint64_t last_use;
     uint32_t gen;      // exec generation, unique over the contexts of the vCPU
-    uint64_t exec_pages[8]; // bloom over pages entered in the jump cache
+    uint64_t exec_pages[EXEC_PAGES]; // page last entered in the jump cache, by page number; 1: several, 0: none
     struct ir_tlb_entry *tables[IR_MMU_INDICES]; // INLINE_ENTRIES each, NULL until used
     struct ir_jump_entry *jumps;                 // JUMP_ENTRIES
 };
@@ -76,7 +78,7 @@ enum vcpu_request {
 enum { TLBI_QUEUE = 32, MAX_WATCH = 32 };
 
 struct vcpu_stats {
-    uint64_t enters, lookups, exits[IR_EXIT_COUNT], fills, walks, slow_loads, slow_stores, mmio, context_switches,
+    uint64_t enters, lookups, translations, exits[IR_EXIT_COUNT], fills, walks, slow_loads, slow_stores, mmio, context_switches,
         context_misses, flushes, interrupts, faults;
 };
 
@@ -133,10 +135,11 @@ struct code_page {
 struct unit {
     const void *entry; // host code; for the interpreter, not NULL
     uint32_t key, offset, bytes;
-    bool dead;        // not in the table any more; memory lives until its chunk is recycled
+    _Atomic bool dead; // not in the table any more; memory lives until its chunk is recycled
     bool jump_cached; // a jump cache may point here
     struct code_page *page;
-    struct unit *next_hash, *next_in_page, *next_in_chunk;
+    struct unit *_Atomic next_hash; // readers take no lock: a unit's memory outlives their stay in code
+    struct unit *next_in_page, *next_in_chunk;
     struct backend_exit *incoming; // linked exits that lead here
     struct ir_unit *ir;            // kept for the interpreter and lock-step, else NULL
     uint32_t exit_count;
@@ -154,7 +157,7 @@ struct jit {
     unsigned chunk;       // being filled
     struct unit *chunk_units[CODE_CHUNKS];
     uint64_t evictions;
-    struct unit *hash[UNIT_HASH];
+    struct unit *_Atomic hash[UNIT_HASH];
     struct code_page *pages[PAGE_HASH];
     struct ir_unit scratch; // being translated
     struct ir_opt opt;
@@ -204,6 +207,7 @@ void vcpu_leave_code(struct vcpu *vcpu);
 // ---- tlb.c ---------------------------------------------------------------------------------------------------------
 int tlb_create(struct tlb **ret_tlb);
 void tlb_destroy(struct tlb *tlb);
+bool tlb_maybe_large(const struct tlb *tlb, uint64_t va);
 const struct guest_mapping *tlb_find(const struct tlb *tlb, uint64_t va, uint32_t asid);
 const struct guest_mapping *tlb_insert(struct tlb *tlb, const struct guest_mapping *map);
 void tlb_invalidate(struct tlb *tlb, const struct guest_tlbi *tlbi);
@@ -213,6 +217,7 @@ void context_switch(struct vcpu *vcpu);                              // to what 
 void context_invalidate(struct vcpu *vcpu, const struct guest_tlbi *tlbi); // inline tables and jump caches
 void context_forget_code(struct vcpu *vcpu);                         // all jump caches
 void context_forget_all(struct vcpu *vcpu);
+void context_forget_unit(struct vcpu *vcpu, const struct unit *unit); // any thread, after unit->dead was set
 void context_forget_writes(struct vcpu *vcpu, const struct mem_ram *ram, uint64_t page, uint64_t va_hint);
 void context_free(struct vcpu *vcpu);
 void context_jump_insert(struct vcpu *vcpu, uint64_t va, struct unit *unit);
@@ -240,6 +245,8 @@ _Atomic uint64_t *code_write_slot(struct accel *accel, const struct mem_ram *ram
 // ---- units.c -------------------------------------------------------------------------------------------------------
 int jit_create(struct accel *accel, struct error *err);
 void jit_destroy(struct accel *accel);
+// The unit at pc if it exists and the inline table knows where pc is. In code.
+struct unit *unit_known(struct vcpu *vcpu, uint64_t pc);
 // The unit for the code at host address `code` under vcpu's key, translated if need be. NULL when out of memory.
 struct unit *unit_find(struct vcpu *vcpu, const struct xlat *at, uint64_t pc, uint32_t max_insns);
 void unit_link(struct vcpu *vcpu, struct backend_exit *exit, struct unit *to, uint64_t evictions);

@@ -122,6 +122,29 @@ static void stop_for_debugger(struct vcpu *vcpu, enum accel_stop reason)
         accel->config.events.stopped(accel->config.events.opaque, vcpu->index, reason);
 }
 
+// Fetches through the MMU and translates. NULL when a fault was delivered instead.
+static struct unit *make_unit(struct vcpu *vcpu, uint32_t max_insns)
+{
+    struct ir_env *env = vcpu->env;
+    const struct guest_isa *isa = vcpu->accel->isa;
+    struct xlat x;
+    vcpu->fault = (struct guest_fault){.access = GUEST_EXEC, .va = env->pc};
+    if (env->pc & (isa->insn_align - 1)) {
+        vcpu->fault.kind = GUEST_FAULT_ALIGNMENT;
+    } else if (access_translate(vcpu, env->pc, GUEST_EXEC, isa->fetch_mmu(env), &x)) {
+        if (x.host) {
+            struct unit *unit = unit_find(vcpu, &x, env->pc, max_insns);
+            if (!unit)
+                log_printf(vcpu->accel->log, LOG_GUEST_ERRORS, "cpu %u: cannot translate at %016llx\n", vcpu->index,
+                           (unsigned long long)env->pc);
+            return unit;
+        }
+        vcpu->fault.kind = GUEST_FAULT_EXTERNAL;
+    }
+    deliver(vcpu);
+    return NULL;
+}
+
 // The unit at env.pc, or NULL when a fault was delivered or the debugger stops here.
 static struct unit *next_unit(struct vcpu *vcpu, struct backend_exit *exit, uint64_t evictions)
 {
@@ -136,28 +159,10 @@ static struct unit *next_unit(struct vcpu *vcpu, struct backend_exit *exit, uint
         stop_for_debugger(vcpu, ACCEL_STOP_BREAKPOINT);
         return NULL;
     }
-    struct xlat x;
-    if (env->pc & (accel->isa->insn_align - 1)) {
-        vcpu->fault = (struct guest_fault){.kind = GUEST_FAULT_ALIGNMENT, .access = GUEST_EXEC, .va = env->pc};
-        deliver(vcpu);
-        return NULL;
-    }
-    if (!access_translate(vcpu, env->pc, GUEST_EXEC, accel->isa->fetch_mmu(env), &x)) {
-        deliver(vcpu);
-        return NULL;
-    }
-    if (!x.host) {
-        vcpu->fault = (struct guest_fault){.kind = GUEST_FAULT_EXTERNAL, .access = GUEST_EXEC, .va = env->pc};
-        deliver(vcpu);
-        return NULL;
-    }
     bool single = vcpu->step || (debugged && debug_breakpoint_in(accel, env->pc & ~0xfffull, IR_PAGE_SIZE));
-    struct unit *unit = unit_find(vcpu, &x, env->pc, single ? 1 : UNIT_INSNS);
-    if (!unit) {
-        log_printf(accel->log, LOG_GUEST_ERRORS, "cpu %u: cannot translate at %016llx\n", vcpu->index,
-                   (unsigned long long)env->pc);
+    struct unit *unit = single ? NULL : unit_known(vcpu, env->pc);
+    if (!unit && !(unit = make_unit(vcpu, single ? 1 : UNIT_INSNS)))
         return NULL;
-    }
     if (!single && !debugged && accel->config.engine != ACCEL_LOCKSTEP && !accel->config.no_chain) {
         context_jump_insert(vcpu, env->pc, unit);
         if (exit)
@@ -228,7 +233,6 @@ static void wait_for_interrupt(struct vcpu *vcpu, bool for_event)
 
 static void after(struct vcpu *vcpu, int code)
 {
-    vcpu->stats.exits[code < IR_EXIT_COUNT ? code : 0]++;
     switch (code) {
     case IR_EXIT_FAULT:
         if (vcpu->fault.kind == GUEST_FAULT_WATCHPOINT && vcpu->env->exit_arg == VCPU_WATCH_DEBUGGER)
@@ -270,6 +274,7 @@ void *vcpu_main(void *opaque)
             }
             evictions = accel->jit.evictions;
             int code = run_unit(vcpu, unit);
+            vcpu->stats.exits[code < IR_EXIT_COUNT ? code : 0]++;
             exit = (struct backend_exit *)(uintptr_t)env->link_exit;
             if (code != IR_EXIT_JUMP) {
                 exit = NULL;

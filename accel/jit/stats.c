@@ -10,6 +10,7 @@ static const struct {
 } rows[] = {
     {"units entered from the dispatcher", offsetof(struct vcpu_stats, enters)},
     {"unit lookups", offsetof(struct vcpu_stats, lookups)},
+    {"unit lookups past the inline table", offsetof(struct vcpu_stats, translations)},
     {"exits: successor", offsetof(struct vcpu_stats, exits[IR_EXIT_JUMP])},
     {"exits: poll", offsetof(struct vcpu_stats, exits[IR_EXIT_POLL])},
     {"exits: fault", offsetof(struct vcpu_stats, exits[IR_EXIT_FAULT])},

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 int tlb_create(struct tlb **ret_tlb)
 {
@@ -56,6 +57,25 @@ const struct guest_mapping *tlb_find(const struct tlb *tlb, uint64_t va, uint32_
     return NULL;
 }
 
+static void note_large(struct tlb *tlb, const struct guest_mapping *map)
+{
+    if (map->page_bits >= 30) {
+        uint64_t count = 1ull << (map->page_bits - 30);
+        for (uint64_t i = 0; i < count && i < 64; i++)
+            tlb->huge_seen |= 1ull << (((map->va >> 30) + i) % 64);
+        return;
+    }
+    uint64_t first = map->va >> 21, last = (map->va + (1ull << map->page_bits) - 1) >> 21;
+    for (uint64_t n = first; n <= last; n++)
+        tlb->large_seen[n % LARGE_BITS / 64] |= 1ull << (n % 64);
+}
+
+bool tlb_maybe_large(const struct tlb *tlb, uint64_t va)
+{
+    return (tlb->huge_seen >> ((va >> 30) % 64) & 1) ||
+           (tlb->large_seen[(va >> 21) % LARGE_BITS / 64] >> ((va >> 21) % 64) & 1);
+}
+
 const struct guest_mapping *tlb_insert(struct tlb *tlb, const struct guest_mapping *map)
 {
     unsigned s = set_of(map->va, map->page_bits);
@@ -70,11 +90,8 @@ const struct guest_mapping *tlb_insert(struct tlb *tlb, const struct guest_mappi
     e->asid_gen = tlb->asid_gen[map->asid % TLB_ASIDS];
     e->valid = true;
     tlb->sizes |= 1ull << map->page_bits;
-    if (map->page_bits > IR_PAGE_BITS) {
-        uint64_t first = map->va >> 30, last = (map->va + (1ull << map->page_bits) - 1) >> 30;
-        for (uint64_t g = first; g <= last && g < first + 64; g++)
-            tlb->large_seen |= 1ull << (g % 64);
-    }
+    if (map->page_bits > IR_PAGE_BITS)
+        note_large(tlb, map);
     return &e->map;
 }
 
@@ -98,7 +115,8 @@ void tlb_invalidate(struct tlb *tlb, const struct guest_tlbi *tlbi)
     case GUEST_TLBI_ALL:
         tlb->all_gen++;
         tlb->sizes = 0;
-        tlb->large_seen = 0;
+        memset(tlb->large_seen, 0, sizeof tlb->large_seen);
+        tlb->huge_seen = 0;
         break;
     case GUEST_TLBI_ASID: tlb->asid_gen[tlbi->asid % TLB_ASIDS]++; break;
     case GUEST_TLBI_VA:

@@ -114,17 +114,18 @@ void jit_destroy(struct accel *accel)
     ir_opt_free(&jit->opt);
 }
 
-static struct unit **hash_slot(struct jit *jit, const uint8_t *host_page, uint32_t offset, uint32_t key)
+static struct unit *_Atomic *hash_slot(struct jit *jit, const uint8_t *host_page, uint32_t offset, uint32_t key)
 {
     uint64_t h = ((uint64_t)(uintptr_t)host_page + offset) * 0x9e3779b97f4a7c15ull ^ key * 0x85ebca6bull;
     return &jit->hash[(h >> 32) % UNIT_HASH];
 }
 
+// Needs no lock while the caller is in code, or the lock.
 static struct unit *lookup(struct jit *jit, const uint8_t *host_page, uint32_t offset, uint32_t key)
 {
-    struct unit *u = *hash_slot(jit, host_page, offset, key);
+    struct unit *u = atomic_load_explicit(hash_slot(jit, host_page, offset, key), memory_order_acquire);
     while (u && (u->page->host != host_page || u->offset != offset || u->key != key))
-        u = u->next_hash;
+        u = atomic_load_explicit(&u->next_hash, memory_order_acquire);
     return u;
 }
 
@@ -146,16 +147,18 @@ void unit_kill(struct accel *accel, struct unit *unit)
         return;
     unit->dead = true;
     jit->units_killed++;
+    for (unsigned i = 0; unit->jump_cached && i < accel->cpu_count; i++)
+        context_forget_unit(&accel->cpus[i], unit);
     while (unit->incoming)
         unlink_exit(jit, unit->incoming);
     for (uint32_t i = 0; i < unit->exit_count; i++)
         if (unit->exits[i].linked)
             unlink_exit(jit, &unit->exits[i]);
-    struct unit **p = hash_slot(jit, unit->page->host, unit->offset, unit->key);
-    while (*p != unit)
-        p = &(*p)->next_hash;
-    *p = unit->next_hash;
-    p = &unit->page->units;
+    struct unit *_Atomic *h = hash_slot(jit, unit->page->host, unit->offset, unit->key);
+    while (*h != unit)
+        h = &(*h)->next_hash;
+    *h = unit->next_hash;
+    struct unit **p = &unit->page->units;
     while (*p != unit)
         p = &(*p)->next_in_page;
     *p = unit->next_in_page;
@@ -348,9 +351,9 @@ static int translate(struct accel *accel, struct vcpu *vcpu, struct code_page *p
     unit->next_in_chunk = jit->chunk_units[jit->chunk];
     jit->chunk_units[jit->chunk] = unit;
     if (page->changes == changes) {
-        struct unit **slot = hash_slot(jit, page->host, offset, unit->key);
+        struct unit *_Atomic *slot = hash_slot(jit, page->host, offset, unit->key);
         unit->next_hash = *slot;
-        *slot = unit;
+        atomic_store_explicit(slot, unit, memory_order_release);
         unit->next_in_page = page->units;
         page->units = unit;
         jit->units_made++;
@@ -370,16 +373,26 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+struct unit *unit_known(struct vcpu *vcpu, uint64_t pc)
+{
+    const struct ir_env *env = vcpu->env;
+    const struct ir_tlb_table *t = &env->mmu[vcpu->accel->isa->fetch_mmu(env)];
+    const struct ir_tlb_entry *e = (const void *)((const char *)t->entries + ((pc >> (IR_PAGE_BITS - 5)) & t->mask));
+    uint64_t page = pc & ~(uint64_t)(IR_PAGE_SIZE - 1);
+    vcpu->stats.lookups++;
+    if (e->exec != page)
+        return NULL;
+    return lookup(&vcpu->accel->jit, (const uint8_t *)(uintptr_t)(page + e->addend), pc - page, env->key);
+}
+
 struct unit *unit_find(struct vcpu *vcpu, const struct xlat *at, uint64_t pc, uint32_t max_insns)
 {
     struct accel *accel = vcpu->accel;
     struct jit *jit = &accel->jit;
     uint32_t offset = at->offset % MEM_PAGE_SIZE;
     uint8_t *host = at->host - offset;
-    vcpu->stats.lookups++;
-    pthread_mutex_lock(&jit->lock);
+    vcpu->stats.translations++;
     struct unit *unit = lookup(jit, host, offset, vcpu->env->key);
-    pthread_mutex_unlock(&jit->lock);
     if (unit && max_insns == UNIT_INSNS)
         return unit;
 
