@@ -100,6 +100,13 @@ struct x64_map {
     struct x64_map_entry entries[X64_MAP_ENTRIES];
 };
 
+// An operation for ir_eval.
+enum { X64_MAX_SITES = 1024 };
+struct x64_eval_site {
+    struct ir_insn insn;
+    uint8_t types[4]; // enum ir_type
+};
+
 enum x64_flags_kind { X64_FLAGS_INT, X64_FLAGS_FP, X64_FLAGS_FP_SWAPPED };
 
 struct x64_compile {
@@ -112,6 +119,8 @@ struct x64_compile {
     struct x64_refs refs;
     struct backend_exit *exits;
     uint32_t exit_count;
+    struct x64_eval_site *sites; // placed behind the cold code
+    uint32_t site_count;
     bool too_large;
 
     uint32_t pos;   // instruction being lowered
@@ -290,10 +299,6 @@ static inline bool x64_in_xmm(enum ir_type t)
 void x64_write_constants(union v128 *to); // X64_C_COUNT of them
 void x64_call_eval(struct x64_compile *c, const struct ir_insn *insn); // its result is in the frame's RET
 int x64_emit_thunks(struct backend *b, struct code_buffer *code);
-struct x64_eval_site {
-    struct ir_insn insn;
-    uint8_t types[4]; // enum ir_type
-};
 int x64_eval_helper(struct ir_env *env, const struct x64_eval_site *site, const union ir_value *args,
                     union ir_value *ret);
 

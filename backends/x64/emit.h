@@ -56,7 +56,7 @@ static inline struct x64_mem x64_at_code(uint32_t offset)
 }
 
 // What a relative reference points to.
-enum x64_ref_kind { X64_REF_CODE /* offset in the code buffer */, X64_REF_HOT, X64_REF_COLD, X64_REF_BLOCK };
+enum x64_ref_kind { X64_REF_CODE /* offset in the code buffer */, X64_REF_HOT, X64_REF_COLD, X64_REF_BLOCK, X64_REF_SITE /* evaluation record */ };
 struct x64_ref {
     uint32_t at;     // position of the 4 bytes in its emitter
     uint32_t target; // by kind

@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Operations computed out of line by ir_eval: the few that are not worth host code, and the exceptional operands of
-// those that have it. The operation's description lies in the unit's cold code.
+// those that have it. The operation's description lies behind the unit's cold code.
 #include "backends/x64/compile.h"
 #include "backends/x64/x64.h"
-
-#include <string.h>
 
 int x64_eval_helper(struct ir_env *env, const struct x64_eval_site *site, const union ir_value *args,
                     union ir_value *ret)
 {
-    struct x64_eval_site copy;
-    memcpy(&copy, site, sizeof(copy)); // lies unaligned in code
     enum ir_type types[4];
     union ir_value value = { .v = { .d = { 0, 0 } } }; // ret overlaps nothing, but ir_eval may read args late
     for (unsigned i = 0; i < 4; i++)
-        types[i] = (enum ir_type)copy.types[i];
-    ir_eval(&copy.insn, types, args, &value, &env->fp_flags);
+        types[i] = (enum ir_type)site->types[i];
+    ir_eval(&site->insn, types, args, &value, &env->fp_flags);
     *ret = value;
     return 0;
 }
@@ -27,26 +23,16 @@ void x64_call_eval(struct x64_compile *c, const struct ir_insn *insn)
         site.types[k] = (uint8_t)x64_type(c, insn->arg[k]);
         x64_store_value(c, insn->arg[k], x64_frame_at(X64_FRAME_ARGS + 16 * (int32_t)k));
     }
-    struct x64_emit *cold = &c->cold;
-    // The record goes into the cold stream; when that is where we are, the code jumps over it.
-    uint32_t over = 0;
-    bool inside = c->e == cold;
-    x64_room(cold);
-    if (inside)
-        over = x64_jmp_short(cold);
-    uint32_t at = x64_pos(cold);
-    for (size_t i = 0; i < sizeof(site); i++) {
-        if (cold->end - cold->p < 64)
-            x64_room(cold);
-        x64_u8(cold, ((const uint8_t *)&site)[i]);
+    if (c->site_count == X64_MAX_SITES) {
+        c->too_large = true;
+        return;
     }
-    if (inside)
-        x64_land(cold, over);
+    c->sites[c->site_count] = site;
     x64_room(c->e);
     x64_u8(c->e, 0x48); // lea rax, [rip + site]
     x64_u8(c->e, 0x8d);
     x64_u8(c->e, 0x05);
-    x64_rel32(c->e, X64_REF_COLD, at, 0);
+    x64_rel32(c->e, X64_REF_SITE, c->site_count++, 0);
     x64_call(c->e, X64_REF_CODE, x64_thunk_at(c, X64_T_EVAL));
 }
 

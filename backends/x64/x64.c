@@ -32,6 +32,7 @@ static bool allocate(struct backend *b)
            scratch((void **)&c->block_map, IR_MAX_BLOCKS, sizeof(*c->block_map)) &&
            scratch((void **)&c->maps, X64_MAPS, sizeof(*c->maps)) &&
            scratch((void **)&c->join_insns, X64_JOIN_CELLS, sizeof(*c->join_insns)) &&
+           scratch((void **)&c->sites, X64_MAX_SITES, sizeof(*c->sites)) &&
            scratch((void **)&c->refs.list, X64_MAX_REFS, sizeof(*c->refs.list)) &&
            scratch((void **)&b->cold_buffer, X64_COLD_SIZE, 1);
 }
@@ -42,7 +43,7 @@ static void destroy(struct backend *b)
         return;
     struct x64_compile *c = &b->compile;
     void *const all[] = { c->values, c->cells, c->next_use, c->barriers, c->fields, c->block_offset, c->block_order,
-                          c->block_preds, c->loop_end, c->block_map, c->maps, c->join_insns, c->snapshots, c->snapshot_owner, c->refs.list, b->cold_buffer };
+                          c->block_preds, c->loop_end, c->block_map, c->maps, c->join_insns, c->sites, c->snapshots, c->snapshot_owner, c->refs.list, b->cold_buffer };
     for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
         free(all[i]);
     free(b);
@@ -88,27 +89,34 @@ void x64_lower(struct x64_compile *c, uint32_t pos)
     x64_end_insn(c);
 }
 
-static uint32_t position_of(const struct x64_compile *c, uint8_t kind, uint32_t target, uint32_t cold_at)
+struct places {
+    uint32_t cold, sites;
+};
+
+static uint32_t position_of(const struct x64_compile *c, uint8_t kind, uint32_t target, struct places at)
 {
     switch (kind) {
     case X64_REF_HOT: return c->hot.origin + target;
-    case X64_REF_COLD: return cold_at + target;
+    case X64_REF_COLD: return at.cold + target;
+    case X64_REF_SITE: return at.sites + target * (uint32_t)sizeof(struct x64_eval_site);
     case X64_REF_BLOCK: return c->hot.origin + c->block_offset[target];
     default: return target;
     }
 }
 
-static void resolve(struct x64_compile *c, struct code_buffer *code, uint32_t cold_at)
+static void resolve(struct x64_compile *c, struct code_buffer *code, struct places places)
 {
     for (uint32_t i = 0; i < c->refs.count; i++) {
         const struct x64_ref *ref = &c->refs.list[i];
-        uint32_t at = (ref->cold ? cold_at : c->hot.origin) + ref->at;
-        uint32_t distance = position_of(c, ref->kind, ref->target, cold_at) - (at + 4 + ref->tail);
+        uint32_t at = (ref->cold ? places.cold : c->hot.origin) + ref->at;
+        uint32_t distance = position_of(c, ref->kind, ref->target, places) - (at + 4 + ref->tail);
         memcpy(code->rw + at, &distance, 4);
     }
     for (uint32_t i = 0; i < c->exit_count; i++)
-        c->exits[i].stub += cold_at;
+        c->exits[i].stub += places.cold;
 }
+
+enum { BREAKPOINT = 0xcc };
 
 static int compile(struct backend *b, const struct ir_unit *unit, struct code_buffer *code,
                    struct backend_exit *exits, struct backend_unit *ret_unit)
@@ -122,7 +130,7 @@ static int compile(struct backend *b, const struct ir_unit *unit, struct code_bu
     bool avx = (b->has & X64_HAS_AVX) != 0;
     c->unit = unit;
     c->exits = exits;
-    c->exit_count = 0;
+    c->exit_count = c->site_count = 0;
     c->too_large = false;
     c->refs.count = 0;
     c->refs.full = false;
@@ -150,11 +158,17 @@ static int compile(struct backend *b, const struct ir_unit *unit, struct code_bu
             return -ENOSPC;
     }
     uint32_t cold_at = (uint32_t)start + x64_pos(&c->hot), cold_size = x64_pos(&c->cold);
-    if (cold_at + cold_size > code->size)
+    struct places places = { cold_at, (cold_at + cold_size + (c->site_count ? 8 : 0)) & ~7u };
+    if (!c->site_count)
+        places.sites = cold_at + cold_size;
+    size_t end = places.sites + c->site_count * sizeof(*c->sites);
+    if (end > code->size)
         return -ENOSPC;
     memcpy(code->rw + cold_at, b->cold_buffer, cold_size);
-    resolve(c, code, cold_at);
-    code->used = cold_at + cold_size;
+    memset(code->rw + cold_at + cold_size, BREAKPOINT, places.sites - (cold_at + cold_size));
+    memcpy(code->rw + places.sites, c->sites, c->site_count * sizeof(*c->sites));
+    resolve(c, code, places);
+    code->used = end;
     *ret_unit = (struct backend_unit){ code->rx + start, code->used - start, c->exit_count };
     return 0;
 }

@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Host code as text: compiles the units in golden/units.txt and compares the disassembly with golden/avx.txt and
+golden/sse.txt, so that a change in code generation shows in review. golden.py TOOL [--update]."""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden")
+ABSOLUTE = re.compile(r"(movabs r\w+,)0x[0-9a-f]{9,}")  # addresses of exit records and C functions
+
+
+def disassemble(code):
+    with tempfile.NamedTemporaryFile(suffix=".bin") as file:
+        file.write(code)
+        file.flush()
+        text = subprocess.run(["objdump", "-D", "-b", "binary", "-m", "i386:x86-64", "-M", "intel", file.name],
+                              stdout=subprocess.PIPE, text=True, check=True).stdout
+    lines = []
+    for line in text.splitlines():
+        parts = line.split("\t")
+        if len(parts) < 3:
+            continue
+        address, insn = parts[0].strip(" :"), re.sub(r"\s+", " ", parts[2].split("#")[0]).strip()
+        if insn == "int3":  # records of operations computed out of line follow
+            break
+        insn = re.sub(r"^(j\w+|call) 0xf{8,}[0-9a-f]+$", r"\1 <shared>", insn)  # behind the unit: thunks
+        insn = re.sub(r"\[rip\+0xf{8}[0-9a-f]+\]", "[<constant>]", insn)
+        lines.append(f"  {address:>3}  " + ABSOLUTE.sub(r"\1<address>", insn))
+    return "\n".join(lines)
+
+
+def main():
+    tool, update = sys.argv[1], "--update" in sys.argv
+    out = subprocess.run([tool, os.path.join(HERE, "units.txt")], stdout=subprocess.PIPE, text=True, check=True).stdout
+    texts = {"avx": [], "sse": []}
+    for line in out.splitlines():
+        name, features, code = line.split("\t")
+        texts[features].append(f"== {name}\n{disassemble(bytes.fromhex(code))}\n")
+    bad = 0
+    for features, parts in texts.items():
+        path, text = os.path.join(HERE, features + ".txt"), "\n".join(parts)
+        if update:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+            continue
+        with open(path, encoding="utf-8") as file:
+            wanted = file.read()
+        if wanted != text:
+            bad = 1
+            import difflib
+            sys.stdout.writelines(difflib.unified_diff(wanted.splitlines(True), text.splitlines(True), path, "now"))
+            print(f"\nHost code changed; if it is better, run golden.py TOOL --update and review {path}.")
+    return bad
+
+
+if __name__ == "__main__":
+    sys.exit(main())
