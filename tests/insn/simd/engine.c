@@ -10,11 +10,14 @@
 #include "frontends/a64/key.h"
 #include "frontends/a64/sysreg.h"
 #include "ir/opt/passes.h"
+#include "tests/insn/simd/qemu_record.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unicorn/unicorn.h>
 #include <unistd.h>
 
@@ -25,7 +28,7 @@ enum {
     PAGE_PC = 0x400000,
 };
 
-const char *const simd_engine_names[SIMD_ENGINES] = {"interpreter", "x64", "unicorn"};
+const char *const simd_engine_names[SIMD_ENGINES] = {"interpreter", "x64", "unicorn", "qemu"};
 
 struct simd_engine {
     enum simd_engine_kind kind;
@@ -43,6 +46,8 @@ struct simd_engine {
     struct ir_jump_entry jump; // an empty jump cache of one entry
     uc_engine *uc;
     uint64_t uc_next;
+    pid_t qemu;
+    int to_qemu, from_qemu;
 };
 
 // ---- ours ---------------------------------------------------------------------------------------
@@ -237,6 +242,54 @@ static const char *run_unicorn(struct simd_engine *e, const uint32_t *code, unsi
     return err ? uc_strerror(err) : NULL;
 }
 
+// ---- qemu ---------------------------------------------------------------------------------------
+
+static bool open_qemu(struct simd_engine *e)
+{
+    const char *guest = getenv("ISOMER_SIMD_GUEST");
+    int to[2], from[2];
+
+    if (!guest || pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC))
+        return false;
+    e->qemu = fork();
+    if (e->qemu == 0) {
+        dup2(to[0], 0);
+        dup2(from[1], 1);
+        execlp("qemu-aarch64-static", "qemu-aarch64-static", "-cpu", "max", guest, (char *)NULL);
+        _exit(127);
+    }
+    close(to[0]);
+    close(from[1]);
+    e->to_qemu = to[1];
+    e->from_qemu = from[0];
+    return e->qemu > 0;
+}
+
+static const char *run_qemu(struct simd_engine *e, const uint32_t *code, unsigned count,
+                            struct simd_state *state)
+{
+    struct simd_record record = {
+        .nzcv = state->nzcv, .fpcr = state->fpcr, .fpsr = state->fpsr, .count = count};
+    size_t have = 0;
+
+    memcpy(record.x, state->x, sizeof state->x);
+    memcpy(record.v, state->v, sizeof state->v);
+    memcpy(record.code, code, count * sizeof *code);
+    if (write(e->to_qemu, &record, sizeof record) != sizeof record)
+        return "qemu does not listen";
+    while (have < sizeof record) {
+        ssize_t n = read(e->from_qemu, (char *)&record + have, sizeof record - have);
+        if (n <= 0)
+            return "qemu has ended";
+        have += (size_t)n;
+    }
+    memcpy(state->x, record.x, sizeof state->x);
+    memcpy(state->v, record.v, sizeof state->v);
+    state->nzcv = (uint32_t)record.nzcv & 0xf0000000u;
+    state->fpsr = (uint32_t)record.fpsr;
+    return NULL;
+}
+
 // ---- all ----------------------------------------------------------------------------------------
 
 struct simd_engine *simd_engine_open(enum simd_engine_kind kind)
@@ -245,11 +298,12 @@ struct simd_engine *simd_engine_open(enum simd_engine_kind kind)
 
     e->kind = kind;
     e->jump.va = 1;
-    if (kind != SIMD_UNICORN) {
+    if (kind < SIMD_UNICORN) {
         e->cpu = new_cpu();
         e->cpu->env.jump_cache = &e->jump;
     }
-    if ((kind == SIMD_UNICORN && !open_unicorn(e)) || (kind == SIMD_X64 && !open_jit(e))) {
+    if ((kind == SIMD_UNICORN && !open_unicorn(e)) || (kind == SIMD_QEMU && !open_qemu(e)) ||
+        (kind == SIMD_X64 && !open_jit(e))) {
         simd_engine_close(e);
         return NULL;
     }
@@ -266,6 +320,11 @@ void simd_engine_close(struct simd_engine *e)
         munmap((void *)(uintptr_t)e->code.rx, e->code.size);
     if (e->uc)
         uc_close(e->uc);
+    if (e->qemu > 0) {
+        close(e->to_qemu);
+        close(e->from_qemu);
+        waitpid(e->qemu, NULL, 0);
+    }
     ir_opt_free(&e->opt);
     ir_unit_free(&e->unit);
     free(e->slots);
@@ -276,5 +335,9 @@ void simd_engine_close(struct simd_engine *e)
 const char *simd_engine_run(struct simd_engine *e, const uint32_t *code, unsigned count,
                             struct simd_state *state)
 {
-    return e->kind == SIMD_UNICORN ? run_unicorn(e, code, count, state) : run_ours(e, code, count, state);
+    switch (e->kind) {
+    case SIMD_UNICORN: return run_unicorn(e, code, count, state);
+    case SIMD_QEMU: return run_qemu(e, code, count, state);
+    default: return run_ours(e, code, count, state);
+    }
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The same A64 stream in one of several engines, over registers only: our translators under the IR
-// interpreter or the x64 backend, and libunicorn. Streams end by falling off; they access no memory and do
-// not branch. One thread.
+// interpreter or the x64 backend, libunicorn, and qemu-aarch64 with the program of qemu_guest.c. Streams end
+// by falling off; they access no memory and do not branch. One thread.
 #ifndef SIMD_ENGINE_H
 #define SIMD_ENGINE_H
 
 #include "base/types.h"
 
-enum simd_engine_kind { SIMD_INTERPRETER, SIMD_X64, SIMD_UNICORN, SIMD_ENGINES };
+enum simd_engine_kind { SIMD_INTERPRETER, SIMD_X64, SIMD_UNICORN, SIMD_QEMU, SIMD_ENGINES };
 extern const char *const simd_engine_names[SIMD_ENGINES];
 
 enum { SIMD_MAX_STREAM = 32 };
@@ -20,7 +20,7 @@ struct simd_state {
 
 struct simd_engine;
 
-// NULL where this host cannot run the engine.
+// NULL where this host cannot run the engine. QEMU needs the guest program's path in ISOMER_SIMD_GUEST.
 struct simd_engine *simd_engine_open(enum simd_engine_kind kind);
 void simd_engine_close(struct simd_engine *engine);
 // Runs count instructions on *state. NULL, or what went wrong in words that live until the next call.
