@@ -58,6 +58,19 @@ static inline void visit(struct walk *w, uint32_t id)
         w->used[insn->arg[i] < w->unit->insn_count ? insn->arg[i] : w->unit->insn_count] = 1;
 }
 
+// What no path reaches uses nothing any more; the block stays for the numbering until a rewriting pass drops it.
+static void empty_unreached(struct ir_unit *unit, const struct ir_flow *flow)
+{
+    for (uint32_t b = 0; b < unit->block_count; b++) {
+        const struct ir_block *block = &unit->blocks[b];
+        if (flow->order[b] != IR_FLOW_UNREACHED)
+            continue;
+        for (uint32_t id = block->first; id < block->first + block->count; id++)
+            kill(&unit->insns[id]);
+        unit->insns[block->first + block->count - 1].op = IR_OP_br; // to block 0
+    }
+}
+
 static void sweep(struct ir_unit *unit, struct ir_opt *opt, bool puts, bool values)
 {
     size_t flow_size = (ir_flow_size(unit) + 15) & ~(size_t)15;
@@ -67,6 +80,8 @@ static void sweep(struct ir_unit *unit, struct ir_opt *opt, bool puts, bool valu
         return;
     struct ir_flow flow;
     ir_flow_build(unit, at, &flow);
+    if (flow.count < unit->block_count)
+        empty_unreached(unit, &flow);
     uint64_t(*live_in)[WORDS] = (uint64_t(*)[WORDS])(at + flow_size);
     struct walk w = {.unit = unit, .puts = puts, .values = values, .used = (uint8_t *)at + flow_size + live_size};
     memset(w.used, !values, unit->insn_count);
