@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Floating point ops, on scalars and lanes, in terms of base/fp (exact, integer-only). The rounding, NaN and flush
-// rules of an instruction are in its attr. Lanes are computed one by one and their exceptions are united, as the Arm
-// manual's "for e = 0 to elements-1" loops do.
+// Floating point ops, on scalars and lanes, in terms of base/fp (exact, integer-only). The rounding, NaN and
+// flush rules of an instruction are in its attr. Lanes are computed one by one and their exceptions are
+// united, as the Arm manual's "for e = 0 to elements-1" loops do.
 #include "base/fp/fp.h"
 #include "ir/eval_internal.h"
 
@@ -76,8 +76,8 @@ static uint64_t from_int(const struct fp_format *f, const struct ir_insn *insn, 
 }
 
 // Ops whose result has their operands' format: one lane or the scalar.
-static bool same_format(const struct ir_insn *insn, const struct fp_format *f, const uint64_t x[3], struct fp_env *env,
-                        uint64_t *ret)
+static bool same_format(const struct ir_insn *insn, const struct fp_format *f, const uint64_t x[3],
+                        struct fp_env *env, uint64_t *ret)
 {
     switch (insn->op) {
     case IR_OP_fadd: *ret = fp_add(f, x[0], x[1], env); break;
@@ -101,7 +101,8 @@ static bool same_format(const struct ir_insn *insn, const struct fp_format *f, c
     case IR_OP_frsqrts: *ret = fp_rsqrts(f, x[0], x[1], env); break;
     case IR_OP_fcmpm:
         *ret = order_mask((enum ir_fcmp)insn->imm,
-                          fp_compare(f, x[0], x[1], insn->attr & IR_FP_SIGNALLING, env)) & bits_mask(f->width);
+                          fp_compare(f, x[0], x[1], insn->attr & IR_FP_SIGNALLING, env)) &
+               bits_mask(f->width);
         break;
     case IR_OP_vf2i: *ret = to_int(f, insn, f->width, x[0], env); break;
     case IR_OP_vi2f: *ret = from_int(f, insn, f->width, x[0], env); break;
@@ -119,7 +120,8 @@ static union v128 widened(const struct ir_insn *insn, const union v128 *a, unsig
     return r;
 }
 
-static union v128 narrowed(const struct ir_insn *insn, const union v128 *a, unsigned bytes, struct fp_env *env)
+static union v128 narrowed(const struct ir_insn *insn, const union v128 *a, unsigned bytes,
+                           struct fp_env *env)
 {
     union v128 r = {.d = {0, 0}};
     for (unsigned i = 0; i < bytes >> insn->sub; i++)
@@ -128,11 +130,13 @@ static union v128 narrowed(const struct ir_insn *insn, const union v128 *a, unsi
     return r;
 }
 
-static bool eval_lanes(const struct ir_insn *insn, const union ir_value args[4], union v128 *ret, struct fp_env *env)
+static bool eval_lanes(const struct ir_insn *insn, const union ir_value args[4], union v128 *ret,
+                       struct fp_env *env)
 {
     unsigned bytes = insn->attr & IR_V_LO64 ? 8 : 16;
     if (insn->op == IR_OP_vfcvtl || insn->op == IR_OP_vfcvtn) {
-        *ret = insn->op == IR_OP_vfcvtl ? widened(insn, &args[0].v, bytes, env) : narrowed(insn, &args[0].v, bytes, env);
+        *ret = insn->op == IR_OP_vfcvtl ? widened(insn, &args[0].v, bytes, env)
+                                        : narrowed(insn, &args[0].v, bytes, env);
         return true;
     }
     for (unsigned i = 0; i < bytes >> insn->sub; i++) {
@@ -146,13 +150,16 @@ static bool eval_lanes(const struct ir_insn *insn, const union ir_value args[4],
     return true;
 }
 
-static bool eval_scalar(const struct ir_insn *insn, const enum ir_type arg_types[4], const union ir_value args[4],
-                        uint64_t *ret, struct fp_env *env)
+static bool eval_scalar(const struct ir_insn *insn, const enum ir_type arg_types[4],
+                        const union ir_value args[4], uint64_t *ret, struct fp_env *env)
 {
-    const struct fp_format *own = format_of(scalar_sub(insn->type)), *from = format_of(scalar_sub(arg_types[0]));
+    const struct fp_format *own = format_of(scalar_sub(insn->type)),
+                           *from = format_of(scalar_sub(arg_types[0]));
     const uint64_t x[3] = {args[0].i, args[1].i, args[2].i};
     switch (insn->op) {
-    case IR_OP_fcmp: *ret = order_flags(fp_compare(from, x[0], x[1], insn->attr & IR_FP_SIGNALLING, env)); return true;
+    case IR_OP_fcmp:
+        *ret = order_flags(fp_compare(from, x[0], x[1], insn->attr & IR_FP_SIGNALLING, env));
+        return true;
     case IR_OP_fcvt: *ret = fp_convert(from, own, x[0], env->round, env); return true;
     case IR_OP_f2i: *ret = to_int(from, insn, ir_int_width(insn->type), x[0], env); return true;
     case IR_OP_i2f: *ret = from_int(own, insn, ir_int_width(arg_types[0]), x[0], env); return true;

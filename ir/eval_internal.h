@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The reference semantics of the ops that compute: integer and flags ops as inline functions of a constant op (the
-// interpreter's cases expand them, so there is one definition and no call), floating point and vectors as functions.
+// The reference semantics of the ops that compute: integer and flags ops as inline functions of a constant op
+// (the interpreter's cases expand them, so there is one definition and no call), floating point and vectors
+// as functions.
 //
 // Invariant: a value's bits above its type's width are zero, on the way in and out. Nothing here has state.
 #ifndef IR_EVAL_INTERNAL_H
@@ -46,7 +47,8 @@ static inline bool ir_compare(enum ir_cmp cmp, uint64_t a, uint64_t b, unsigned 
 
 static inline bool ir_condition(enum ir_cond cond, uint32_t flags)
 {
-    bool n = flags & IR_FLAG_N, z = flags & IR_FLAG_Z, c = flags & IR_FLAG_C, v = flags & IR_FLAG_V, r = false;
+    bool n = flags & IR_FLAG_N, z = flags & IR_FLAG_Z, c = flags & IR_FLAG_C, v = flags & IR_FLAG_V,
+         r = false;
     switch (cond & ~1u) {
     case IR_EQ: r = z; break;
     case IR_CS: r = c; break;
@@ -131,10 +133,13 @@ ir_eval_int_op(enum ir_op op, const struct ir_insn *insn, enum ir_type ta, uint6
 }
 
 // Flags ops and cond; the result is packed flags, or an integer for flags_unpack and cond.
-static inline __attribute__((always_inline)) uint64_t
-ir_eval_flags_op(enum ir_op op, const struct ir_insn *insn, enum ir_type ta, uint64_t a, uint64_t b, uint64_t c)
+static inline __attribute__((always_inline)) uint64_t ir_eval_flags_op(enum ir_op op,
+                                                                       const struct ir_insn *insn,
+                                                                       enum ir_type ta, uint64_t a,
+                                                                       uint64_t b, uint64_t c)
 {
-    const enum ir_type operand = ir_type_is_int(ta) ? ta : IR_I64; // pack, unpack and cond take flags and use neither
+    const enum ir_type operand =
+        ir_type_is_int(ta) ? ta : IR_I64; // pack, unpack and cond take flags and use neither
     const unsigned n = ir_int_width(operand);
     const uint64_t mask = ir_int_mask(operand);
     uint32_t word = (uint32_t)a;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Vector ops on integer lanes and whole registers. Most are one lane function applied along the register; the rest move
-// or fold lanes. With IR_V_LO64 the register is 64 bits long and the result's high half is zero.
+// Vector ops on integer lanes and whole registers. Most are one lane function applied along the register; the
+// rest move or fold lanes. With IR_V_LO64 the register is 64 bits long and the result's high half is zero.
 //
-// Invariant: a lane is handled zero-extended in 64 bits; lane functions may return rubbish above the lane's width.
+// Invariant: a lane is handled zero-extended in 64 bits; lane functions may return rubbish above the lane's
+// width.
 #include "base/crypto.h"
 #include "ir/eval_internal.h"
 
@@ -14,7 +15,8 @@ static int64_t smax_of(unsigned n)
 // Saturates a sum or difference given exactly in 128 bits to n bits.
 static uint64_t saturate(__int128 x, unsigned n, bool is_signed)
 {
-    __int128 high = is_signed ? smax_of(n) : (__int128)(~0ull >> (64 - n)), low = is_signed ? -(__int128)smax_of(n) - 1 : 0;
+    __int128 high = is_signed ? smax_of(n) : (__int128)(~0ull >> (64 - n)),
+             low = is_signed ? -(__int128)smax_of(n) - 1 : 0;
     return (uint64_t)(x < low ? low : x > high ? high : x);
 }
 
@@ -39,7 +41,8 @@ static uint64_t shift_right(uint64_t a, uint64_t by, unsigned n, bool is_signed)
 static bool lane_op(const struct ir_insn *insn, unsigned n, uint64_t a, uint64_t b, uint64_t *ret)
 {
     const bool s = insn->attr & IR_V_SIGNED;
-    const __int128 xa = s ? (__int128)bits_sext(a, n) : (__int128)a, xb = s ? (__int128)bits_sext(b, n) : (__int128)b;
+    const __int128 xa = s ? (__int128)bits_sext(a, n) : (__int128)a,
+                   xb = s ? (__int128)bits_sext(b, n) : (__int128)b;
     switch (insn->op) {
     case IR_OP_vadd: *ret = a + b; break;
     case IR_OP_vsub: *ret = a - b; break;
@@ -187,8 +190,8 @@ static union v128 crypto(const struct ir_insn *insn, union v128 a, union v128 b)
 }
 
 // Ops between scalars and vectors.
-static bool scalar_moves(const struct ir_insn *insn, const enum ir_type arg_types[4], const union ir_value args[4],
-                         unsigned bytes, union ir_value *ret)
+static bool scalar_moves(const struct ir_insn *insn, const enum ir_type arg_types[4],
+                         const union ir_value args[4], unsigned bytes, union ir_value *ret)
 {
     const unsigned sub = insn->sub, n = 8u << sub;
     uint64_t lane;
@@ -212,8 +215,8 @@ static bool scalar_moves(const struct ir_insn *insn, const enum ir_type arg_type
     }
 }
 
-static bool eval_group(const struct ir_insn *insn, const enum ir_type arg_types[4], const union ir_value args[4],
-                       unsigned bytes, union ir_value *r)
+static bool eval_group(const struct ir_insn *insn, const enum ir_type arg_types[4],
+                       const union ir_value args[4], unsigned bytes, union ir_value *r)
 {
     const union v128 *a = &args[0].v, *b = &args[1].v, *c = &args[2].v;
     switch (insn->op) {

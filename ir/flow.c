@@ -23,7 +23,8 @@ static void order_blocks(const struct ir_unit *unit, struct ir_flow *flow, uint3
         uint32_t b = stack[depth - 1];
         unsigned n = ir_successors(unit, b, next);
         if (visited[b] <= n) {
-            uint32_t s = next[n - visited[b]++]; // the last successor first, so that the first follows b in rpo
+            uint32_t s =
+                next[n - visited[b]++]; // the last successor first, so that the first follows b in rpo
             if (!visited[s]) {
                 visited[s] = 1;
                 stack[depth++] = s;

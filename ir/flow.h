@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Control flow of a unit: reverse postorder, predecessors and dominators, computed into memory the caller provides
-// (Cooper, Harvey, Kennedy: "A Simple, Fast Dominance Algorithm"). Valid until blocks or terminators change.
+// Control flow of a unit: reverse postorder, predecessors and dominators, computed into memory the caller
+// provides (Cooper, Harvey, Kennedy: "A Simple, Fast Dominance Algorithm"). Valid until blocks or terminators
+// change.
 #ifndef IR_FLOW_H
 #define IR_FLOW_H
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The interpreter: the reference that every tier is tested against, and the tier of last resort. One switch over the
-// ops; integers and flags are evaluated inline (eval_internal.h), the rest by ir_eval's groups.
+// The interpreter: the reference that every tier is tested against, and the tier of last resort. One switch
+// over the ops; integers and flags are evaluated inline (eval_internal.h), the rest by ir_eval's groups.
 //
-// Invariant: a slot holds the value of the instruction of the same index; bits above its type are zero. env.pc is the
-// running guest instruction whenever control may leave.
+// Invariant: a slot holds the value of the instruction of the same index; bits above its type are zero.
+// env.pc is the running guest instruction whenever control may leave.
 #include "ir/eval_internal.h"
 
 #include <string.h>
@@ -83,36 +83,39 @@ int ir_interpret(const struct ir_unit *unit, struct ir_env *env, const struct ir
     union ir_value *out = slots + (insn - insns);
     for (;; insn++, out++) {
         switch (insn->op) {
-#define INT1(op)                                                                                                       \
-    case IR_OP_##op:                                                                                                   \
-        OUT.i = ir_eval_int_op(IR_OP_##op, insn, insns[insn->arg[0]].type, SLOT(0).i, 0, 0);                           \
+#define INT1(op)                                                                                             \
+    case IR_OP_##op:                                                                                         \
+        OUT.i = ir_eval_int_op(IR_OP_##op, insn, insns[insn->arg[0]].type, SLOT(0).i, 0, 0);                 \
         break;
-#define INT2(op)                                                                                                       \
-    case IR_OP_##op:                                                                                                   \
-        OUT.i = ir_eval_int_op(IR_OP_##op, insn, insns[insn->arg[0]].type, SLOT(0).i, SLOT(1).i, 0);                   \
+#define INT2(op)                                                                                             \
+    case IR_OP_##op:                                                                                         \
+        OUT.i = ir_eval_int_op(IR_OP_##op, insn, insns[insn->arg[0]].type, SLOT(0).i, SLOT(1).i, 0);         \
         break;
-#define INT3(op)                                                                                                       \
-    case IR_OP_##op:                                                                                                   \
-        OUT.i = ir_eval_int_op(IR_OP_##op, insn, insns[insn->arg[0]].type, SLOT(0).i, SLOT(1).i, SLOT(2).i);           \
+#define INT3(op)                                                                                             \
+    case IR_OP_##op:                                                                                         \
+        OUT.i = ir_eval_int_op(IR_OP_##op, insn, insns[insn->arg[0]].type, SLOT(0).i, SLOT(1).i, SLOT(2).i); \
         break;
-#define FLAGS1(op)                                                                                                     \
-    case IR_OP_##op:                                                                                                   \
-        OUT.i = ir_eval_flags_op(IR_OP_##op, insn, insns[insn->arg[0]].type, SLOT(0).i, 0, 0);                         \
+#define FLAGS1(op)                                                                                           \
+    case IR_OP_##op:                                                                                         \
+        OUT.i = ir_eval_flags_op(IR_OP_##op, insn, insns[insn->arg[0]].type, SLOT(0).i, 0, 0);               \
         break;
-#define FLAGS2(op)                                                                                                     \
-    case IR_OP_##op:                                                                                                   \
-        OUT.i = ir_eval_flags_op(IR_OP_##op, insn, insns[insn->arg[0]].type, SLOT(0).i, SLOT(1).i, 0);                 \
+#define FLAGS2(op)                                                                                           \
+    case IR_OP_##op:                                                                                         \
+        OUT.i = ir_eval_flags_op(IR_OP_##op, insn, insns[insn->arg[0]].type, SLOT(0).i, SLOT(1).i, 0);       \
         break;
-#define FLAGS3(op)                                                                                                     \
-    case IR_OP_##op:                                                                                                   \
-        OUT.i = ir_eval_flags_op(IR_OP_##op, insn, insns[insn->arg[0]].type, SLOT(0).i, SLOT(1).i, SLOT(2).i);         \
+#define FLAGS3(op)                                                                                           \
+    case IR_OP_##op:                                                                                         \
+        OUT.i =                                                                                              \
+            ir_eval_flags_op(IR_OP_##op, insn, insns[insn->arg[0]].type, SLOT(0).i, SLOT(1).i, SLOT(2).i);   \
         break;
-            INT2(add) INT2(sub) INT3(adc) INT3(sbc) INT2(mul) INT2(umulh) INT2(smulh) INT2(udiv) INT2(sdiv) INT1(neg)
-            INT1(not) INT2(and) INT2(or) INT2(xor) INT2(andn) INT2(shl) INT2(shr) INT2(sar) INT2(ror) INT1(clz)
-            INT1(ctz) INT1(popcnt) INT1(bswap) INT1(bitrev) INT1(zext) INT1(sext) INT1(trunc) INT1(ubfx) INT1(sbfx)
-            INT2(bfi) INT2(extr) INT2(icmp)
+            // clang-format off
+            INT2(add) INT2(sub) INT3(adc) INT3(sbc) INT2(mul) INT2(umulh) INT2(smulh) INT2(udiv) INT2(sdiv)
+            INT1(neg) INT1(not) INT2(and) INT2(or) INT2(xor) INT2(andn) INT2(shl) INT2(shr) INT2(sar)
+            INT2(ror) INT1(clz) INT1(ctz) INT1(popcnt) INT1(bswap) INT1(bitrev) INT1(zext) INT1(sext) INT1(trunc)
+            INT1(ubfx) INT1(sbfx) INT2(bfi) INT2(extr) INT2(icmp)
             FLAGS2(flags_add) FLAGS2(flags_sub) FLAGS3(flags_adc) FLAGS3(flags_sbc) FLAGS1(flags_logic)
             FLAGS1(flags_pack) FLAGS1(flags_unpack) FLAGS1(cond)
+            // clang-format on
 #undef INT1
 #undef INT2
 #undef INT3

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The op tables as data: ops.def expanded, the spelling and ranges of the fields, and the names used by the text form.
-// Invariant: one row an op, checked by tests/ir; no code here decides anything.
+// The op tables as data: ops.def expanded, the spelling and ranges of the fields, and the names used by the
+// text form. Invariant: one row an op, checked by tests/ir; no code here decides anything.
 #include "ir/ops.h"
 
 #include <string.h>
@@ -18,7 +18,7 @@
 #define BAR IR_BAR
 
 const struct ir_op_info ir_ops[IR_OP_COUNT] = {
-#define OP(name, result, a0, a1, a2, a3, flags, text)                                                                  \
+#define OP(name, result, a0, a1, a2, a3, flags, text)                                                        \
     [IR_OP_##name] = {#name, KIND(result), {KIND(a0), KIND(a1), KIND(a2), KIND(a3)}, (flags), text},
 #include "ir/ops.def"
 #undef OP
@@ -37,7 +37,7 @@ enum {
     ATOMIC = BYTES | 1 << IR_V128,
 };
 
-#define ROW(op, sub, attr, imm, lo, hi, types)                                                                         \
+#define ROW(op, sub, attr, imm, lo, hi, types)                                                               \
     [IR_OP_##op] = {IR_SUB_##sub, IR_ATTR_##attr, IR_IMM_##imm, (lo), (hi), (types)}
 #define INT_ROW(op, types) ROW(op, NONE, NONE, NONE, 0, 0, types)
 #define FP_ROW(op) ROW(op, LANEF, FP, NONE, 1, 3, 0)
@@ -54,12 +54,33 @@ const struct ir_op_form ir_op_forms[IR_OP_COUNT] = {
     ROW(get, NONE, NONE, FIELD, 0, 0, 0),
     ROW(put, NONE, NONE, FIELD, 0, 0, 0),
 
-    INT_ROW(add, INTS), INT_ROW(sub, INTS), INT_ROW(adc, INTS), INT_ROW(sbc, INTS), INT_ROW(mul, INTS),
-    INT_ROW(umulh, I64), INT_ROW(smulh, I64), INT_ROW(udiv, IW), INT_ROW(sdiv, IW), INT_ROW(neg, INTS),
-    INT_ROW(not, INTS), INT_ROW(and, INTS), INT_ROW(or, INTS), INT_ROW(xor, INTS), INT_ROW(andn, INTS),
-    INT_ROW(shl, BYTES), INT_ROW(shr, BYTES), INT_ROW(sar, BYTES), INT_ROW(ror, BYTES), INT_ROW(clz, IW),
-    INT_ROW(ctz, IW), INT_ROW(popcnt, IW), INT_ROW(bswap, I16 | IW), INT_ROW(bitrev, IW), INT_ROW(zext, INTS),
-    INT_ROW(sext, INTS), INT_ROW(trunc, INTS),
+    INT_ROW(add, INTS),
+    INT_ROW(sub, INTS),
+    INT_ROW(adc, INTS),
+    INT_ROW(sbc, INTS),
+    INT_ROW(mul, INTS),
+    INT_ROW(umulh, I64),
+    INT_ROW(smulh, I64),
+    INT_ROW(udiv, IW),
+    INT_ROW(sdiv, IW),
+    INT_ROW(neg, INTS),
+    INT_ROW(not, INTS),
+    INT_ROW(and, INTS),
+    INT_ROW(or, INTS),
+    INT_ROW(xor, INTS),
+    INT_ROW(andn, INTS),
+    INT_ROW(shl, BYTES),
+    INT_ROW(shr, BYTES),
+    INT_ROW(sar, BYTES),
+    INT_ROW(ror, BYTES),
+    INT_ROW(clz, IW),
+    INT_ROW(ctz, IW),
+    INT_ROW(popcnt, IW),
+    INT_ROW(bswap, I16 | IW),
+    INT_ROW(bitrev, IW),
+    INT_ROW(zext, INTS),
+    INT_ROW(sext, INTS),
+    INT_ROW(trunc, INTS),
     ROW(ubfx, POS, NONE, LEN, 0, 0, BYTES),
     ROW(sbfx, POS, NONE, LEN, 0, 0, BYTES),
     ROW(bfi, POS, NONE, LEN, 0, 0, BYTES),
@@ -71,8 +92,11 @@ const struct ir_op_form ir_op_forms[IR_OP_COUNT] = {
 
     INT_ROW(flags_add, IW),
     ROW(flags_sub, BORROW, NONE, NONE, 0, 0, IW),
-    INT_ROW(flags_adc, IW), INT_ROW(flags_sbc, IW), INT_ROW(flags_logic, IW),
-    INT_ROW(flags_pack, 0), INT_ROW(flags_unpack, 0),
+    INT_ROW(flags_adc, IW),
+    INT_ROW(flags_sbc, IW),
+    INT_ROW(flags_logic, IW),
+    INT_ROW(flags_pack, 0),
+    INT_ROW(flags_unpack, 0),
     ROW(cond, COND, NONE, NONE, 0, 0, 0),
 
     ROW(ld, NONE, MEM, NONE, 0, 0, MEMORY),
@@ -90,11 +114,25 @@ const struct ir_op_form ir_op_forms[IR_OP_COUNT] = {
     ROW(exit_stop, EXIT, NONE, NONE, 0, 0, 0),
     ROW(call, NONE, NONE, HELPER, 0, 0, 0),
 
-    FP_ROW(fadd), FP_ROW(fsub), FP_ROW(fmul), FP_ROW(fmulx), FP_ROW(fdiv), FP_ROW(fsqrt), FP_ROW(fma), FP_ROW(fmin),
-    FP_ROW(fmax), FP_ROW(fminnm), FP_ROW(fmaxnm), FP_ROW(fneg), FP_ROW(fabs), FP_ROW(frint), FP_ROW(frecpe),
+    FP_ROW(fadd),
+    FP_ROW(fsub),
+    FP_ROW(fmul),
+    FP_ROW(fmulx),
+    FP_ROW(fdiv),
+    FP_ROW(fsqrt),
+    FP_ROW(fma),
+    FP_ROW(fmin),
+    FP_ROW(fmax),
+    FP_ROW(fminnm),
+    FP_ROW(fmaxnm),
+    FP_ROW(fneg),
+    FP_ROW(fabs),
+    FP_ROW(frint),
+    FP_ROW(frecpe),
     FP_ROW(frsqrte),
     ROW(frecpx, NONE, FP, NONE, 0, 0, FLOATS),
-    FP_ROW(frecps), FP_ROW(frsqrts),
+    FP_ROW(frecps),
+    FP_ROW(frsqrts),
     ROW(fcmpm, LANEF, FP, FCMP, 1, 3, 0),
     ROW(fcmp, NONE, FP, NONE, 0, 0, FLOATS),
     ROW(fcvt, NONE, FP, NONE, 0, 0, FLOATS),
@@ -105,22 +143,57 @@ const struct ir_op_form ir_op_forms[IR_OP_COUNT] = {
     ROW(vfcvtl, LANE, FP, NONE, 1, 2, 0),
     ROW(vfcvtn, LANE, FP, NONE, 2, 3, 0),
 
-    V_ROW(vadd, 0, 3), V_ROW(vsub, 0, 3), V_ROW(vmul, 0, 2), V_ROW(vneg, 0, 3), V_ROW(vabs, 0, 3), VB_ROW(vand),
-    VB_ROW(vor), VB_ROW(vxor), VB_ROW(vandn), VB_ROW(vnot), VB_ROW(vbsl), VI_ROW(vshl, 0, 3), VI_ROW(vshr, 0, 3),
+    V_ROW(vadd, 0, 3),
+    V_ROW(vsub, 0, 3),
+    V_ROW(vmul, 0, 2),
+    V_ROW(vneg, 0, 3),
+    V_ROW(vabs, 0, 3),
+    VB_ROW(vand),
+    VB_ROW(vor),
+    VB_ROW(vxor),
+    VB_ROW(vandn),
+    VB_ROW(vnot),
+    VB_ROW(vbsl),
+    VI_ROW(vshl, 0, 3),
+    VI_ROW(vshr, 0, 3),
     V_ROW(vshlv, 0, 3),
     ROW(vcmp, LANE, V, CMP, 0, 3, 0),
-    V_ROW(vmin, 0, 3), V_ROW(vmax, 0, 3), V_ROW(vqadd, 0, 3), V_ROW(vqsub, 0, 3), V_ROW(vhadd, 0, 3),
-    V_ROW(vrhadd, 0, 3), V_ROW(vhsub, 0, 3), V_ROW(vabd, 0, 3), V_ROW(vclz, 0, 2), V_ROW(vpopcnt, 0, 0),
-    VB_ROW(vbitrev), VI_ROW(vrev, 0, 2), V_ROW(vdup, 0, 3), VI_ROW(vdupl, 0, 3),
+    V_ROW(vmin, 0, 3),
+    V_ROW(vmax, 0, 3),
+    V_ROW(vqadd, 0, 3),
+    V_ROW(vqsub, 0, 3),
+    V_ROW(vhadd, 0, 3),
+    V_ROW(vrhadd, 0, 3),
+    V_ROW(vhsub, 0, 3),
+    V_ROW(vabd, 0, 3),
+    V_ROW(vclz, 0, 2),
+    V_ROW(vpopcnt, 0, 0),
+    VB_ROW(vbitrev),
+    VI_ROW(vrev, 0, 2),
+    V_ROW(vdup, 0, 3),
+    VI_ROW(vdupl, 0, 3),
     ROW(vget, LANE, GET, NUM, 0, 3, BYTES),
     ROW(vgetf, NONE, NONE, NUM, 0, 0, FLOATS),
     VI_ROW(vset, 0, 3),
     ROW(vzext, NONE, NONE, NONE, 0, 0, BYTES | FLOATS),
     ROW(vlow, NONE, NONE, NONE, 0, 0, 0),
     ROW(vext, NONE, V, NUM, 0, 0, 0),
-    VI_ROW(vzip, 0, 3), VI_ROW(vuzp, 0, 3), VI_ROW(vtrn, 0, 3), VB_ROW(vtbl), V_ROW(vxtl, 0, 2), V_ROW(vxtn, 1, 3),
-    V_ROW(vqxtn, 1, 3), V_ROW(vqxtun, 1, 3), V_ROW(vmull, 0, 2), VB_ROW(vpmul), V_ROW(vpmull, 0, 3), V_ROW(vaddv, 0, 3),
-    VB_ROW(vaese), VB_ROW(vaesd), VB_ROW(vaesmc), VB_ROW(vaesimc),
+    VI_ROW(vzip, 0, 3),
+    VI_ROW(vuzp, 0, 3),
+    VI_ROW(vtrn, 0, 3),
+    VB_ROW(vtbl),
+    V_ROW(vxtl, 0, 2),
+    V_ROW(vxtn, 1, 3),
+    V_ROW(vqxtn, 1, 3),
+    V_ROW(vqxtun, 1, 3),
+    V_ROW(vmull, 0, 2),
+    VB_ROW(vpmul),
+    V_ROW(vpmull, 0, 3),
+    V_ROW(vaddv, 0, 3),
+    VB_ROW(vaese),
+    VB_ROW(vaesd),
+    VB_ROW(vaesmc),
+    VB_ROW(vaesimc),
 };
 
 const char *const ir_cmp_names[IR_CMP_COUNT] = {
@@ -129,18 +202,26 @@ const char *const ir_cmp_names[IR_CMP_COUNT] = {
 };
 const char *const ir_fcmp_names[IR_FCMP_COUNT] = {[IR_FEQ] = "eq", [IR_FGE] = "ge", [IR_FGT] = "gt"};
 const char *const ir_cond_names[IR_COND_COUNT] = {
-    [IR_EQ] = "eq", [IR_NE] = "ne", [IR_CS] = "cs", [IR_CC] = "cc", [IR_MI] = "mi", [IR_PL] = "pl", [IR_VS] = "vs",
-    [IR_VC] = "vc", [IR_HI] = "hi", [IR_LS] = "ls", [IR_GE] = "ge", [IR_LT] = "lt", [IR_GT] = "gt", [IR_LE] = "le",
+    [IR_EQ] = "eq", [IR_NE] = "ne", [IR_CS] = "cs", [IR_CC] = "cc", [IR_MI] = "mi",
+    [IR_PL] = "pl", [IR_VS] = "vs", [IR_VC] = "vc", [IR_HI] = "hi", [IR_LS] = "ls",
+    [IR_GE] = "ge", [IR_LT] = "lt", [IR_GT] = "gt", [IR_LE] = "le",
 };
 const char *const ir_rmw_names[IR_RMW_COUNT] = {
-    [IR_RMW_XCHG] = "xchg", [IR_RMW_ADD] = "add",   [IR_RMW_AND] = "and",   [IR_RMW_OR] = "or",     [IR_RMW_XOR] = "xor",
-    [IR_RMW_SMAX] = "smax", [IR_RMW_SMIN] = "smin", [IR_RMW_UMAX] = "umax", [IR_RMW_UMIN] = "umin",
+    [IR_RMW_XCHG] = "xchg", [IR_RMW_ADD] = "add",   [IR_RMW_AND] = "and",
+    [IR_RMW_OR] = "or",     [IR_RMW_XOR] = "xor",   [IR_RMW_SMAX] = "smax",
+    [IR_RMW_SMIN] = "smin", [IR_RMW_UMAX] = "umax", [IR_RMW_UMIN] = "umin",
 };
 const char *const ir_fence_names[IR_FENCE_COUNT] = {
     [IR_FENCE_FULL] = "full", [IR_FENCE_LOAD] = "load", [IR_FENCE_STORE] = "store"};
 const char *const ir_exit_names[IR_EXIT_COUNT] = {
-    [IR_EXIT_NONE] = "none",   [IR_EXIT_JUMP] = "jump", [IR_EXIT_POLL] = "poll",             [IR_EXIT_FAULT] = "fault",
-    [IR_EXIT_STATE] = "state", [IR_EXIT_HALT] = "halt", [IR_EXIT_WAIT_EVENT] = "wait_event", [IR_EXIT_YIELD] = "yield",
+    [IR_EXIT_NONE] = "none",
+    [IR_EXIT_JUMP] = "jump",
+    [IR_EXIT_POLL] = "poll",
+    [IR_EXIT_FAULT] = "fault",
+    [IR_EXIT_STATE] = "state",
+    [IR_EXIT_HALT] = "halt",
+    [IR_EXIT_WAIT_EVENT] = "wait_event",
+    [IR_EXIT_YIELD] = "yield",
 };
 
 static const struct ir_attr_name mem_names[] = {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// How the fields `sub`, `attr` and `imm` of each op are spelled, and which values are legal: the second half of the
-// op table, beside ops.def. Printer, parser, verifier and test generators read it; nothing else needs to.
+// How the fields `sub`, `attr` and `imm` of each op are spelled, and which values are legal: the second half
+// of the op table, beside ops.def. Printer, parser, verifier and test generators read it; nothing else needs
+// to.
 #ifndef IR_OPS_H
 #define IR_OPS_H
 
@@ -53,7 +54,8 @@ enum ir_imm_form {
 struct ir_op_form {
     uint8_t sub, attr, imm;     // the forms above
     uint8_t lane_min, lane_max; // of sub, where it is a lane size
-    uint16_t types;             // bit per enum ir_type allowed as own type (or that of arg 0 if the result is fixed); 0: any
+    uint16_t
+        types; // bit per enum ir_type allowed as own type (or that of arg 0 if the result is fixed); 0: any
 };
 extern const struct ir_op_form ir_op_forms[IR_OP_COUNT];
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The parser of the text form (see print.c): what ir_print writes, and what a person writes in a test. Blank lines and
-// comments from ; to the end of a line are skipped; value names may be any numbers, blocks must be b0, b1, ... in order of
-// number but in any order of place. The result is not verified.
+// The parser of the text form (see print.c): what ir_print writes, and what a person writes in a test. Blank
+// lines and comments from ; to the end of a line are skipped; value names may be any numbers, blocks must be
+// b0, b1, ... in order of number but in any order of place. The result is not verified.
 //
 // Two passes over the text: the first gives value names their instruction index, the second builds.
 #include "base/error.h"
@@ -210,7 +210,8 @@ static int parse_attr(struct parser *p, struct ir_insn *insn)
             n++;
         if (n->name)
             insn->attr = (insn->attr & ~n->mask) | n->value;
-        else if (ir_op_forms[insn->op].attr == IR_ATTR_MEM && bytes > 0 && bytes <= 16 && !(bytes & (bytes - 1)))
+        else if (ir_op_forms[insn->op].attr == IR_ATTR_MEM && bytes > 0 && bytes <= 16 &&
+                 !(bytes & (bytes - 1)))
             insn->attr |= (uint32_t)__builtin_ctz((unsigned)bytes);
         else if (ir_op_forms[insn->op].attr == IR_ATTR_FP && strncmp(name, "fbits", 5) == 0)
             insn->attr |= (uint32_t)(atoi(name + 5) & 127) << IR_FP_FBITS_SHIFT;

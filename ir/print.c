@@ -10,7 +10,8 @@
 //       put x1, %4
 //       exit_pc 0x44, call, ret=0x44
 //
-// Suffixes after the op are its type (unless the table fixes it), lane size and condition. ir_parse reads it back.
+// Suffixes after the op are its type (unless the table fixes it), lane size and condition. ir_parse reads it
+// back.
 #include "ir/ops.h"
 
 #include <inttypes.h>
@@ -62,7 +63,9 @@ static void print_subject(const struct ir_unit *unit, const struct ir_insn *insn
         fprintf(out, "%s", separator(sep));
         print_offset(insn->imm, out);
         break;
-    case IR_IMM_FIELD: fprintf(out, "%s%s", separator(sep), unit->guest->layout->fields[insn->imm].name); break;
+    case IR_IMM_FIELD:
+        fprintf(out, "%s%s", separator(sep), unit->guest->layout->fields[insn->imm].name);
+        break;
     case IR_IMM_HELPER: fprintf(out, "%s%s", separator(sep), unit->guest->helpers[insn->imm].name); break;
     default: break;
     }

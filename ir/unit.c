@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Units and their builders. The emit path runs once for each IR instruction of cold code, so it is an append and
-// nothing more: no folding, no checks (ir_verify has them), no search. Buffers are kept from unit to unit.
+// Units and their builders. The emit path runs once for each IR instruction of cold code, so it is an append
+// and nothing more: no folding, no checks (ir_verify has them), no search. Buffers are kept from unit to
+// unit.
 //
 // Invariant: unit->current is the block being filled and its instructions are the last ones of unit->insns.
 #include "ir/ir.h"
@@ -30,7 +31,8 @@ void ir_unit_free(struct ir_unit *unit)
 }
 
 // Makes room for one more element. A failure marks the unit.
-static bool grow(struct ir_unit *unit, void **buffer, uint32_t *capacity, size_t element, uint32_t initial, uint32_t limit)
+static bool grow(struct ir_unit *unit, void **buffer, uint32_t *capacity, size_t element, uint32_t initial,
+                 uint32_t limit)
 {
     uint32_t wanted = *capacity ? *capacity * 2 : initial;
     void *bigger = *capacity < limit ? realloc(*buffer, (size_t)wanted * element) : NULL;
@@ -193,8 +195,8 @@ uint32_t ir_op3(struct ir_unit *unit, enum ir_op op, enum ir_type type, uint32_t
     return id;
 }
 
-uint32_t ir_vop(struct ir_unit *unit, enum ir_op op, unsigned sub, uint32_t attr, uint64_t imm, uint32_t a, uint32_t b,
-                uint32_t c)
+uint32_t ir_vop(struct ir_unit *unit, enum ir_op op, unsigned sub, uint32_t attr, uint64_t imm, uint32_t a,
+                uint32_t b, uint32_t c)
 {
     uint32_t id;
     struct ir_insn *insn = append(unit, op, IR_V128, &id);

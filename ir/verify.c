@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The verifier: everything the other parts take for granted about a unit, checked in one place. Kinds and field forms
-// come from the op tables; what the tables cannot say is in check_details. It allocates and is not fast: debug builds
-// and tests run it, the translation path does not.
+// The verifier: everything the other parts take for granted about a unit, checked in one place. Kinds and
+// field forms come from the op tables; what the tables cannot say is in check_details. It allocates and is
+// not fast: debug builds and tests run it, the translation path does not.
 //
-// Rules by number, as the messages name them: 1 shape of blocks, 2 kinds and types, 3 fields of the instruction,
-// 4 definitions dominate uses, 5 instruction markers and precise state.
+// Rules by number, as the messages name them: 1 shape of blocks, 2 kinds and types, 3 fields of the
+// instruction, 4 definitions dominate uses, 5 instruction markers and precise state.
 #include "base/error.h"
 #include "ir/flow.h"
 #include "ir/ops.h"
@@ -21,7 +21,8 @@ struct check {
 
 #define FAIL(c, rule, ...) fail((c), (rule), __VA_ARGS__)
 
-static int __attribute__((format(printf, 3, 4))) fail(const struct check *c, int rule, const char *format, ...)
+static int __attribute__((format(printf, 3, 4)))
+fail(const struct check *c, int rule, const char *format, ...)
 {
     char text[256];
     va_list list;
@@ -109,9 +110,18 @@ static int check_types(struct check *c, const struct ir_insn *insn)
 static int check_sub(struct check *c, const struct ir_insn *insn)
 {
     static const uint8_t limits[] = {
-        [IR_SUB_NONE] = 1,     [IR_SUB_CMP] = IR_CMP_COUNT, [IR_SUB_COND] = IR_COND_COUNT, [IR_SUB_RMW] = IR_RMW_COUNT,
-        [IR_SUB_FENCE] = IR_FENCE_COUNT, [IR_SUB_POS] = 64, [IR_SUB_RESTART] = 2, [IR_SUB_BORROW] = 2,
-        [IR_SUB_WRITE] = 2,    [IR_SUB_LIKELY] = 3,         [IR_SUB_HINT] = 3,             [IR_SUB_EXIT] = IR_EXIT_COUNT,
+        [IR_SUB_NONE] = 1,
+        [IR_SUB_CMP] = IR_CMP_COUNT,
+        [IR_SUB_COND] = IR_COND_COUNT,
+        [IR_SUB_RMW] = IR_RMW_COUNT,
+        [IR_SUB_FENCE] = IR_FENCE_COUNT,
+        [IR_SUB_POS] = 64,
+        [IR_SUB_RESTART] = 2,
+        [IR_SUB_BORROW] = 2,
+        [IR_SUB_WRITE] = 2,
+        [IR_SUB_LIKELY] = 3,
+        [IR_SUB_HINT] = 3,
+        [IR_SUB_EXIT] = IR_EXIT_COUNT,
     };
     const struct ir_op_form *form = &ir_op_forms[insn->op];
     bool lanes = form->sub == IR_SUB_LANE || (form->sub == IR_SUB_LANEF && insn->type == IR_V128);
@@ -197,13 +207,19 @@ static int check_details(struct check *c, const struct ir_insn *insn)
     if (ir_op_forms[insn->op].imm == IR_IMM_NUM && insn->imm >= number_limit(insn))
         return FAIL(c, 3, "imm %llu out of range", (unsigned long long)insn->imm);
     switch (insn->op) {
-    case IR_OP_get: return insn->type == c->unit->guest->layout->fields[insn->imm].type ? 0 : FAIL(c, 2, "not the field's type");
-    case IR_OP_put: return first == c->unit->guest->layout->fields[insn->imm].type ? 0 : FAIL(c, 2, "not the field's type");
+    case IR_OP_get:
+        return insn->type == c->unit->guest->layout->fields[insn->imm].type
+                   ? 0
+                   : FAIL(c, 2, "not the field's type");
+    case IR_OP_put:
+        return first == c->unit->guest->layout->fields[insn->imm].type ? 0
+                                                                       : FAIL(c, 2, "not the field's type");
     case IR_OP_zext:
     case IR_OP_sext: return first < insn->type ? 0 : FAIL(c, 2, "does not widen");
     case IR_OP_trunc: return first > insn->type ? 0 : FAIL(c, 2, "does not narrow");
     case IR_OP_bitcast:
-        return ir_type_size(first) == ir_type_size(insn->type) && ir_type_is_int(first) != ir_type_is_int(insn->type)
+        return ir_type_size(first) == ir_type_size(insn->type) &&
+                       ir_type_is_int(first) != ir_type_is_int(insn->type)
                    ? 0
                    : FAIL(c, 2, "types do not pair");
     case IR_OP_fcvt: return first != insn->type ? 0 : FAIL(c, 2, "converts to the same type");
@@ -217,7 +233,8 @@ static int check_details(struct check *c, const struct ir_insn *insn)
     case IR_OP_vtrn:
         return insn->sub == 3 && (insn->attr & IR_V_LO64) ? FAIL(c, 3, "one lane cannot be permuted") : 0;
     case IR_OP_vrev: return insn->imm > insn->sub ? 0 : FAIL(c, 3, "container not larger than the lane");
-    case IR_OP_vpmull: return insn->sub == 0 || insn->sub == 3 ? 0 : FAIL(c, 3, "lane size %u not allowed", insn->sub);
+    case IR_OP_vpmull:
+        return insn->sub == 0 || insn->sub == 3 ? 0 : FAIL(c, 3, "lane size %u not allowed", insn->sub);
     case IR_OP_vset:
     case IR_OP_vdup: {
         enum ir_type t = insn->op == IR_OP_vdup ? first : arg_type(c, insn, 1);
@@ -229,10 +246,13 @@ static int check_details(struct check *c, const struct ir_insn *insn)
     case IR_OP_st:
     case IR_OP_cas:
     case IR_OP_rmw: {
-        unsigned have = value == IR_V128 || ir_type_is_int(value) || ir_type_is_float(value) ? ir_type_size(value) : 0;
+        unsigned have =
+            value == IR_V128 || ir_type_is_int(value) || ir_type_is_float(value) ? ir_type_size(value) : 0;
         bool ok = ir_type_is_int(value) ? value != IR_I1 && ir_mem_bytes(insn->attr) <= have
                                         : ir_mem_bytes(insn->attr) == have;
-        return ok && (insn->attr & IR_MEM_SIZE) <= 4 ? 0 : FAIL(c, 2, "%u bytes of %s", ir_mem_bytes(insn->attr), ir_type_name(value));
+        return ok && (insn->attr & IR_MEM_SIZE) <= 4
+                   ? 0
+                   : FAIL(c, 2, "%u bytes of %s", ir_mem_bytes(insn->attr), ir_type_name(value));
     }
     default: return 0;
     }
@@ -260,7 +280,8 @@ static int check_shape(struct check *c)
         return error_set(c->err, -EINVAL, "the unit is empty [rule 1]");
     for (uint32_t b = 0; b < unit->block_count; b++) {
         const struct ir_block *block = &unit->blocks[b];
-        if (block->count == 0 || block->first > unit->insn_count || block->count > unit->insn_count - block->first)
+        if (block->count == 0 || block->first > unit->insn_count ||
+            block->count > unit->insn_count - block->first)
             return error_set(c->err, -EINVAL, "block b%u is empty or out of range [rule 1]", b);
         for (uint32_t i = 0; i < block->count; i++) {
             c->id = block->first + i;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Dead code, backwards over the blocks in postorder: values nobody uses and puts that are overwritten before anything
-// can see them. Puts are seen by gets, by exits and polls, by helpers that read state or may exit, and by every op
-// that may fault (state is precise; the slow paths store it). Dead instructions become nops.
+// Dead code, backwards over the blocks in postorder: values nobody uses and puts that are overwritten before
+// anything can see them. Puts are seen by gets, by exits and polls, by helpers that read state or may exit,
+// and by every op that may fault (state is precise; the slow paths store it). Dead instructions become nops.
 //
 // FPX ops stay: their exceptions are state. Over back edges everything is live.
 #include "ir/opt/opt_internal.h"
@@ -58,7 +58,8 @@ static inline void visit(struct walk *w, uint32_t id)
         w->used[insn->arg[i] < w->unit->insn_count ? insn->arg[i] : w->unit->insn_count] = 1;
 }
 
-// What no path reaches uses nothing any more; the block stays for the numbering until a rewriting pass drops it.
+// What no path reaches uses nothing any more; the block stays for the numbering until a rewriting pass drops
+// it.
 static void empty_unreached(struct ir_unit *unit, const struct ir_flow *flow)
 {
     for (uint32_t b = 0; b < unit->block_count; b++) {
@@ -83,7 +84,8 @@ static void sweep(struct ir_unit *unit, struct ir_opt *opt, bool puts, bool valu
     if (flow.count < unit->block_count)
         empty_unreached(unit, &flow);
     uint64_t(*live_in)[WORDS] = (uint64_t(*)[WORDS])(at + flow_size);
-    struct walk w = {.unit = unit, .puts = puts, .values = values, .used = (uint8_t *)at + flow_size + live_size};
+    struct walk w = {
+        .unit = unit, .puts = puts, .values = values, .used = (uint8_t *)at + flow_size + live_size};
     memset(w.used, !values, unit->insn_count);
     for (uint32_t i = flow.count; i--;) {
         uint32_t b = flow.rpo[i], next[2];

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Constant folding and algebra on one instruction at a time, over operands already simplified. Constants go through
-// ir_eval, so there is one definition of every op. An FPX op folds only if it raises no exception.
+// Constant folding and algebra on one instruction at a time, over operands already simplified. Constants go
+// through ir_eval, so there is one definition of every op. An FPX op folds only if it raises no exception.
 //
-// Canonical forms that later rules and backends may count on: a constant operand of a commutative op is arg 1; sub of
-// a constant is add; a chain of constant additions is one; icmp has its constant on the right.
+// Canonical forms that later rules and backends may count on: a constant operand of a commutative op is arg
+// 1; sub of a constant is add; a chain of constant additions is one; icmp has its constant on the right.
 #include "base/bits.h"
 #include "ir/opt/opt_internal.h"
 
@@ -29,7 +29,9 @@ static bool is_const(const struct ir_rewrite *rw, uint32_t value, uint64_t *ret)
 
 static uint64_t mask_of(enum ir_type type)
 {
-    return type == IR_I1 ? 1 : ir_type_is_int(type) ? bits_mask(8u << (type - IR_I8)) : bits_mask(ir_type_size(type) * 8);
+    return type == IR_I1          ? 1
+           : ir_type_is_int(type) ? bits_mask(8u << (type - IR_I8))
+                                  : bits_mask(ir_type_size(type) * 8);
 }
 
 static enum outcome same_as(uint32_t value, uint32_t *ret_value)
@@ -51,9 +53,10 @@ static enum outcome become(struct ir_insn *insn, enum ir_op op, uint32_t a, uint
     return CHANGED;
 }
 
-// ---- all operands constant -------------------------------------------------------------------------------------------
+// ---- all operands constant -------------------------------------------------------------------------------
 
-// The value of a constant of any kind; flags ops on constants count, although flags have no constants of their own.
+// The value of a constant of any kind; flags ops on constants count, although flags have no constants of
+// their own.
 static bool known(const struct ir_rewrite *rw, uint32_t value, unsigned depth, union ir_value *ret)
 {
     const struct ir_insn *insn = def(rw, value);
@@ -79,7 +82,8 @@ static bool known(const struct ir_rewrite *rw, uint32_t value, unsigned depth, u
     return ir_eval(insn, types, args, ret, &exceptions);
 }
 
-// A quick look before known() does its work: is every operand a constant, or flags that may come of constants?
+// A quick look before known() does its work: is every operand a constant, or flags that may come of
+// constants?
 static inline bool may_be_known(const struct ir_rewrite *rw, const struct ir_insn *insn)
 {
     if (insn->arg[0] == IR_NO_VALUE || insn->type == IR_FLAGS)
@@ -113,7 +117,7 @@ static enum outcome fold_constants(struct ir_rewrite *rw, struct ir_insn *insn, 
     return constant(rw, (enum ir_type)insn->type, result.i, ret_value);
 }
 
-// ---- integers ----------------------------------------------------------------------------------------------------------
+// ---- integers --------------------------------------------------------------------------------------------
 
 // Whether only the low `bits` bits of the value can be set.
 static bool fits(const struct ir_rewrite *rw, uint32_t value, unsigned bits)
@@ -133,7 +137,8 @@ static bool fits(const struct ir_rewrite *rw, uint32_t value, unsigned bits)
 }
 
 // Ops with a constant on the right. n: width of the type.
-static enum outcome fold_right_constant(struct ir_rewrite *rw, struct ir_insn *insn, uint64_t c, uint32_t *ret_value)
+static enum outcome fold_right_constant(struct ir_rewrite *rw, struct ir_insn *insn, uint64_t c,
+                                        uint32_t *ret_value)
 {
     const enum ir_type type = (enum ir_type)insn->type;
     const uint64_t mask = mask_of(type);
@@ -177,13 +182,15 @@ static enum outcome fold_right_constant(struct ir_rewrite *rw, struct ir_insn *i
         if (c == 1)
             return same_as(insn->arg[0], ret_value);
         if ((c & (c - 1)) == 0 && n >= 8)
-            return become(insn, IR_OP_shl, insn->arg[0], ir_rewrite_const(rw, type, (uint64_t)__builtin_ctzll(c)));
+            return become(insn, IR_OP_shl, insn->arg[0],
+                          ir_rewrite_const(rw, type, (uint64_t)__builtin_ctzll(c)));
         return KEEP;
     case IR_OP_udiv:
         if (c == 0)
             return constant(rw, type, 0, ret_value);
         if ((c & (c - 1)) == 0)
-            return become(insn, IR_OP_shr, insn->arg[0], ir_rewrite_const(rw, type, (uint64_t)__builtin_ctzll(c)));
+            return become(insn, IR_OP_shr, insn->arg[0],
+                          ir_rewrite_const(rw, type, (uint64_t)__builtin_ctzll(c)));
         return KEEP;
     default: return KEEP;
     }
@@ -192,8 +199,8 @@ static enum outcome fold_right_constant(struct ir_rewrite *rw, struct ir_insn *i
 static enum outcome fold_binary(struct ir_rewrite *rw, struct ir_insn *insn, uint32_t *ret_value)
 {
     uint64_t c;
-    if ((ir_ops[insn->op].flags & (IR_COMM | IR_PURE)) == (IR_COMM | IR_PURE) && is_const(rw, insn->arg[0], &c) &&
-        !is_const(rw, insn->arg[1], &c)) {
+    if ((ir_ops[insn->op].flags & (IR_COMM | IR_PURE)) == (IR_COMM | IR_PURE) &&
+        is_const(rw, insn->arg[0], &c) && !is_const(rw, insn->arg[1], &c)) {
         uint32_t a = insn->arg[0];
         insn->arg[0] = insn->arg[1];
         insn->arg[1] = a;
@@ -250,7 +257,8 @@ static enum outcome fold_width(struct ir_rewrite *rw, struct ir_insn *insn, uint
             enum ir_type inner = (enum ir_type)def(rw, from->arg[0])->type;
             if (inner == insn->type)
                 return same_as(from->arg[0], ret_value);
-            return become(insn, inner > insn->type ? IR_OP_trunc : (enum ir_op)from->op, from->arg[0], IR_NO_VALUE);
+            return become(insn, inner > insn->type ? IR_OP_trunc : (enum ir_op)from->op, from->arg[0],
+                          IR_NO_VALUE);
         }
         if (from->op == IR_OP_and && is_const(rw, from->arg[1], &c) &&
             (c & mask_of((enum ir_type)insn->type)) == mask_of((enum ir_type)insn->type))
@@ -280,13 +288,14 @@ static enum outcome fold_extract(struct ir_rewrite *rw, struct ir_insn *insn, ui
 static enum outcome fold_icmp(struct ir_rewrite *rw, struct ir_insn *insn, uint32_t *ret_value)
 {
     static const uint8_t swapped[IR_CMP_COUNT] = {
-        [IR_CEQ] = IR_CEQ,   [IR_CNE] = IR_CNE,   [IR_CULT] = IR_CUGT, [IR_CUGE] = IR_CULE, [IR_CULE] = IR_CUGE,
-        [IR_CUGT] = IR_CULT, [IR_CSLT] = IR_CSGT, [IR_CSGE] = IR_CSLE, [IR_CSLE] = IR_CSGE, [IR_CSGT] = IR_CSLT};
+        [IR_CEQ] = IR_CEQ,   [IR_CNE] = IR_CNE,   [IR_CULT] = IR_CUGT, [IR_CUGE] = IR_CULE,
+        [IR_CULE] = IR_CUGE, [IR_CUGT] = IR_CULT, [IR_CSLT] = IR_CSGT, [IR_CSGE] = IR_CSLE,
+        [IR_CSLE] = IR_CSGE, [IR_CSGT] = IR_CSLT};
     const struct ir_insn *left = def(rw, insn->arg[0]);
     uint64_t c;
     if (insn->arg[0] == insn->arg[1]) {
-        bool equal = insn->sub == IR_CEQ || insn->sub == IR_CUGE || insn->sub == IR_CULE || insn->sub == IR_CSGE ||
-                     insn->sub == IR_CSLE;
+        bool equal = insn->sub == IR_CEQ || insn->sub == IR_CUGE || insn->sub == IR_CULE ||
+                     insn->sub == IR_CSGE || insn->sub == IR_CSLE;
         return constant(rw, IR_I1, equal, ret_value);
     }
     if (is_const(rw, insn->arg[0], &c) && !is_const(rw, insn->arg[1], &c)) {
@@ -338,8 +347,8 @@ static enum outcome fold_select(struct ir_rewrite *rw, struct ir_insn *insn, uin
         insn->arg[2] = yes;
         return CHANGED;
     }
-    if (ir_type_is_int((enum ir_type)insn->type) && is_const(rw, insn->arg[1], &a) && is_const(rw, insn->arg[2], &b) &&
-        a == 1 && b == 0)
+    if (ir_type_is_int((enum ir_type)insn->type) && is_const(rw, insn->arg[1], &a) &&
+        is_const(rw, insn->arg[2], &b) && a == 1 && b == 0)
         return insn->type == IR_I1 ? same_as(insn->arg[0], ret_value)
                                    : become(insn, IR_OP_zext, insn->arg[0], IR_NO_VALUE);
     return KEEP;
@@ -359,13 +368,15 @@ static enum outcome fold_brif(struct ir_rewrite *rw, struct ir_insn *insn)
     if (cond->op == IR_OP_not) {
         insn->arg[0] = cond->arg[0];
         insn->imm = no | (uint64_t)yes << 32;
-        insn->sub = insn->sub == IR_LIKELY_TAKEN ? IR_LIKELY_NOT_TAKEN : insn->sub == IR_LIKELY_NOT_TAKEN ? IR_LIKELY_TAKEN : 0;
+        insn->sub = insn->sub == IR_LIKELY_TAKEN       ? IR_LIKELY_NOT_TAKEN
+                    : insn->sub == IR_LIKELY_NOT_TAKEN ? IR_LIKELY_TAKEN
+                                                       : 0;
         return CHANGED;
     }
     return KEEP;
 }
 
-// ---- moves between scalars and vectors -----------------------------------------------------------------------------------
+// ---- moves between scalars and vectors -------------------------------------------------------------------
 
 // The low 64 bits of the value are those of what is returned.
 static uint32_t low_source(const struct ir_rewrite *rw, uint32_t value)
@@ -379,7 +390,8 @@ static bool high_is_zero(const struct ir_insn *insn)
 {
     if (insn->op == IR_OP_vzext || insn->op == IR_OP_vlow || insn->op == IR_OP_vaddv)
         return true;
-    return (ir_ops[insn->op].flags & (IR_PURE | IR_FPX)) && insn->op >= IR_OP_fadd && (insn->attr & IR_V_LO64);
+    return (ir_ops[insn->op].flags & (IR_PURE | IR_FPX)) && insn->op >= IR_OP_fadd &&
+           (insn->attr & IR_V_LO64);
 }
 
 static enum outcome fold_from_vector(struct ir_rewrite *rw, struct ir_insn *insn, uint32_t *ret_value)

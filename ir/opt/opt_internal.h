@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The rewriting walk that the forward passes share: it reads a unit's blocks in reverse postorder and writes a new one,
-// so that a pass may replace an instruction, leave it out, or put others before it. What a pass does is a bit.
+// The rewriting walk that the forward passes share: it reads a unit's blocks in reverse postorder and writes
+// a new one, so that a pass may replace an instruction, leave it out, or put others before it. What a pass
+// does is a bit.
 //
-// Invariant: in the new unit, definitions come before uses in order of index; a value number in an `args` of the new
-// unit is a new one, and block numbers stay the old ones until ir_rewrite_end.
+// Invariant: in the new unit, definitions come before uses in order of index; a value number in an `args` of
+// the new unit is a new one, and block numbers stay the old ones until ir_rewrite_end.
 #ifndef IR_OPT_INTERNAL_H
 #define IR_OPT_INTERNAL_H
 
@@ -35,14 +36,15 @@ struct ir_rewrite {
 // Scratch of at least size bytes, contents undefined; NULL without memory.
 void *ir_opt_reserve(struct ir_opt *opt, size_t size);
 
-// In debug builds (meson's buildtype), ends the program if the pass that just ran left a unit that does not verify.
+// In debug builds (meson's buildtype), ends the program if the pass that just ran left a unit that does not
+// verify.
 void ir_opt_check(const struct ir_unit *unit);
 
 // Rewrites unit by steps.
 void ir_rewrite(struct ir_unit *unit, struct ir_opt *opt, unsigned steps);
 
-// Adds an instruction (args and blocks as the invariant says) to the new unit, simplified by the walk's steps.
-// Returns its value or that of an equal one; *insn is what became of it.
+// Adds an instruction (args and blocks as the invariant says) to the new unit, simplified by the walk's
+// steps. Returns its value or that of an equal one; *insn is what became of it.
 uint32_t ir_rewrite_emit(struct ir_rewrite *rw, struct ir_insn *insn);
 uint32_t ir_rewrite_const(struct ir_rewrite *rw, enum ir_type type, uint64_t value);
 
@@ -67,7 +69,8 @@ uint32_t ir_find_spans(const struct ir_unit *unit, const struct ir_flow *flow, u
 
 static inline struct ir_insn ir_insn_make(enum ir_op op, enum ir_type type, uint32_t a, uint32_t b)
 {
-    return (struct ir_insn){.op = (uint16_t)op, .type = (uint8_t)type, .arg = {a, b, IR_NO_VALUE, IR_NO_VALUE}};
+    return (struct ir_insn){
+        .op = (uint16_t)op, .type = (uint8_t)type, .arg = {a, b, IR_NO_VALUE, IR_NO_VALUE}};
 }
 
 #endif

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// One function a pass. Each leaves a unit that verifies and means the same; debug builds verify after each. Passes run
-// in time linear in the unit (CSE by hashing) and allocate nothing per unit: they work in struct ir_opt, which grows to
-// the largest unit seen. Passes that rewrite (fold, cse, state, share_spans, compact) put blocks in reverse postorder,
-// drop unreachable ones and nops, and renumber values; ir_opt_dead leaves nops where instructions died. Without memory
-// a pass leaves the unit as it was.
+// One function a pass. Each leaves a unit that verifies and means the same; debug builds verify after each.
+// Passes run in time linear in the unit (CSE by hashing) and allocate nothing per unit: they work in struct
+// ir_opt, which grows to the largest unit seen. Passes that rewrite (fold, cse, state, share_spans, compact)
+// put blocks in reverse postorder, drop unreachable ones and nops, and renumber values; ir_opt_dead leaves
+// nops where instructions died. Without memory a pass leaves the unit as it was.
 //
 // No pass merges, moves or removes a load: the address may be a device's.
 #ifndef IR_OPT_PASSES_H
@@ -22,11 +22,13 @@ struct ir_opt {
 };
 void ir_opt_free(struct ir_opt *opt);
 
-void ir_opt_fold(struct ir_unit *unit, struct ir_opt *opt);         // constants, algebra, copies, narrow extracts
+void ir_opt_fold(struct ir_unit *unit, struct ir_opt *opt); // constants, algebra, copies, narrow extracts
 void ir_opt_cse(struct ir_unit *unit, struct ir_opt *opt);          // equal pure values along dominators
-void ir_opt_state(struct ir_unit *unit, struct ir_opt *opt);        // forward puts to gets, drop dead puts, across blocks
+void ir_opt_state(struct ir_unit *unit,
+                  struct ir_opt *opt); // forward puts to gets, drop dead puts, across blocks
 void ir_opt_dead(struct ir_unit *unit, struct ir_opt *opt);         // dead values and flags
-void ir_opt_share_spans(struct ir_unit *unit, struct ir_opt *opt);  // one address translation for several accesses
+void ir_opt_share_spans(struct ir_unit *unit,
+                        struct ir_opt *opt); // one address translation for several accesses
 void ir_compact(struct ir_unit *unit, struct ir_opt *opt);
 
 // The fast tier's pipeline, in order; the cost matters (cold code).

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The rewriting walk (opt_internal.h): common subexpressions by a direct-mapped hash along dominators, state fields
-// forwarded from puts to gets, and the bookkeeping of the new unit. Everything is one visit per instruction.
+// The rewriting walk (opt_internal.h): common subexpressions by a direct-mapped hash along dominators, state
+// fields forwarded from puts to gets, and the bookkeeping of the new unit. Everything is one visit per
+// instruction.
 //
-// State: `fields` holds, for each field, the value it is known to hold. At a join only what all predecessors agree on
-// survives; at a loop head only fields that nothing in the unit puts.
+// State: `fields` holds, for each field, the value it is known to hold. At a join only what all predecessors
+// agree on survives; at a loop head only fields that nothing in the unit puts.
 #include "base/error.h"
 #include "ir/opt/opt_internal.h"
 
@@ -63,13 +64,15 @@ static bool reserve_output(struct ir_opt *opt, uint32_t insns, uint32_t blocks)
     return true;
 }
 
-// ---- common subexpressions -----------------------------------------------------------------------------------------
+// ---- common subexpressions -------------------------------------------------------------------------------
 
 // From the fields, not from memory: the instruction has just been put together in registers.
 static inline uint32_t hash_insn(const struct ir_insn *insn)
 {
-    uint64_t head = insn->op | (uint64_t)insn->type << 16 | (uint64_t)insn->sub << 24 | (uint64_t)insn->attr << 32;
-    uint64_t args = insn->arg[0] | (uint64_t)insn->arg[1] << 32, more = insn->arg[2] ^ (uint64_t)insn->arg[3] << 16;
+    uint64_t head =
+        insn->op | (uint64_t)insn->type << 16 | (uint64_t)insn->sub << 24 | (uint64_t)insn->attr << 32;
+    uint64_t args = insn->arg[0] | (uint64_t)insn->arg[1] << 32,
+             more = insn->arg[2] ^ (uint64_t)insn->arg[3] << 16;
     uint64_t h = (head ^ args * 0x9e3779b97f4a7c15 ^ more) * 0xff51afd7ed558ccd;
     h = (h ^ h >> 32 ^ insn->imm) * 0xc4ceb9fe1a85ec53;
     return (uint32_t)(h >> 32);
@@ -77,8 +80,9 @@ static inline uint32_t hash_insn(const struct ir_insn *insn)
 
 static inline bool equal(const struct ir_insn *a, const struct ir_insn *b)
 {
-    return a->op == b->op && a->type == b->type && a->sub == b->sub && a->attr == b->attr && a->imm == b->imm &&
-           a->arg[0] == b->arg[0] && a->arg[1] == b->arg[1] && a->arg[2] == b->arg[2] && a->arg[3] == b->arg[3];
+    return a->op == b->op && a->type == b->type && a->sub == b->sub && a->attr == b->attr &&
+           a->imm == b->imm && a->arg[0] == b->arg[0] && a->arg[1] == b->arg[1] && a->arg[2] == b->arg[2] &&
+           a->arg[3] == b->arg[3];
 }
 
 static inline bool mergeable(const struct ir_rewrite *rw, const struct ir_insn *insn)
@@ -88,8 +92,8 @@ static inline bool mergeable(const struct ir_rewrite *rw, const struct ir_insn *
     return ir_ops[insn->op].flags & (IR_PURE | IR_FPX);
 }
 
-// Whether the value at id, equal to insn, stands for it here. What raises exceptions must not be merged over a helper
-// that may have cleared them, so it merges only with its own block's, after the last such helper.
+// Whether the value at id, equal to insn, stands for it here. What raises exceptions must not be merged over
+// a helper that may have cleared them, so it merges only with its own block's, after the last such helper.
 static inline bool reusable(const struct ir_rewrite *rw, const struct ir_insn *insn, uint32_t id)
 {
     if (!(ir_ops[insn->op].flags & IR_PURE))
@@ -128,7 +132,7 @@ uint32_t ir_rewrite_const(struct ir_rewrite *rw, enum ir_type type, uint64_t val
     return ir_rewrite_emit(rw, &insn);
 }
 
-// ---- state -----------------------------------------------------------------------------------------------------------
+// ---- state -----------------------------------------------------------------------------------------------
 
 static void scan_puts(struct ir_rewrite *rw)
 {
@@ -202,7 +206,7 @@ static inline bool forward_state(struct ir_rewrite *rw, struct ir_insn *insn, ui
     return false;
 }
 
-// ---- the walk ----------------------------------------------------------------------------------------------------------
+// ---- the walk --------------------------------------------------------------------------------------------
 
 struct span_tables {
     uint16_t *group_of;
@@ -227,8 +231,8 @@ static uint32_t use_span(struct ir_rewrite *rw, const struct span_tables *spans,
     return group->token;
 }
 
-// Copies the instruction with its operands renumbered. The map's last entry stands for IR_NO_VALUE, so that there is
-// no branch to mispredict.
+// Copies the instruction with its operands renumbered. The map's last entry stands for IR_NO_VALUE, so that
+// there is no branch to mispredict.
 static inline void renumber(const struct ir_rewrite *rw, const struct ir_insn *from, struct ir_insn *to)
 {
     const uint32_t n = rw->unit->insn_count;
@@ -327,7 +331,8 @@ static bool prepare(struct ir_rewrite *rw, struct span_tables *spans)
     slots = rw->steps & IR_STEP_CSE ? slots : 0;
     size_t flow = aligned(ir_flow_size(unit)), map = aligned((n + 1) * sizeof(uint32_t));
     size_t home = aligned(rw->capacity * sizeof(uint16_t)), table = aligned(slots * sizeof(uint32_t));
-    size_t states = rw->steps & IR_STEP_STATE ? aligned((size_t)unit->block_count * fields * sizeof(uint32_t)) : 0;
+    size_t states =
+        rw->steps & IR_STEP_STATE ? aligned((size_t)unit->block_count * fields * sizeof(uint32_t)) : 0;
     size_t groups = rw->steps & IR_STEP_SPANS ? aligned(n * sizeof(uint16_t)) : 0;
     size_t group_list = rw->steps & IR_STEP_SPANS ? n * sizeof(struct ir_span_group) : 0;
     char *at = ir_opt_reserve(rw->opt, flow + map + home + table + states + groups + group_list);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Which loads and stores can share one address translation: those of one block off the same base value by constant
-// offsets, all within a page's length, with no safepoint or barrier between. The walk then puts a span token before the
-// first of each group of two or more. Accesses with ordering, alignment or exclusive rules keep their own way.
+// Which loads and stores can share one address translation: those of one block off the same base value by
+// constant offsets, all within a page's length, with no safepoint or barrier between. The walk then puts a
+// span token before the first of each group of two or more. Accesses with ordering, alignment or exclusive
+// rules keep their own way.
 #include "ir/opt/opt_internal.h"
 
 enum { OPEN_GROUPS = 8, CHAIN = 4, SPAN_MAX = IR_PAGE_SIZE };
@@ -29,7 +30,8 @@ static bool ends_spans(const struct ir_unit *unit, const struct ir_insn *insn)
 
 static bool plain_access(const struct ir_insn *insn)
 {
-    const uint32_t special = IR_MEM_ALIGN | IR_MEM_ACQUIRE | IR_MEM_RELEASE | IR_MEM_EXCLUSIVE | IR_MEM_ATOMIC;
+    const uint32_t special =
+        IR_MEM_ALIGN | IR_MEM_ACQUIRE | IR_MEM_RELEASE | IR_MEM_EXCLUSIVE | IR_MEM_ATOMIC;
     return (insn->op == IR_OP_ld && insn->arg[1] == IR_NO_VALUE && !(insn->attr & special)) ||
            (insn->op == IR_OP_st && insn->arg[2] == IR_NO_VALUE && !(insn->attr & special));
 }
@@ -66,11 +68,13 @@ uint32_t ir_find_spans(const struct ir_unit *unit, const struct ir_flow *flow, u
             int64_t end = offset + ir_mem_bytes(insn->attr);
             if (offset < INT32_MIN / 2 || end > INT32_MAX / 2)
                 continue;
-            for (g = open; g < count && !joins(&groups[g], base, insn->attr & IR_MEM_MMU, offset, end); g++) {}
+            for (g = open; g < count && !joins(&groups[g], base, insn->attr & IR_MEM_MMU, offset, end); g++) {
+            }
             if (g == count) {
                 if (count == max || count == IR_NO_GROUP)
                     continue;
-                groups[count++] = (struct ir_span_group){base, insn->attr & IR_MEM_MMU, offset, end, 0, IR_NO_VALUE, false};
+                groups[count++] =
+                    (struct ir_span_group){base, insn->attr & IR_MEM_MMU, offset, end, 0, IR_NO_VALUE, false};
                 open = count - open > OPEN_GROUPS ? count - OPEN_GROUPS : open;
             }
             groups[g].count++;

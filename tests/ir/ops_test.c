@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Each op against ops.txt: the interpreter and ir_eval both give the expected value and FP exceptions, the text form
-// survives a round trip, and no op of ops.def is without a case in ops.txt or run.txt.
+// Each op against ops.txt: the interpreter and ir_eval both give the expected value and FP exceptions, the
+// text form survives a round trip, and no op of ops.def is without a case in ops.txt or run.txt.
 #include "ir/ops.h"
 #include "tests/ir/filetest.h"
 #include "tests/ir/toy_guest.h"
@@ -51,8 +51,8 @@ static void unit_text(const char *row, FILE *out)
         if (strcmp(type, "v128") == 0)
             fprintf(out, "  %%%u = vconst 0x%016" PRIx64 "%016" PRIx64 "\n", next, v.d[1], v.d[0]);
         else if (strcmp(type, "flags") == 0)
-            fprintf(out, "  %%%u = const.i32 0x%" PRIx64 "\n  %%%u = flags_pack %%%u\n", next + 100, v.d[0] << 28,
-                    next, next + 100);
+            fprintf(out, "  %%%u = const.i32 0x%" PRIx64 "\n  %%%u = flags_pack %%%u\n", next + 100,
+                    v.d[0] << 28, next, next + 100);
         else
             fprintf(out, "  %%%u = const.%s 0x%" PRIx64 "\n", next, type, v.d[0]);
         length += (size_t)snprintf(rest + length, sizeof rest - length, "%%%u", next++);
@@ -95,7 +95,8 @@ static void check_row(const char *row, const char *want, unsigned line)
     }
     uint32_t raised = 0;
     if (ir_eval(insn, types, args, &again, &raised)) {
-        cr_expect(memcmp(&again.v, &value, insn->type == IR_V128 ? 16 : 8) == 0, "%s: ir_eval differs", where);
+        cr_expect(memcmp(&again.v, &value, insn->type == IR_V128 ? 16 : 8) == 0, "%s: ir_eval differs",
+                  where);
         cr_expect_eq(raised, exceptions, "%s: ir_eval raises 0x%x", where, raised);
     }
 
@@ -104,7 +105,8 @@ static void check_row(const char *row, const char *want, unsigned line)
     filetest_unit(printed, where, &copy);
     char *twice = filetest_print(&copy);
     cr_expect_str_eq(printed, twice);
-    cr_expect(memcmp(unit.insns, copy.insns, unit.insn_count * sizeof *unit.insns) == 0, "%s: round trip", where);
+    cr_expect(memcmp(unit.insns, copy.insns, unit.insn_count * sizeof *unit.insns) == 0, "%s: round trip",
+              where);
     free(printed);
     free(twice);
     free(text);

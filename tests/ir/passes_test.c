@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Passes: passes.txt holds units, the pass to run and the unit expected (value names do not matter); then each pass
-// and the whole pipeline on random units, which must run as they did before.
+// Passes: passes.txt holds units, the pass to run and the unit expected (value names do not matter); then
+// each pass and the whole pipeline on random units, which must run as they did before.
 #include "base/error.h"
 #include "ir/opt/passes.h"
 #include "tests/ir/filetest.h"
@@ -99,14 +99,14 @@ static void check_seed(uint64_t seed, struct ir_opt *opt)
         cr_assert_eq(ir_parse(printed, &toy_guest, &copy, &err), 0);
         passes[p].run(&copy, opt);
         char *now = filetest_print(&copy);
-        cr_assert_eq(ir_verify(&copy, &err), 0, "ISOMER_SEED=%llx %s: %s\n%s\n%s", (unsigned long long)seed, name,
-                     err.text, printed, now);
+        cr_assert_eq(ir_verify(&copy, &err), 0, "ISOMER_SEED=%llx %s: %s\n%s\n%s", (unsigned long long)seed,
+                     name, err.text, printed, now);
         for (unsigned i = 0; i < 3; i++) {
             run(&copy, seed + i * 77, &after);
             cr_assert_eq(after.code, before[i].code, "ISOMER_SEED=%llx %s: left with %d, not %d\n%s\n%s",
                          (unsigned long long)seed, name, after.code, before[i].code, printed, now);
-            cr_assert(!toy_differs(&after.toy, &before[i].toy, text, sizeof text), "ISOMER_SEED=%llx %s: %s\n%s\n%s",
-                      (unsigned long long)seed, name, text, printed, now);
+            cr_assert(!toy_differs(&after.toy, &before[i].toy, text, sizeof text),
+                      "ISOMER_SEED=%llx %s: %s\n%s\n%s", (unsigned long long)seed, name, text, printed, now);
         }
         free(now);
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Random units: the generator keeps its promises (units verify, end, survive the text form, depend on the seed only).
+// Random units: the generator keeps its promises (units verify, end, survive the text form, depend on the
+// seed only).
 #include "base/error.h"
 #include "tests/ir/filetest.h"
 #include "tests/ir/random_unit.h"
@@ -8,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void run(const struct ir_unit *unit, uint64_t seed, struct toy_state *toy, uint8_t *memory, int *ret_code)
+static void run(const struct ir_unit *unit, uint64_t seed, struct toy_state *toy, uint8_t *memory,
+                int *ret_code)
 {
     struct random_source random;
     union ir_value *slots = calloc(unit->insn_count, sizeof *slots);
@@ -37,14 +39,16 @@ Test(ir_random, units)
         random_unit(&random, &options, &unit);
         cr_assert_eq(ir_verify(&unit, &err), 0, "ISOMER_SEED=%llx: %s", (unsigned long long)seed, err.text);
         char *printed = filetest_print(&unit);
-        cr_assert_eq(ir_parse(printed, &toy_guest, &copy, &err), 0, "ISOMER_SEED=%llx: %s", (unsigned long long)seed, err.text);
+        cr_assert_eq(ir_parse(printed, &toy_guest, &copy, &err), 0, "ISOMER_SEED=%llx: %s",
+                     (unsigned long long)seed, err.text);
         cr_assert(unit.insn_count == copy.insn_count &&
                       memcmp(unit.insns, copy.insns, unit.insn_count * sizeof *unit.insns) == 0,
                   "ISOMER_SEED=%llx: round trip", (unsigned long long)seed);
         run(&unit, seed, &a, memory_a, &code_a);
         run(&copy, seed, &b, memory_b, &code_b);
         cr_assert_eq(code_a, code_b);
-        cr_assert(!toy_differs(&a, &b, text, sizeof text), "ISOMER_SEED=%llx: %s", (unsigned long long)seed, text);
+        cr_assert(!toy_differs(&a, &b, text, sizeof text), "ISOMER_SEED=%llx: %s", (unsigned long long)seed,
+                  text);
         free(printed);
     }
     ir_unit_free(&unit);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The random unit generator, driven by the op tables: kinds choose the operands, field forms choose sub, attr and imm.
-// The control flow is decided first (edges forward, and back edges counted down in field w3); values are then drawn
-// from the blocks that dominate. A guest instruction is some values and accesses, then its puts, as frontends do it.
+// The random unit generator, driven by the op tables: kinds choose the operands, field forms choose sub, attr
+// and imm. The control flow is decided first (edges forward, and back edges counted down in field w3); values
+// are then drawn from the blocks that dominate. A guest instruction is some values and accesses, then its
+// puts, as frontends do it.
 #include "tests/ir/random_unit.h"
 
 #include "base/bits.h"
@@ -136,7 +137,7 @@ void random_toy(struct random_source *random, struct toy_state *toy)
         toy->memory[i] = (uint8_t)random_bits(random);
 }
 
-// ---- values ------------------------------------------------------------------------------------------------------
+// ---- values ----------------------------------------------------------------------------------------------
 
 static void remember(struct maker *m, uint32_t id)
 {
@@ -174,7 +175,8 @@ static uint32_t value(struct maker *m, enum ir_type type)
 {
     for (unsigned tries = 0; m->value_count && tries < 12; tries++) {
         unsigned back = random_below(m->random, m->value_count < 24 ? m->value_count : 24);
-        unsigned at = chance(m->random, 80) ? m->value_count - 1 - back : random_below(m->random, m->value_count);
+        unsigned at =
+            chance(m->random, 80) ? m->value_count - 1 - back : random_below(m->random, m->value_count);
         if (visible(m, m->homes[at]) && ir_type_of(m->unit, m->values[at]) == type)
             return m->values[at];
     }
@@ -219,7 +221,7 @@ static uint32_t types_of_kind(const struct maker *m, enum ir_kind kind)
     }
 }
 
-// ---- computing ops -------------------------------------------------------------------------------------------------
+// ---- computing ops ---------------------------------------------------------------------------------------
 
 // The type of arg 0 where neither the own type nor the kind alone decides it; 0 leaves it to the kind.
 static uint32_t first_types(const struct ir_insn *insn)
@@ -251,12 +253,14 @@ static uint32_t first_types(const struct ir_insn *insn)
 
 static void choose_sub(struct maker *m, struct ir_insn *insn, enum ir_type first)
 {
-    static const uint8_t limits[] = {[IR_SUB_CMP] = IR_CMP_COUNT, [IR_SUB_COND] = IR_COND_COUNT, [IR_SUB_BORROW] = 2};
+    static const uint8_t limits[] = {
+        [IR_SUB_CMP] = IR_CMP_COUNT, [IR_SUB_COND] = IR_COND_COUNT, [IR_SUB_BORROW] = 2};
     const struct ir_op_form *form = &ir_op_forms[insn->op];
     unsigned bits = ir_type_size(insn->type) * 8;
     if (form->sub == IR_SUB_LANE || (form->sub == IR_SUB_LANEF && insn->type == IR_V128)) {
         do
-            insn->sub = (uint8_t)(form->lane_min + random_below(m->random, form->lane_max - form->lane_min + 1u));
+            insn->sub =
+                (uint8_t)(form->lane_min + random_below(m->random, form->lane_max - form->lane_min + 1u));
         while ((insn->op == IR_OP_vpmull && insn->sub % 3) || (form->attr == IR_ATTR_FP && insn->sub == 1 &&
                 !(m->options.classes & RANDOM_FP16) && form->lane_max > 1) ||
                (insn->op == IR_OP_vget && 1u << insn->sub > ir_type_size(insn->type)) ||
@@ -277,7 +281,8 @@ static void choose_attr(struct maker *m, struct ir_insn *insn)
     case IR_ATTR_GET: insn->attr = chance(r, 50) ? IR_MEM_SIGNED : 0; break;
     case IR_ATTR_V: insn->attr = (chance(r, 50) ? IR_V_SIGNED : 0) | (chance(r, 30) ? IR_V_LO64 : 0); break;
     case IR_ATTR_FP:
-        insn->attr = m->options.fp_mode & (IR_FP_ROUND | IR_FP_DN | IR_FP_FTZ | IR_FP_FTZ16 | IR_FP_AHP | IR_FP_X86);
+        insn->attr =
+            m->options.fp_mode & (IR_FP_ROUND | IR_FP_DN | IR_FP_FTZ | IR_FP_FTZ16 | IR_FP_AHP | IR_FP_X86);
         if (insn->op == IR_OP_frint || insn->op == IR_OP_f2i || insn->op == IR_OP_vf2i)
             insn->attr = (insn->attr & ~(uint32_t)IR_FP_ROUND) | random_below(r, IR_RNA + 1);
         if (insn->op == IR_OP_frint && chance(r, 50))
@@ -286,7 +291,8 @@ static void choose_attr(struct maker *m, struct ir_insn *insn)
             insn->attr |= random_below(r, 4) * IR_FP_NEG_PRODUCT;
         if ((insn->op == IR_OP_fcmp || insn->op == IR_OP_fcmpm) && chance(r, 50))
             insn->attr |= IR_FP_SIGNALLING;
-        if (insn->op == IR_OP_f2i || insn->op == IR_OP_i2f || insn->op == IR_OP_vf2i || insn->op == IR_OP_vi2f) {
+        if (insn->op == IR_OP_f2i || insn->op == IR_OP_i2f || insn->op == IR_OP_vf2i ||
+            insn->op == IR_OP_vi2f) {
             insn->attr |= chance(r, 50) ? IR_FP_SIGNED : 0;
             insn->attr |= chance(r, 20) ? (1 + random_below(r, 16)) << IR_FP_FBITS_SHIFT : 0;
         }
@@ -338,7 +344,8 @@ static uint32_t class_of(enum ir_op op)
 static bool wanted(const struct maker *m, enum ir_op op)
 {
     uint32_t class = class_of(op);
-    bool computes = ir_ops[op].flags & (IR_PURE | IR_FPX) && op != IR_OP_const && op != IR_OP_vconst && op != IR_OP_pc;
+    bool computes =
+        ir_ops[op].flags & (IR_PURE | IR_FPX) && op != IR_OP_const && op != IR_OP_vconst && op != IR_OP_pc;
     return computes && (class & m->options.classes) == class && !m->options.skip[op];
 }
 
@@ -359,7 +366,9 @@ static void compute(struct maker *m)
     enum ir_type first = insn.type;
     if (info->args[0] != IR_K_S) {
         uint32_t types = first_types(&insn);
-        types = types ? types : types_of_kind(m, info->args[0]) & (!ir_op_prints_type(insn.op) && limit ? limit : ~0u);
+        types = types
+                    ? types
+                    : types_of_kind(m, info->args[0]) & (!ir_op_prints_type(insn.op) && limit ? limit : ~0u);
         if (!(m->options.classes & RANDOM_FP))
             types &= ~(uint32_t)ALL_FLOATS;
         if (!types)
@@ -383,7 +392,7 @@ static void compute(struct maker *m)
     remember(m, ir_emit(m->unit, insn));
 }
 
-// ---- memory, helpers -----------------------------------------------------------------------------------------------
+// ---- memory, helpers -------------------------------------------------------------------------------------
 
 static uint32_t address(struct maker *m)
 {
@@ -403,7 +412,8 @@ static uint32_t address(struct maker *m)
     }
     if (chance(m->random, 30))
         return base;
-    uint32_t offset = ir_const(m->unit, IR_I64, random_below(m->random, 12) * (chance(m->random, 85) ? 8 : 1));
+    uint32_t offset =
+        ir_const(m->unit, IR_I64, random_below(m->random, 12) * (chance(m->random, 85) ? 8 : 1));
     return ir_op2(m->unit, IR_OP_add, IR_I64, base, offset);
 }
 
@@ -482,7 +492,7 @@ static void call(struct maker *m)
     remember(m, ir_call(m->unit, helper, a, b, IR_NO_VALUE, IR_NO_VALUE));
 }
 
-// ---- instructions and blocks -----------------------------------------------------------------------------------------
+// ---- instructions and blocks -----------------------------------------------------------------------------
 
 static void marker(struct maker *m)
 {
@@ -533,7 +543,8 @@ static void guest_insn(struct maker *m)
 
 static void exit_unit(struct maker *m)
 {
-    struct ir_insn insn = {.op = IR_OP_exit_pc, .imm = m->pc, .arg = {IR_NO_VALUE, IR_NO_VALUE, IR_NO_VALUE, IR_NO_VALUE}};
+    struct ir_insn insn = {
+        .op = IR_OP_exit_pc, .imm = m->pc, .arg = {IR_NO_VALUE, IR_NO_VALUE, IR_NO_VALUE, IR_NO_VALUE}};
     unsigned pick = random_below(m->random, 4);
     if (pick < 2 && !m->options.calm) {
         insn.op = pick ? IR_OP_exit_ind : IR_OP_exit_stop;
@@ -552,7 +563,8 @@ static void end_block(struct maker *m)
     } else if (next[1] == IR_NO_VALUE) {
         ir_br(m->unit, next[0]);
     } else if (next[1] <= m->block) { // counted back edge; the counter bounds all loops together
-        uint32_t left = ir_op2(m->unit, IR_OP_sub, IR_I32, ir_get(m->unit, COUNTER), ir_const(m->unit, IR_I32, 1));
+        uint32_t left =
+            ir_op2(m->unit, IR_OP_sub, IR_I32, ir_get(m->unit, COUNTER), ir_const(m->unit, IR_I32, 1));
         ir_put(m->unit, COUNTER, left);
         if (!m->options.calm)
             ir_emit(m->unit, (struct ir_insn){.op = IR_OP_poll, .imm = m->pc, .arg = {-1u, -1u, -1u, -1u}});

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Random units over the toy guest, for differential tests: whatever runs a unit must leave the same state, memory and
-// exit as whatever else runs it. Units verify, always end, touch memory below `memory_size` except for rare faults,
-// and are a function of the seed alone.
+// Random units over the toy guest, for differential tests: whatever runs a unit must leave the same state,
+// memory and exit as whatever else runs it. Units verify, always end, touch memory below `memory_size` except
+// for rare faults, and are a function of the seed alone.
 #ifndef TESTS_IR_RANDOM_UNIT_H
 #define TESTS_IR_RANDOM_UNIT_H
 
@@ -36,7 +36,8 @@ struct random_source {
     uint64_t seed, state;
 };
 
-// The seed of this run: ISOMER_SEED if set (hexadecimal), else from the clock. Printed by the caller on failure.
+// The seed of this run: ISOMER_SEED if set (hexadecimal), else from the clock. Printed by the caller on
+// failure.
 uint64_t random_run_seed(void);
 void random_start(struct random_source *random, uint64_t seed);
 uint64_t random_bits(struct random_source *random);
@@ -47,6 +48,7 @@ uint64_t random_edgy(struct random_source *random, enum ir_type type);
 
 // Fills fields and memory of a reset toy; the loop counter field (w3) gets a small number.
 void random_toy(struct random_source *random, struct toy_state *toy);
-void random_unit(struct random_source *random, const struct random_options *options, struct ir_unit *ret_unit);
+void random_unit(struct random_source *random, const struct random_options *options,
+                 struct ir_unit *ret_unit);
 
 #endif

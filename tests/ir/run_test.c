@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Whole units run by the interpreter: run.txt gives state before ("; in field=value m[address]=value budget=-1
-// page=0x1000"), a unit, and how it is left and the state after ("; out jump pc=0x1008 x0=5 calls=1 fault=0x10").
-// Values are hexadecimal, memory words are 64 bits wide. verify.txt holds units that the verifier refuses ("; refuse
-// text of the message") or accepts.
+// Whole units run by the interpreter: run.txt gives state before ("; in field=value m[address]=value
+// budget=-1 page=0x1000"), a unit, and how it is left and the state after ("; out jump pc=0x1008 x0=5 calls=1
+// fault=0x10"). Values are hexadecimal, memory words are 64 bits wide. verify.txt holds units that the
+// verifier refuses ("; refuse text of the message") or accepts.
 #include "base/bits.h"
 #include "base/error.h"
 #include "ir/ops.h"
@@ -102,7 +102,8 @@ static void run_section(const struct filetest_section *section)
     char *printed = filetest_print(&unit);
     struct ir_unit copy = {0};
     filetest_unit(printed, where, &copy);
-    cr_expect(memcmp(unit.insns, copy.insns, unit.insn_count * sizeof *unit.insns) == 0, "%s: round trip", where);
+    cr_expect(memcmp(unit.insns, copy.insns, unit.insn_count * sizeof *unit.insns) == 0, "%s: round trip",
+              where);
     free(printed);
     ir_unit_free(&copy);
 
@@ -146,12 +147,13 @@ Test(ir_verify, file)
         char *want = strstr(section.text, "; refuse "), message[256] = "";
         if (want)
             sscanf(want, "; refuse %255[^\n]", message);
-        cr_expect_eq(ir_parse(section.text, &toy_guest, &unit, &err), 0, "verify.txt:%u: %s", section.line, err.text);
+        cr_expect_eq(ir_parse(section.text, &toy_guest, &unit, &err), 0, "verify.txt:%u: %s", section.line,
+                     err.text);
         int r = ir_verify(&unit, &err);
         cr_expect_eq(r != 0, want != NULL, "verify.txt:%u (%s): %s", section.line, section.name,
                      r ? err.text : "was accepted");
-        cr_expect(!want || !r || strstr(err.text, message), "verify.txt:%u (%s): says: %s", section.line, section.name,
-                  err.text);
+        cr_expect(!want || !r || strstr(err.text, message), "verify.txt:%u (%s): says: %s", section.line,
+                  section.name, err.text);
         ir_unit_free(&unit);
     }
     free(file);

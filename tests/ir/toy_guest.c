@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The toy guest: layout, helpers, and a runtime whose memory is an array. A misaligned access under an alignment rule
-// or one past the array is a fault; nothing else is.
+// The toy guest: layout, helpers, and a runtime whose memory is an array. A misaligned access under an
+// alignment rule or one past the array is a fault; nothing else is.
 #include "tests/ir/toy_guest.h"
 
 #include "base/bits.h"
@@ -9,20 +9,20 @@
 #include <string.h>
 
 #define FIELD(name, type, member) {name, type, 1, offsetof(struct toy_state, member)}
-#define FIELD4(name, type, member)                                                                                     \
-    FIELD(name "0", type, member[0]), FIELD(name "1", type, member[1]), FIELD(name "2", type, member[2]),              \
+#define FIELD4(name, type, member)                                                                           \
+    FIELD(name "0", type, member[0]), FIELD(name "1", type, member[1]), FIELD(name "2", type, member[2]),    \
         FIELD(name "3", type, member[3])
 
 static const struct ir_field fields[] = {
-    FIELD4("x", IR_I64, x),
-    FIELD("x4", IR_I64, x[4]), FIELD("x5", IR_I64, x[5]), FIELD("x6", IR_I64, x[6]), FIELD("x7", IR_I64, x[7]),
-    FIELD("x8", IR_I64, x[8]), FIELD("x9", IR_I64, x[9]), FIELD("x10", IR_I64, x[10]), FIELD("x11", IR_I64, x[11]),
-    FIELD("x12", IR_I64, x[12]), FIELD("x13", IR_I64, x[13]), FIELD("x14", IR_I64, x[14]), FIELD("x15", IR_I64, x[15]),
-    FIELD4("w", IR_I32, w),
-    FIELD("flags", IR_FLAGS, flags), FIELD("i1", IR_I1, i1), FIELD("i8", IR_I8, i8), FIELD("i16", IR_I16, i16),
-    FIELD4("v", IR_V128, v),
-    FIELD("v4", IR_V128, v[4]), FIELD("v5", IR_V128, v[5]), FIELD("v6", IR_V128, v[6]), FIELD("v7", IR_V128, v[7]),
-    FIELD4("d", IR_F64, d), FIELD4("s", IR_F32, s), FIELD4("h", IR_F16, h),
+    FIELD4("x", IR_I64, x),      FIELD("x4", IR_I64, x[4]),   FIELD("x5", IR_I64, x[5]),
+    FIELD("x6", IR_I64, x[6]),   FIELD("x7", IR_I64, x[7]),   FIELD("x8", IR_I64, x[8]),
+    FIELD("x9", IR_I64, x[9]),   FIELD("x10", IR_I64, x[10]), FIELD("x11", IR_I64, x[11]),
+    FIELD("x12", IR_I64, x[12]), FIELD("x13", IR_I64, x[13]), FIELD("x14", IR_I64, x[14]),
+    FIELD("x15", IR_I64, x[15]), FIELD4("w", IR_I32, w),      FIELD("flags", IR_FLAGS, flags),
+    FIELD("i1", IR_I1, i1),      FIELD("i8", IR_I8, i8),      FIELD("i16", IR_I16, i16),
+    FIELD4("v", IR_V128, v),     FIELD("v4", IR_V128, v[4]),  FIELD("v5", IR_V128, v[5]),
+    FIELD("v6", IR_V128, v[6]),  FIELD("v7", IR_V128, v[7]),  FIELD4("d", IR_F64, d),
+    FIELD4("s", IR_F32, s),      FIELD4("h", IR_F16, h),
 };
 _Static_assert(ARRAY_SIZE(fields) == TOY_FIELD_COUNT, "a field number for each field");
 
@@ -69,10 +69,13 @@ static int helper_clear_fp(struct ir_env *env, const union ir_value *args, union
 static const struct ir_helper helpers[] = {
     [TOY_HELPER_MIX] = {"mix", helper_mix, 0, IR_I64, {IR_I64, IR_I64}},
     [TOY_HELPER_SUM] = {"sum", helper_sum, IR_HELPER_READS, IR_I64, {IR_VOID}},
-    [TOY_HELPER_BUMP] = {"bump", helper_bump, IR_HELPER_READS | IR_HELPER_WRITES | IR_HELPER_IMPURE, IR_VOID, {IR_I64}},
-    [TOY_HELPER_TRAP] = {"trap", helper_trap, IR_HELPER_READS | IR_HELPER_EXITS | IR_HELPER_IMPURE, IR_VOID, {IR_I64}},
+    [TOY_HELPER_BUMP] =
+        {"bump", helper_bump, IR_HELPER_READS | IR_HELPER_WRITES | IR_HELPER_IMPURE, IR_VOID, {IR_I64}},
+    [TOY_HELPER_TRAP] =
+        {"trap", helper_trap, IR_HELPER_READS | IR_HELPER_EXITS | IR_HELPER_IMPURE, IR_VOID, {IR_I64}},
     [TOY_HELPER_COUNT_CALL] = {"count_call", helper_count_call, IR_HELPER_IMPURE, IR_I64, {IR_VOID}},
-    [TOY_HELPER_CLEAR_FP] = {"clear_fp", helper_clear_fp, IR_HELPER_WRITES | IR_HELPER_IMPURE, IR_VOID, {IR_VOID}},
+    [TOY_HELPER_CLEAR_FP] =
+        {"clear_fp", helper_clear_fp, IR_HELPER_WRITES | IR_HELPER_IMPURE, IR_VOID, {IR_VOID}},
 };
 _Static_assert(ARRAY_SIZE(helpers) == TOY_HELPER_COUNT, "a row for each helper");
 
@@ -159,8 +162,8 @@ static int toy_cas(struct ir_env *env, uint64_t va, uint32_t attr, const union i
     return IR_EXIT_NONE;
 }
 
-static int toy_rmw(struct ir_env *env, uint64_t va, uint32_t attr, enum ir_rmw kind, const union ir_value *operand,
-                   union ir_value *ret_old)
+static int toy_rmw(struct ir_env *env, uint64_t va, uint32_t attr, enum ir_rmw kind,
+                   const union ir_value *operand, union ir_value *ret_old)
 {
     uint8_t *at;
     int code = reach((struct toy_state *)env, va, attr, &at);
@@ -191,7 +194,8 @@ const struct ir_runtime toy_runtime = {toy_load, toy_store, toy_cas, toy_rmw};
 bool toy_differs(const struct toy_state *a, const struct toy_state *b, char *text, size_t size)
 {
     for (unsigned f = 0; f < TOY_FIELD_COUNT; f++) {
-        const uint8_t *pa = (const uint8_t *)a + fields[f].offset, *pb = (const uint8_t *)b + fields[f].offset;
+        const uint8_t *pa = (const uint8_t *)a + fields[f].offset,
+                      *pb = (const uint8_t *)b + fields[f].offset;
         unsigned bytes = ir_type_size(fields[f].type);
         if (memcmp(pa, pb, bytes) == 0)
             continue;
@@ -222,7 +226,8 @@ bool toy_differs(const struct toy_state *a, const struct toy_state *b, char *tex
     }
     for (uint64_t i = 0; i < a->memory_size; i++) {
         if (a->memory[i] != b->memory[i]) {
-            snprintf(text, size, "memory[0x%llx]: %02x against %02x", (unsigned long long)i, a->memory[i], b->memory[i]);
+            snprintf(text, size, "memory[0x%llx]: %02x against %02x", (unsigned long long)i, a->memory[i],
+                     b->memory[i]);
             return true;
         }
     }

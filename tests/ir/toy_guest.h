@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A guest that exists only for tests: registers of every kind, a few helpers, and a runtime over a flat byte array at
-// guest address 0. The interpreter, the passes and the backends are tried on it, against each other.
+// A guest that exists only for tests: registers of every kind, a few helpers, and a runtime over a flat byte
+// array at guest address 0. The interpreter, the passes and the backends are tried on it, against each other.
 //
 // One thread; struct toy_state owns nothing, the caller owns its memory array.
 #ifndef TESTS_IR_TOY_GUEST_H
@@ -60,8 +60,8 @@ extern const struct ir_runtime toy_runtime;
 // Clears the state and gives it memory (size bytes at guest address 0) and an empty inline table of no use.
 void toy_reset(struct toy_state *toy, void *memory, uint64_t size);
 
-// Where two states differ in what a guest can see (fields, pc, fp_flags, fault): a static description into text, or
-// false if they agree. Memory contents are compared too.
+// Where two states differ in what a guest can see (fields, pc, fp_flags, fault): a static description into
+// text, or false if they agree. Memory contents are compared too.
 bool toy_differs(const struct toy_state *a, const struct toy_state *b, char *text, size_t size);
 
 #endif
