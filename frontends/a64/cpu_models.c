@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the table of CPU models. Rows hold the values of the Technical Reference Manuals where they describe something
-// that is built; PFR0 says EL0 and EL1 in AArch64 state only and no GIC (isa.c adds the GIC field), DFR0 says PMUv3,
-// 6 breakpoints and 4 watchpoints.
+// Owns the table of CPU models. Rows hold the values of the Technical Reference Manuals where they describe
+// something that is built; PFR0 says EL0 and EL1 in AArch64 state only and no GIC (isa.c adds the GIC field),
+// DFR0 says PMUv3, 6 breakpoints and 4 watchpoints.
 #include "frontends/a64/cpu_models.h"
 
 #include "frontends/a64/decode.h"
@@ -10,7 +10,8 @@
 
 enum {
     BUILT = 1u << A64_FEATURE_BASE | 1u << A64_FEATURE_FP | 1u << A64_FEATURE_SIMD | 1u << A64_FEATURE_CRC32 |
-            1u << A64_FEATURE_AES | 1u << A64_FEATURE_PMULL | 1u << A64_FEATURE_SHA1 | 1u << A64_FEATURE_SHA256,
+            1u << A64_FEATURE_AES | 1u << A64_FEATURE_PMULL | 1u << A64_FEATURE_SHA1 |
+            1u << A64_FEATURE_SHA256,
 };
 
 // EL1 = EL0 = AArch64 only; AdvSIMD and FP present without half precision arithmetic.
@@ -29,7 +30,8 @@ enum {
 
 const struct a64_cpu_model a64_cpu_models[] = {
     {
-        .name = "cortex-a53", .midr = 0x410fd034, .revidr = 0x100, .ctr = 0x84448004, .clidr = 0x0a200023, .dczid = 4,
+        .name = "cortex-a53", .midr = 0x410fd034, .revidr = 0x100, .ctr = 0x84448004, .clidr = 0x0a200023,
+            .dczid = 4,
         .ccsidr = {0x700fe01a, 0x201fe00a, 0x707fe07a}, .pfr0 = PFR0, .dfr0 = DFR0, .isar0 = ISAR0,
         .mmfr0 = 0x00001122, .mvfr0 = MVFR0, .mvfr1 = MVFR1, .mvfr2 = MVFR2, .sctlr_reset = SCTLR_RESET,
         .pa_bits = 40, .core_sysregs = true, .features = BUILT,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the debugger's view of registers: numbers and names as GDB's org.gnu.gdb.aarch64 features have them, then the
-// system registers of the table (readable; writable where they are plain storage).
+// Owns the debugger's view of registers: numbers and names as GDB's org.gnu.gdb.aarch64 features have them,
+// then the system registers of the table (readable; writable where they are plain storage).
 #include "frontends/a64/isa.h"
 #include "frontends/a64/key.h"
 #include "frontends/a64/regs.h"
@@ -12,10 +12,12 @@
 #define V(n) {"v" #n, "vector", 128}
 
 const struct guest_debug_reg a64_debug_regs[A64_DEBUG_REG_COUNT] = {
-    X(0), X(1), X(2), X(3), X(4), X(5), X(6), X(7), X(8), X(9), X(10), X(11), X(12), X(13), X(14), X(15), X(16), X(17),
+    X(0), X(1), X(2), X(3), X(4), X(5), X(6), X(7), X(8), X(9), X(10), X(11), X(12), X(13), X(14), X(15),
+     X(16), X(17),
     X(18), X(19), X(20), X(21), X(22), X(23), X(24), X(25), X(26), X(27), X(28), X(29), X(30),
     {"sp", "general", 64}, {"pc", "general", 64}, {"cpsr", "general", 32},
-    V(0), V(1), V(2), V(3), V(4), V(5), V(6), V(7), V(8), V(9), V(10), V(11), V(12), V(13), V(14), V(15), V(16), V(17),
+    V(0), V(1), V(2), V(3), V(4), V(5), V(6), V(7), V(8), V(9), V(10), V(11), V(12), V(13), V(14), V(15),
+     V(16), V(17),
     V(18), V(19), V(20), V(21), V(22), V(23), V(24), V(25), V(26), V(27), V(28), V(29), V(30), V(31),
     {"fpsr", "float", 32}, {"fpcr", "float", 32},
 #define R(name, ...) {#name, "system", 64},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns exception entry and return, and the syndromes of memory faults. Entry is to EL1 only: EL2 and EL3 do not exist.
-// Arm ARM (DDI 0487) D1.3 (entry, PSTATE), D1.4.4 (illegal return), D17.2.37 (ESR_ELx).
+// Owns exception entry and return, and the syndromes of memory faults. Entry is to EL1 only: EL2 and EL3 do
+// not exist. Arm ARM (DDI 0487) D1.3 (entry, PSTATE), D1.4.4 (illegal return), D17.2.37 (ESR_ELx).
 #include "frontends/a64/exception.h"
 
 #include "accel/guest_api.h"
@@ -95,7 +95,7 @@ uint64_t a64_exception_far(struct a64_cpu *cpu, uint32_t esr, uint64_t elr, uint
     return a64_exception(cpu, esr, elr);
 }
 
-// ---- faults and interrupts, called by accel --------------------------------------------------------------------
+// ---- faults and interrupts, called by accel ---------------------------------------------------------------
 
 unsigned a64_fault_status(const struct guest_fault *fault)
 {
@@ -148,9 +148,10 @@ bool a64_isa_wakes(const struct ir_env *env)
     return atomic_load_explicit(&env->irq_pending, memory_order_relaxed) & (1u << VCPU_IRQ | 1u << VCPU_FIQ);
 }
 
-// ---- helpers -----------------------------------------------------------------------------------------------------
+// ---- helpers ----------------------------------------------------------------------------------------------
 
-// PSTATE.DAIF has just become args[0], perhaps still in a host register: leaves if an interrupt can be taken now.
+// PSTATE.DAIF has just become args[0], perhaps still in a host register: leaves if an interrupt can be taken
+// now.
 int a64_help_irq_check(struct ir_env *env, const union ir_value *args, union ir_value *ret)
 {
     if (!deliverable(a64_cpu_of(env), (uint32_t)args[0].i))
@@ -172,7 +173,8 @@ int a64_help_exception_far(struct ir_env *env, const union ir_value *args, union
     return IR_EXIT_NONE;
 }
 
-// HVC and SMC reach the board's hypercall (PSCI); where nobody answers they are UNDEFINED, as without EL2 and EL3.
+// HVC and SMC reach the board's hypercall (PSCI); where nobody answers they are UNDEFINED, as without EL2 and
+// EL3.
 int a64_help_call_out(struct ir_env *env, const union ir_value *args, union ir_value *ret)
 {
     struct a64_cpu *cpu = a64_cpu_of(env);
@@ -229,8 +231,8 @@ int a64_help_eret(struct ir_env *env, const union ir_value *args, union ir_value
     a64_key_update(cpu);
     a64_interrupts_unmasked(cpu);
     if (log_on(cpu->log, LOG_INT))
-        log_printf(cpu->log, LOG_INT, "cpu%u: return to EL%u at %016" PRIx64 "%s\n", cpu->index, cpu->el, target,
-                   legal ? "" : ", illegal");
+        log_printf(cpu->log, LOG_INT, "cpu%u: return to EL%u at %016" PRIx64 "%s\n", cpu->index, cpu->el,
+                   target, legal ? "" : ", illegal");
     ret->i = target;
     return IR_EXIT_NONE;
 }

@@ -8,7 +8,12 @@
 
 struct a64_cpu;
 
-enum a64_vector { A64_VECTOR_SYNC = 0x000, A64_VECTOR_IRQ = 0x080, A64_VECTOR_FIQ = 0x100, A64_VECTOR_SERROR = 0x180 };
+enum a64_vector {
+    A64_VECTOR_SYNC = 0x000,
+    A64_VECTOR_IRQ = 0x080,
+    A64_VECTOR_FIQ = 0x100,
+    A64_VECTOR_SERROR = 0x180
+};
 
 // Synchronous exception to EL1 with this syndrome and preferred return address. Returns the new PC; env.pc is
 // untouched.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the helper table and the helpers that touch neither exceptions nor system registers: barriers, events, hints.
+// Owns the helper table and the helpers that touch neither exceptions nor system registers: barriers, events,
+// hints.
 #include "frontends/a64/helpers.h"
 
 #include "accel/guest_api.h"
@@ -13,7 +14,7 @@
 #include <inttypes.h>
 
 const struct ir_helper a64_helpers[A64_HELPER_COUNT] = {
-#define HELPER(name, flags, result, a, b, c, d)                                                                        \
+#define HELPER(name, flags, result, a, b, c, d)                                                             \
     {#name, a64_help_##name, (flags), IR_##result, {IR_##a, IR_##b, IR_##c, IR_##d}},
 #include "frontends/a64/helpers.def"
 #undef HELPER
@@ -59,8 +60,8 @@ int a64_help_wfi(struct ir_env *env, const union ir_value *args, union ir_value 
     return IR_EXIT_HALT;
 }
 
-// A plain store by another vCPU that would clear our exclusive monitor, and so be an event, goes unseen: with the
-// monitor set, WFE only yields.
+// A plain store by another vCPU that would clear our exclusive monitor, and so be an event, goes unseen: with
+// the monitor set, WFE only yields.
 int a64_help_wfe(struct ir_env *env, const union ir_value *args, union ir_value *ret)
 {
     struct a64_cpu *cpu = a64_cpu_of(env);
@@ -94,7 +95,8 @@ int a64_help_unimplemented(struct ir_env *env, const union ir_value *args, union
 
     if (log_on(log, LOG_UNIMP)) {
         a64_disasm(word, args[1].i, text, sizeof text);
-        log_printf(log, LOG_UNIMP, "a64: %016" PRIx64 ": %08" PRIx32 " (%s) is UNDEFINED\n", args[1].i, word, text);
+        log_printf(log, LOG_UNIMP, "a64: %016" PRIx64 ": %08" PRIx32 " (%s) is UNDEFINED\n", args[1].i,
+            word, text);
     }
     return IR_EXIT_NONE;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Numbers and prototypes of the helpers in helpers.def. They run on the vCPU's thread, called by translated code.
+// Numbers and prototypes of the helpers in helpers.def. They run on the vCPU's thread, called by translated
+// code.
 #ifndef A64_HELPERS_H
 #define A64_HELPERS_H
 
@@ -12,7 +13,8 @@ enum a64_helper {
     A64_HELPER_COUNT
 };
 
-#define HELPER(name, ...) int a64_help_##name(struct ir_env *env, const union ir_value *args, union ir_value *ret);
+#define HELPER(name, ...)                                                                                    \
+    int a64_help_##name(struct ir_env *env, const union ir_value *args, union ir_value *ret);
 #include "frontends/a64/helpers.def"
 #undef HELPER
 

@@ -3,6 +3,7 @@
 // Arm ARM (DDI 0487) D1.2.6 (reset to AArch64 state).
 #include "frontends/a64/isa.h"
 
+#include "accel/guest_api.h"
 #include "base/error.h"
 #include "frontends/a64/exception.h"
 #include "frontends/a64/helpers.h"
@@ -39,7 +40,29 @@ static void reset(struct ir_env *env)
     env->pc = 0;
     a64_sysreg_reset(cpu);
     cpu->context_dirty = 1;
+    if (cpu->watching)
+        vcpu_set_watch(env, VCPU_WATCH_GUEST, NULL, 0);
+    cpu->watching = 0;
     a64_key_update(cpu);
+}
+
+// Options that users of other emulators give and that ask for nothing here: features that do not exist are
+// off.
+static int check_options(const char *options, struct error *err)
+{
+    static const char *const known[] = {"pauth", "pauth-impdef", "pauth-qarma3", "sve",           "sme",
+                                        "lpa2",  "aarch64",      "pmu",          "kvm-steal-time"};
+
+    for (const char *at = options; at && *at;) {
+        size_t len = strcspn(at, ","), name = strcspn(at, "=,");
+        bool found = false;
+        for (unsigned n = 0; n < ARRAY_SIZE(known); n++)
+            found |= name < len && strlen(known[n]) == name && !strncmp(at, known[n], name);
+        if (!found)
+            return error_set(err, -EINVAL, "-cpu does not know the option '%.*s'", (int)len, at);
+        at += len + (at[len] == ',');
+    }
+    return 0;
 }
 
 static int create(struct ir_env *env, const struct guest_cpu_config *config, struct error *err)
@@ -49,6 +72,9 @@ static int create(struct ir_env *env, const struct guest_cpu_config *config, str
 
     if (!model)
         return error_set(err, -EINVAL, "no CPU model named '%s'; -cpu help lists them", config->model);
+    int r = check_options(config->options, err);
+    if (r)
+        return r;
     cpu->model = model;
     cpu->ports = config->ports;
     cpu->hypercall = config->hypercall;

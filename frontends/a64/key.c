@@ -31,8 +31,8 @@ static uint32_t control_bits(const struct a64_cpu *cpu)
     return key;
 }
 
-// Debug exceptions from EL0 are always enabled, from EL1 where MDSCR.KDE is set and PSTATE.D clear; all of them need
-// the OS lock clear.
+// Debug exceptions from EL0 are always enabled, from EL1 where MDSCR.KDE is set and PSTATE.D clear; all of
+// them need the OS lock clear.
 static uint32_t debug_bits(const struct a64_cpu *cpu)
 {
     uint64_t mdscr = cpu->sys[A64_SR_MDSCR_EL1];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// env.key: all that translation assumes about the vCPU. Two states with equal keys translate one page to equal units.
-// a64_key_update() is the only writer. Bits 28..31 are left to accel.
+// env.key: all that translation assumes about the vCPU. Two states with equal keys translate one page to
+// equal units. a64_key_update() is the only writer. Bits 28..31 are left to accel.
 #ifndef A64_KEY_H
 #define A64_KEY_H
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the table walk: granules of 4, 16 and 64 KiB, hierarchical attributes, faults with their levels, and what names
-// a translation context. Permissions are handed over for all MMU indices at once; checking them is accel's.
-// Arm ARM (DDI 0487) D5.2 (VMSAv8-64), D5.4 (permissions), D5.5 (memory region attributes).
+// Owns the table walk: granules of 4, 16 and 64 KiB, hierarchical attributes, faults with their levels, and
+// what names a translation context. Permissions are handed over for all MMU indices at once; checking them is
+// accel's. Arm ARM (DDI 0487) D5.2 (VMSAv8-64), D5.4 (permissions), D5.5 (memory region attributes).
 #include "frontends/a64/mmu.h"
 
 #include "accel/guest_api.h"
@@ -66,7 +66,7 @@ void a64_isa_context(const struct ir_env *env, struct guest_context *ret)
     ret->asid = bits_get(tcr & TCR_A1 ? ttbr1 : ttbr0, 48, a64_asid_bits(cpu));
 }
 
-// ---- the walk ----------------------------------------------------------------------------------------------------
+// ---- the walk ---------------------------------------------------------------------------------------------
 
 struct walk {
     struct a64_cpu *cpu;
@@ -215,13 +215,13 @@ static bool flat(struct walk *w, struct guest_mapping *ret)
     return true;
 }
 
-bool a64_isa_walk(struct ir_env *env, uint64_t va, enum guest_access access, unsigned mmu_index,
-                  struct guest_mapping *ret_mapping, struct guest_fault *ret_fault)
+bool a64_walk(struct a64_cpu *cpu, uint64_t va, enum guest_access access, struct guest_mapping *ret_mapping,
+              struct guest_fault *ret_fault, uint64_t *ret_descriptor)
 {
-    struct a64_cpu *cpu = a64_cpu_of(env);
     struct walk w = {.cpu = cpu, .fault = ret_fault, .va = va};
 
     *ret_fault = (struct guest_fault){.access = access, .va = va};
+    *ret_descriptor = 0;
     if (!(cpu->sys[A64_SR_SCTLR_EL1] & SCTLR_M))
         return flat(&w, ret_mapping);
     if (!begin(&w))
@@ -231,6 +231,7 @@ bool a64_isa_walk(struct ir_env *env, uint64_t va, enum guest_access access, uns
         bool valid;
         if (!read_descriptor(&w, &desc))
             return false;
+        *ret_descriptor = desc;
         bool leaf = is_leaf(&w, desc, &valid);
         if (!valid)
             return fail(&w, GUEST_FAULT_TRANSLATION, w.level);
@@ -242,4 +243,12 @@ bool a64_isa_walk(struct ir_env *env, uint64_t va, enum guest_access access, uns
             return fail(&w, GUEST_FAULT_ADDRESS_SIZE, w.level);
         w.level++;
     }
+}
+
+bool a64_isa_walk(struct ir_env *env, uint64_t va, enum guest_access access, unsigned mmu_index,
+                  struct guest_mapping *ret_mapping, struct guest_fault *ret_fault)
+{
+    uint64_t descriptor;
+
+    return a64_walk(a64_cpu_of(env), va, access, ret_mapping, ret_fault, &descriptor);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Bits of system registers by the Arm ARM's names (DDI 0487 D17), and exception classes and syndromes (D17.2.37).
+// Bits of system registers by the Arm ARM's names (DDI 0487 D17), and exception classes and syndromes
+// (D17.2.37).
 #ifndef A64_REGS_H
 #define A64_REGS_H
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Owns the IR's view of the A64 state (field table and weights) and the parts of PSTATE that move together.
-// Weights say what a host register is worth: the registers of the procedure call standard, the stack pointer, flags.
+// Weights say what a host register is worth: the registers of the procedure call standard, the stack pointer,
+// flags.
 #include "frontends/a64/state.h"
 
 #define X(n, weight) {"x" #n, IR_I64, weight, offsetof(struct a64_cpu, x[n])}
 #define V(n) {"v" #n, IR_V128, 40, offsetof(struct a64_cpu, v[n])}
 
 static const struct ir_field fields[A64_F_COUNT] = {
-    X(0, 255), X(1, 250), X(2, 240), X(3, 230), X(4, 200), X(5, 180), X(6, 160), X(7, 150), X(8, 190), X(9, 150),
+    X(0, 255), X(1, 250), X(2, 240), X(3, 230), X(4, 200), X(5, 180), X(6, 160), X(7, 150), X(8, 190), X(9,
+     150),
     X(10, 140), X(11, 130), X(12, 120), X(13, 110), X(14, 100), X(15, 100), X(16, 110), X(17, 100), X(18, 60),
     X(19, 220), X(20, 210), X(21, 190), X(22, 170), X(23, 150), X(24, 130), X(25, 110), X(26, 100), X(27, 90),
     X(28, 90), X(29, 160), X(30, 170),
@@ -21,8 +23,10 @@ static const struct ir_field fields[A64_F_COUNT] = {
     [A64_F_EXCL_HI] = {"excl_hi", IR_I64, 5, offsetof(struct a64_cpu, excl_hi)},
     [A64_F_EXCL_SIZE] = {"excl_size", IR_I32, 10, offsetof(struct a64_cpu, excl_size)},
     [A64_F_QC] = {"qc", IR_V128, 10, offsetof(struct a64_cpu, qc)},
-    [A64_F_V0] = V(0), V(1), V(2), V(3), V(4), V(5), V(6), V(7), V(8), V(9), V(10), V(11), V(12), V(13), V(14), V(15),
-    V(16), V(17), V(18), V(19), V(20), V(21), V(22), V(23), V(24), V(25), V(26), V(27), V(28), V(29), V(30), V(31),
+    [A64_F_V0] = V(0), V(1), V(2), V(3), V(4), V(5), V(6), V(7), V(8), V(9), V(10), V(11), V(12), V(13),
+     V(14), V(15),
+    V(16), V(17), V(18), V(19), V(20), V(21), V(22), V(23), V(24), V(25), V(26), V(27), V(28), V(29),
+     V(30), V(31),
 #define R(name, ...)
 #define M(name, ...)
 #define F(name, ...) [A64_F_##name] = {#name, IR_I64, 5, offsetof(struct a64_cpu, sys[A64_SR_##name])},
@@ -42,7 +46,8 @@ uint32_t a64_nzcv_unpack(uint32_t p)
 
 uint32_t a64_nzcv_pack(uint32_t spsr)
 {
-    return (spsr >> 31 & 1 ? IR_FLAG_N : 0) | (spsr >> 30 & 1 ? IR_FLAG_Z : 0) | (spsr >> 29 & 1 ? IR_FLAG_C : 0) |
+    return (spsr >> 31 & 1 ? IR_FLAG_N : 0) | (spsr >> 30 & 1 ? IR_FLAG_Z
+        : 0) | (spsr >> 29 & 1 ? IR_FLAG_C : 0) |
            (spsr >> 28 & 1 ? IR_FLAG_V : 0);
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The state of one A64 vCPU: what translated code reaches as IR fields, banked registers, system registers and the
-// vCPU's configuration. EL0 and EL1 exist; tables are keyed by EL so that EL2 and EL3 have their place.
+// The state of one A64 vCPU: what translated code reaches as IR fields, banked registers, system registers
+// and the vCPU's configuration. EL0 and EL1 exist; tables are keyed by EL so that EL2 and EL3 have their
+// place.
 //
-// Invariants: `sp` is the stack pointer in use and its bank slot is stale; every other bank slot is true. env.key is
-// a64_key() of the rest. Source: Arm ARM (DDI 0487) D1.
+// Invariants: `sp` is the stack pointer in use and its bank slot is stale; every other bank slot is true.
+// env.key is a64_key() of the rest. Source: Arm ARM (DDI 0487) D1.
 #ifndef A64_STATE_H
 #define A64_STATE_H
 
@@ -27,7 +28,13 @@ enum a64_sr {
 };
 
 // PSTATE.DAIF as SPSR and the DAIF register lay it out.
-enum { A64_DAIF_F = 1u << 6, A64_DAIF_I = 1u << 7, A64_DAIF_A = 1u << 8, A64_DAIF_D = 1u << 9, A64_DAIF = 15u << 6 };
+enum {
+    A64_DAIF_F = 1u << 6,
+    A64_DAIF_I = 1u << 7,
+    A64_DAIF_A = 1u << 8,
+    A64_DAIF_D = 1u << 9,
+    A64_DAIF = 15u << 6
+};
 
 enum { A64_EXCL_NONE = 0 }; // excl_size of a clear monitor; else 1..16 bytes
 
@@ -51,9 +58,10 @@ struct a64_cpu {
     uint8_t stepped;                        // the running instruction is the one that PSTATE.SS allowed
     uint8_t context_dirty;                  // vcpu_context_changed is due at the next synchronisation
     uint8_t event_local;                    // SEVL
+    uint8_t watching;                       // accel holds watchpoints of the guest's
     uint32_t fpcr;
     uint32_t cycle_running;
-    uint64_t cycle_offset;                  // PMCCNTR = counter - cycle_offset while it runs, else the value itself
+    uint64_t cycle_offset; // PMCCNTR = counter - cycle_offset while it runs, else the value itself
     const struct a64_cpu_model *model;
     const struct vcpu_ports *ports;
     const struct vcpu_hypercall *hypercall;

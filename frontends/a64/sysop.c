@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns the SYS operations: TLB maintenance, address translation, cache maintenance by address and zeroing.
-// Arm ARM (DDI 0487) C5.3 (cache), C5.4 (AT), C5.5 (TLBI). Caches are coherent here: maintenance by set and way or of
-// the whole instruction cache has nothing to do; by address it only takes the faults it must.
+// Arm ARM (DDI 0487) C5.3 (cache), C5.4 (AT), C5.5 (TLBI). Caches are coherent here: maintenance by set and
+// way or of the whole instruction cache has nothing to do; by address it only takes the faults it must.
 #include "accel/guest_api.h"
 #include "frontends/a64/exception.h"
 #include "frontends/a64/mmu.h"
@@ -31,7 +31,7 @@ WRITE(tlbi)
     return IR_EXIT_NONE;
 }
 
-// ---- address translation -----------------------------------------------------------------------------------------
+// ---- address translation ----------------------------------------------------------------------------------
 
 WRITE(at)
 {
@@ -41,9 +41,10 @@ WRITE(at)
     enum guest_access access = write ? GUEST_WRITE : GUEST_READ;
     struct guest_mapping map;
     struct guest_fault fault;
+    uint64_t desc;
 
     a64_context_sync(cpu);
-    bool ok = a64_isa_walk(&cpu->env, value, access, index, &map, &fault);
+    bool ok = a64_walk(cpu, value, access, &map, &fault, &desc);
     if (ok && !(map.prot >> 4 * index & 1u << access)) {
         fault = (struct guest_fault){.kind = GUEST_FAULT_PERMISSION, .level = map.level};
         ok = false;
@@ -59,22 +60,24 @@ WRITE(at)
         cpu->sys[A64_SR_PAR_EL1] = 1ull << 11 | (uint64_t)a64_fault_status(&fault) << 1 | 1;
         return IR_EXIT_NONE;
     }
-    // ATTR: Device-nGnRE or Normal write-back; SH: outer for Device, inner for Normal.
+    // ATTR is MAIR's, SH the descriptor's; Device is Outer Shareable. With the MMU off: Device-nGnRnE.
     uint64_t va = a64_isa_canonical(&cpu->env, value);
     uint64_t pa = map.pa.v + (va & bits_mask(map.page_bits) & ~bits_mask(12));
-    cpu->sys[A64_SR_PAR_EL1] =
-        (map.device ? 0x04ull << 56 | 2ull << 7 : 0xffull << 56 | 3ull << 7) | 1ull << 11 | (pa & bits_mask(48));
+    uint64_t attr = desc ? cpu->sys[A64_SR_MAIR_EL1] >> 8 * bits_get(desc, 2, 3) & 0xff : 0;
+    uint64_t sh = map.device ? 2 : bits_get(desc, 8, 2);
+    cpu->sys[A64_SR_PAR_EL1] = attr << 56 | (pa & bits_mask(48)) | 1ull << 11 | sh << 7;
     return IR_EXIT_NONE;
 }
 
-// ---- caches ------------------------------------------------------------------------------------------------------
+// ---- caches -----------------------------------------------------------------------------------------------
 
 static unsigned data_index(const struct a64_cpu *cpu)
 {
     return cpu->el == 0 ? A64_MMU_EL0 : A64_MMU_EL1;
 }
 
-// Cache maintenance translates its address and needs read permission (at EL0); a miss is reported as by a write.
+// Cache maintenance translates its address and needs read permission (at EL0); a miss is reported as by a
+// write.
 static int touch(struct a64_cpu *cpu, uint64_t va, enum guest_access need)
 {
     unsigned index = data_index(cpu);

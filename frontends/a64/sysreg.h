@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The system-register table: one row of sysreg.def per register or SYS operation, sorted by encoding. Translation looks
-// rows up; helpers and the debugger get them by number (enum a64_sr).
+// The system-register table: one row of sysreg.def per register or SYS operation, sorted by encoding.
+// Translation looks rows up; helpers and the debugger get them by number (enum a64_sr).
 #ifndef A64_SYSREG_H
 #define A64_SYSREG_H
 
@@ -53,9 +53,24 @@ uint64_t a64_sysreg_peek(struct a64_cpu *cpu, enum a64_sr sr);
 // Functions of rows, by file.
 #define READ(name) uint64_t a64_read_##name(struct a64_cpu *cpu, enum a64_sr sr)
 #define WRITE(name) int a64_write_##name(struct a64_cpu *cpu, enum a64_sr sr, uint64_t value)
-READ(mpidr); READ(ccsidr); READ(isr); READ(daif); READ(fpcr); READ(fpsr); READ(sp_el0); READ(zero); READ(pfr0);
+READ(mpidr);
+READ(ccsidr);
+READ(isr);
+READ(daif);
+READ(fpcr);
+READ(fpsr);
+READ(sp_el0);
+READ(zero);
+READ(pfr0);
 READ(spsel); READ(nzcv); READ(currentel); READ(ctr); READ(dczid);
-WRITE(control); WRITE(ignore); WRITE(daif); WRITE(fpcr); WRITE(fpsr); WRITE(sp_el0); WRITE(spsel); WRITE(nzcv);
+WRITE(control);
+WRITE(ignore);
+WRITE(daif);
+WRITE(fpcr);
+WRITE(fpsr);
+WRITE(sp_el0);
+WRITE(spsel);
+WRITE(nzcv);
 READ(counter); READ(cntfrq); READ(port); WRITE(port);
 READ(pmcr); WRITE(pmcr); READ(pmccntr); WRITE(pmccntr); WRITE(pm_set); WRITE(pm_clear); READ(pm_clear);
 WRITE(pmcntenset); WRITE(pmcntenclr); READ(pmcntenclr); WRITE(pmovsclr); WRITE(pmovsset); READ(pmovsset);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the functions of system registers of the processor itself: control registers that change the key or the
-// context, PSTATE fields, FP control and status, identification that depends on the vCPU. Arm ARM (DDI 0487) D17.2.
+// Owns the functions of system registers of the processor itself: control registers that change the key or
+// the context, PSTATE fields, FP control and status, identification that depends on the vCPU. Arm ARM (DDI
+// 0487) D17.2.
 #include "frontends/a64/exception.h"
 #include "frontends/a64/helpers.h"
 #include "frontends/a64/key.h"
@@ -13,8 +14,8 @@
 READ(zero) { return 0; }
 WRITE(ignore) { return IR_EXIT_NONE; }
 
-// SCTLR, CPACR, TCR, TTBRn, MAIR: the key follows at once, the translation context at the next synchronisation. Bits
-// outside writable keep what reset gave them.
+// SCTLR, CPACR, TCR, TTBRn, MAIR: the key follows at once, the translation context at the next
+// synchronisation. Bits outside writable keep what reset gave them.
 WRITE(control)
 {
     uint64_t writable = a64_sysregs[sr].writable, old = cpu->sys[sr];
@@ -28,7 +29,7 @@ WRITE(control)
     return IR_EXIT_NONE;
 }
 
-// ---- identification ----------------------------------------------------------------------------------------------
+// ---- identification ---------------------------------------------------------------------------------------
 
 // Affinity as clusters of 16, the numbering of GICv3's SGI target lists.
 READ(mpidr)
@@ -64,7 +65,7 @@ READ(isr)
     return (pending & 1u << VCPU_IRQ ? A64_DAIF_I : 0) | (pending & 1u << VCPU_FIQ ? A64_DAIF_F : 0);
 }
 
-// ---- PSTATE ------------------------------------------------------------------------------------------------------
+// ---- PSTATE -----------------------------------------------------------------------------------------------
 
 READ(spsel) { return cpu->spsel; }
 READ(nzcv) { return a64_nzcv_unpack(cpu->nzcv); }
@@ -100,7 +101,8 @@ WRITE(daif)
     return IR_EXIT_NONE;
 }
 
-// MSR (immediate). DAIFSet and DAIFClr at EL0 are subject to SCTLR.UMA; the syndrome is that of MSR DAIFSet/Clr, Rt 31.
+// MSR (immediate). DAIFSet and DAIFClr at EL0 are subject to SCTLR.UMA; the syndrome is that of MSR
+// DAIFSet/Clr, Rt 31.
 int a64_help_pstate_write(struct ir_env *env, const union ir_value *args, union ir_value *ret)
 {
     struct a64_cpu *cpu = a64_cpu_of(env);
@@ -124,7 +126,7 @@ int a64_help_pstate_write(struct ir_env *env, const union ir_value *args, union 
     return IR_EXIT_STATE;
 }
 
-// ---- floating point ----------------------------------------------------------------------------------------------
+// ---- floating point ---------------------------------------------------------------------------------------
 
 READ(fpcr) { return cpu->fpcr; }
 

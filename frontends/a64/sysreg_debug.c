@@ -1,18 +1,66 @@
 // SPDX-License-Identifier: MIT
-// Owns the self-hosted debug registers, software step and hardware breakpoints. Arm ARM (DDI 0487) D2, D17.3.
+// Owns the self-hosted debug registers, software step, hardware breakpoints and watchpoints. Arm ARM (DDI
+// 0487) D2, D17.3.
 #include "accel/guest_api.h"
 #include "frontends/a64/exception.h"
 #include "frontends/a64/helpers.h"
 #include "frontends/a64/key.h"
+#include "frontends/a64/mmu.h"
 #include "frontends/a64/regs.h"
 #include "frontends/a64/sysreg.h"
 
 #define READ(name) uint64_t a64_read_##name(struct a64_cpu *cpu, enum a64_sr sr)
 #define WRITE(name) int a64_write_##name(struct a64_cpu *cpu, enum a64_sr sr, uint64_t value)
 
+// ---- watchpoints ------------------------------------------------------------------------------------------
+
+// The range and accesses of watchpoint n, or false where it cannot match. EL1 takes watchpoints with
+// MDSCR.KDE; that PSTATE.D masks them for moments is not modelled.
+static bool watchpoint(const struct a64_cpu *cpu, unsigned n, struct vcpu_watch *ret)
+{
+    static const enum a64_sr values[] = {A64_SR_DBGWVR0_EL1, A64_SR_DBGWVR1_EL1, A64_SR_DBGWVR2_EL1,
+                                         A64_SR_DBGWVR3_EL1};
+    uint64_t wvr = cpu->sys[values[n]], wcr = cpu->sys[values[n] + 1];
+    unsigned pac = bits_get(wcr, 1, 2), lsc = bits_get(wcr, 3, 2), mask = bits_get(wcr, 24, 5);
+    unsigned bytes = bits_get(wcr, 5, wvr & 4 ? 4 : 8); // BAS
+    bool el1 = pac & 1 && cpu->sys[A64_SR_MDSCR_EL1] & MDSCR_KDE, el0 = pac & 2;
+
+    if (!(wcr & 1) || !lsc || !bytes || !(el0 || el1))
+        return false;
+    *ret = (struct vcpu_watch){
+        .va = bits_sext(wvr, 49),
+        .access = (lsc & 1 ? GUEST_R : 0) | (lsc & 2 ? GUEST_W : 0),
+        .mmu_mask = (el0 ? 1u << A64_MMU_EL0 : 0) | (el1 ? 1u << A64_MMU_EL1 | 1u << A64_MMU_EL1_PAN : 0),
+    };
+    if (mask >= 3) {
+        ret->va &= ~bits_mask(mask);
+        ret->len = 1ull << mask;
+    } else {
+        ret->va += __builtin_ctz(bytes);
+        ret->len = __builtin_popcount(bytes);
+    }
+    return true;
+}
+
+static void update_watchpoints(struct a64_cpu *cpu)
+{
+    struct vcpu_watch watch[4];
+    unsigned count = 0;
+
+    if (cpu->sys[A64_SR_MDSCR_EL1] & MDSCR_MDE && !(cpu->sys[A64_SR_OSLSR_EL1] & OSLSR_OSLK))
+        for (unsigned n = 0; n < 4; n++)
+            count += watchpoint(cpu, n, &watch[count]);
+    if (count || cpu->watching)
+        vcpu_set_watch(&cpu->env, VCPU_WATCH_GUEST, watch, count);
+    cpu->watching = count != 0;
+}
+
+// ---- registers --------------------------------------------------------------------------------------------
+
 WRITE(mdscr)
 {
     cpu->sys[sr] = value & a64_sysregs[sr].writable;
+    update_watchpoints(cpu);
     a64_key_update(cpu);
     return IR_EXIT_NONE;
 }
@@ -20,13 +68,17 @@ WRITE(mdscr)
 WRITE(oslar)
 {
     cpu->sys[A64_SR_OSLSR_EL1] = OSLSR_OSLM1 | (value & 1 ? OSLSR_OSLK : 0);
+    update_watchpoints(cpu);
     a64_key_update(cpu);
     return IR_EXIT_NONE;
 }
 
 WRITE(dbg)
 {
-    cpu->sys[sr] = (value & a64_sysregs[sr].writable) | (a64_sysregs[sr].reset & ~a64_sysregs[sr].writable);
+    const struct a64_sysreg *r = &a64_sysregs[sr];
+
+    cpu->sys[sr] = (value & r->writable) | (r->reset & ~r->writable);
+    update_watchpoints(cpu);
     return IR_EXIT_NONE;
 }
 
@@ -45,7 +97,7 @@ WRITE(dbgclaimclr)
     return IR_EXIT_NONE;
 }
 
-// ---- software step -----------------------------------------------------------------------------------------------
+// ---- software step ----------------------------------------------------------------------------------------
 
 int a64_help_step_begin(struct ir_env *env, const union ir_value *args, union ir_value *ret)
 {
@@ -69,7 +121,7 @@ int a64_help_step_take(struct ir_env *env, const union ir_value *args, union ir_
     return IR_EXIT_NONE;
 }
 
-// ---- breakpoints -------------------------------------------------------------------------------------------------
+// ---- breakpoints ------------------------------------------------------------------------------------------
 
 static bool breakpoint_matches(const struct a64_cpu *cpu, unsigned n, uint64_t pc)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the system-register table, its lookup, access checks, and the two helpers through which MRS and MSR reach rows
-// that are not plain fields. Arm ARM (DDI 0487) D17; traps: D1.3.5.
+// Owns the system-register table, its lookup, access checks, and the two helpers through which MRS and MSR
+// reach rows that are not plain fields. Arm ARM (DDI 0487) D17; traps: D1.3.5.
 #include "frontends/a64/sysreg.h"
 
 #include "accel/guest_api.h"
@@ -16,14 +16,16 @@
 #define a64_write_0 NULL
 
 const struct a64_sysreg a64_sysregs[A64_SR_COUNT] = {
-#define R(nm, op0, op1, crn, crm, op2, acc, tr, fl, rd, wr, rst, wrt)                                                  \
-    {.name = #nm, .enc = VCPU_REG_A64(op0, op1, crn, crm, op2), .access = acc, .trap = A64_TRAP_##tr, .flags = fl,     \
+#define R(nm, op0, op1, crn, crm, op2, acc, tr, fl, rd, wr, rst, wrt)                                       \
+    {.name = #nm, .enc = VCPU_REG_A64(op0, op1, crn, crm, op2), .access = acc, .trap = A64_TRAP_##tr,       \
+     .flags = fl,                                                                                           \
      .field = -1, .read = a64_read_##rd, .write = a64_write_##wr, .reset = rst, .writable = wrt},
-#define F(nm, op0, op1, crn, crm, op2, acc, tr, fl, rd, wr, rst, wrt)                                                  \
-    {.name = #nm, .enc = VCPU_REG_A64(op0, op1, crn, crm, op2), .access = acc, .trap = A64_TRAP_##tr, .flags = fl,     \
+#define F(nm, op0, op1, crn, crm, op2, acc, tr, fl, rd, wr, rst, wrt)                                       \
+    {.name = #nm, .enc = VCPU_REG_A64(op0, op1, crn, crm, op2), .access = acc, .trap = A64_TRAP_##tr,       \
+     .flags = fl,                                                                                           \
      .field = A64_F_##nm, .read = a64_read_##rd, .write = a64_write_##wr, .reset = rst, .writable = wrt},
-#define M(nm, op0, op1, crn, crm, op2, member)                                                                         \
-    {.name = #nm, .enc = VCPU_REG_A64(op0, op1, crn, crm, op2), .access = A64_EL1_R, .field = -1,                      \
+#define M(nm, op0, op1, crn, crm, op2, member)                                                              \
+    {.name = #nm, .enc = VCPU_REG_A64(op0, op1, crn, crm, op2), .access = A64_EL1_R, .field = -1,           \
      .model_offset = offsetof(struct a64_cpu_model, member)},
 #include "frontends/a64/sysreg.def"
 #undef R
@@ -74,10 +76,11 @@ uint64_t a64_sysreg_peek(struct a64_cpu *cpu, enum a64_sr sr)
 {
     const struct a64_sysreg *r = &a64_sysregs[sr];
 
-    return r->flags & A64_SRF_GIC || r->read == a64_read_port || r->flags & A64_SRF_OP ? 0 : read_row(cpu, sr);
+    return r->flags & A64_SRF_GIC || r->read == a64_read_port || r->flags & A64_SRF_OP ? 0 : read_row(cpu,
+        sr);
 }
 
-// ---- access ------------------------------------------------------------------------------------------------------
+// ---- access -----------------------------------------------------------------------------------------------
 
 enum verdict { ALLOWED, TRAPPED, TRAPPED_FP, UNDEFINED };
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Owns the functions of generic timer and PMU registers. Timers belong to a device behind vcpu_ports; the counter is
-// read from it directly. The PMU has its cycle counter only (PMCR.N = 0): it counts nanosecond-like ticks of the system
-// counter scaled to cycles, since no other clock is deterministic. Arm ARM (DDI 0487) D11, D13.
+// Owns the functions of generic timer and PMU registers. Timers belong to a device behind vcpu_ports; the
+// counter is read from it directly. The PMU has its cycle counter only (PMCR.N = 0): it counts
+// nanosecond-like ticks of the system counter scaled to cycles, since no other clock is deterministic. Arm
+// ARM (DDI 0487) D11, D13.
 #include "frontends/a64/helpers.h"
 #include "frontends/a64/sysreg.h"
 
@@ -14,7 +15,7 @@ enum {
 };
 #define PMU_CYCLE (1ull << 31) // the cycle counter in set and clear registers
 
-// ---- generic timer -----------------------------------------------------------------------------------------------
+// ---- generic timer ----------------------------------------------------------------------------------------
 
 static uint64_t counter(const struct a64_cpu *cpu)
 {
@@ -34,7 +35,7 @@ int a64_help_counter(struct ir_env *env, const union ir_value *args, union ir_va
 READ(port) { return 0; }
 WRITE(port) { return IR_EXIT_NONE; }
 
-// ---- PMU ---------------------------------------------------------------------------------------------------------
+// ---- PMU --------------------------------------------------------------------------------------------------
 
 static uint64_t cycles(const struct a64_cpu *cpu)
 {

@@ -63,7 +63,8 @@ uint32_t a64_extend(struct a64_tr *t, unsigned rm, unsigned option, unsigned shi
 
 uint32_t a64_condition(struct a64_tr *t, unsigned cond)
 {
-    _Static_assert(IR_EQ == 0 && IR_CS == 2 && IR_MI == 4 && IR_VS == 6 && IR_HI == 8 && IR_GE == 10 && IR_GT == 12,
+    _Static_assert(IR_EQ == 0 && IR_CS == 2 && IR_MI == 4 && IR_VS == 6 && IR_HI == 8 && IR_GE == 10 &&
+                       IR_GT == 12,
                    "enum ir_cond has A64's order");
     return ir_cond(t->u, (enum ir_cond)cond, ir_get(t->u, A64_F_NZCV));
 }
@@ -74,8 +75,8 @@ uint32_t a64_pc(struct a64_tr *t, int64_t off)
                                           .arg = {IR_NO_VALUE, IR_NO_VALUE, IR_NO_VALUE, IR_NO_VALUE}});
 }
 
-uint32_t a64_bits_op(struct a64_tr *t, enum ir_op op, enum ir_type type, unsigned pos, unsigned len, uint32_t a,
-                     uint32_t b)
+uint32_t a64_bits_op(struct a64_tr *t, enum ir_op op, enum ir_type type, unsigned pos, unsigned len,
+                     uint32_t a, uint32_t b)
 {
     return ir_emit(t->u, (struct ir_insn){.op = op, .type = type, .sub = pos, .imm = len,
                                           .arg = {a, b, IR_NO_VALUE, IR_NO_VALUE}});
@@ -92,7 +93,7 @@ void a64_fence(struct a64_tr *t, enum ir_fence kind)
     emit_void(t, IR_OP_fence, kind, 0, 0, IR_NO_VALUE);
 }
 
-// ---- leaving -----------------------------------------------------------------------------------------------------
+// ---- leaving ----------------------------------------------------------------------------------------------
 
 // IR block of the instruction at a page offset, if it is in the unit and starts a block.
 static int32_t block_at(const struct a64_tr *t, int64_t offset)
@@ -113,7 +114,8 @@ static void go(struct a64_tr *t, int64_t target, enum ir_jump_hint hint)
     else if (block != A64_NO_BLOCK && hint == IR_JUMP_PLAIN)
         ir_br(t->u, block);
     else
-        emit_void(t, IR_OP_exit_pc, hint, hint == IR_JUMP_CALL ? t->offset + 4 : 0, (uint64_t)target, IR_NO_VALUE);
+        emit_void(t, IR_OP_exit_pc, hint, hint == IR_JUMP_CALL ? t->offset + 4 : 0, (uint64_t)target,
+                  IR_NO_VALUE);
 }
 
 void a64_goto(struct a64_tr *t, int64_t target, enum ir_jump_hint hint)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Translating A64 to IR: the state of one unit under construction and the vocabulary the tr_*.c files share.
 //
-// One function a live row of the decode table: bool a64_tr_<row>(t, insn), true when it emitted the instruction,
-// false when the encoding is UNDEFINED here (nothing emitted). Values are ids of t->u. Private to frontends/a64.
+// One function a live row of the decode table: bool a64_tr_<row>(t, insn), true when it emitted the
+// instruction, false when the encoding is UNDEFINED here (nothing emitted). Values are ids of t->u. Private
+// to frontends/a64.
 //
 // Invariant: between instructions t->u's current block is open unless t->ended.
 #ifndef A64_TR_H
@@ -32,7 +33,7 @@ struct a64_tr {
 A64_ROWS(X)
 #undef X
 
-// ---- registers; sf: 64-bit. Number 31 is the zero register, in the _sp forms the stack pointer -----------------
+// ---- registers; sf: 64-bit. Number 31 is the zero register, in the _sp forms the stack pointer ------------
 uint32_t a64_reg(struct a64_tr *t, unsigned n, bool sf);
 uint32_t a64_reg_sp(struct a64_tr *t, unsigned n, bool sf);
 void a64_set_reg(struct a64_tr *t, unsigned n, bool sf, uint32_t value);
@@ -48,19 +49,20 @@ static inline enum ir_type a64_type(bool sf)
 {
     return sf ? IR_I64 : IR_I32;
 }
-// rm extended by option and shifted left, as add_ext and register offsets use it; the result is 32 or 64 bits by sf.
+// rm extended by option and shifted left, as add_ext and register offsets use it; the result is 32 or 64 bits
+// by sf.
 uint32_t a64_extend(struct a64_tr *t, unsigned rm, unsigned option, unsigned shift, bool sf);
 // Condition of A64 (0..13) on the current flags; the caller handles AL and NV.
 uint32_t a64_condition(struct a64_tr *t, unsigned cond);
 // The address of page offset off, as a value.
 uint32_t a64_pc(struct a64_tr *t, int64_t off);
 
-// ---- ops with small fields ---------------------------------------------------------------------------------------
-uint32_t a64_bits_op(struct a64_tr *t, enum ir_op op, enum ir_type type, unsigned pos, unsigned len, uint32_t a,
-                     uint32_t b);
+// ---- ops with small fields --------------------------------------------------------------------------------
+uint32_t a64_bits_op(struct a64_tr *t, enum ir_op op, enum ir_type type, unsigned pos, unsigned len,
+                     uint32_t a, uint32_t b);
 void a64_fence(struct a64_tr *t, enum ir_fence kind);
 
-// ---- leaving -----------------------------------------------------------------------------------------------------
+// ---- leaving ----------------------------------------------------------------------------------------------
 // All end the unit's current block and set t->ended.
 void a64_goto(struct a64_tr *t, int64_t target, enum ir_jump_hint hint); // direct; polls when backward
 void a64_branch_if(struct a64_tr *t, uint32_t cond, int64_t target);     // else the next instruction
@@ -70,7 +72,7 @@ void a64_raise(struct a64_tr *t, uint32_t esr, int64_t return_offset);
 // A branch target in a register loses its tag where the key says so.
 uint32_t a64_branch_address(struct a64_tr *t, uint32_t target);
 
-// ---- memory ------------------------------------------------------------------------------------------------------
+// ---- memory -----------------------------------------------------------------------------------------------
 enum a64_access { A64_NORMAL, A64_UNPRIVILEGED, A64_ORDERED };
 // attr of an access of 1 << size bytes: endianness, alignment, MMU index.
 uint32_t a64_memop(const struct a64_tr *t, unsigned size, enum a64_access kind);

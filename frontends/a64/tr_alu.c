@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Translates integer arithmetic and logic: immediate, shifted, extended, with carry, conditional select and compare.
-// Arm ARM (DDI 0487) C6.2; groups C4.1.92 and C4.1.95.
+// Translates integer arithmetic and logic: immediate, shifted, extended, with carry, conditional select and
+// compare. Arm ARM (DDI 0487) C6.2; groups C4.1.92 and C4.1.95.
 #include "frontends/a64/tr.h"
 
 #include "frontends/a64/imm.h"
 
-// ---- PC-relative and move wide -----------------------------------------------------------------------------------
+// ---- PC-relative and move wide ----------------------------------------------------------------------------
 
 A64_TR(adr)
 {
@@ -42,7 +42,7 @@ A64_TR(movk)
     return true;
 }
 
-// ---- add and subtract --------------------------------------------------------------------------------------------
+// ---- add and subtract -------------------------------------------------------------------------------------
 
 enum { SUBTRACT = 1, SET_FLAGS = 2 };
 
@@ -133,7 +133,7 @@ A64_TR(adcs) { return with_carry(t, i, SET_FLAGS); }
 A64_TR(sbc) { return with_carry(t, i, SUBTRACT); }
 A64_TR(sbcs) { return with_carry(t, i, SUBTRACT | SET_FLAGS); }
 
-// ---- logic -------------------------------------------------------------------------------------------------------
+// ---- logic ------------------------------------------------------------------------------------------------
 
 static void set_logic_flags(struct a64_tr *t, uint32_t value)
 {
@@ -187,7 +187,7 @@ A64_TR(eon_reg) { return logic_reg(t, i, IR_OP_xor, true, false); }
 A64_TR(ands_reg) { return logic_reg(t, i, IR_OP_and, false, true); }
 A64_TR(bics_reg) { return logic_reg(t, i, IR_OP_and, true, true); }
 
-// ---- conditional select and compare ------------------------------------------------------------------------------
+// ---- conditional select and compare -----------------------------------------------------------------------
 
 static bool select(struct a64_tr *t, const struct a64_insn *i, bool invert, bool increment)
 {

@@ -3,7 +3,7 @@
 // Arm ARM (DDI 0487) C6.2.
 #include "frontends/a64/tr.h"
 
-// ---- bitfields ---------------------------------------------------------------------------------------------------
+// ---- bitfields --------------------------------------------------------------------------------------------
 
 // UBFM and SBFM: bits imms..immr extracted to 0, or bits 0..imms inserted at -immr, the rest zero or sign.
 static bool bitfield(struct a64_tr *t, const struct a64_insn *i, bool is_signed)
@@ -54,7 +54,7 @@ A64_TR(extr)
     return true;
 }
 
-// ---- two sources -------------------------------------------------------------------------------------------------
+// ---- two sources ------------------------------------------------------------------------------------------
 
 static bool two(struct a64_tr *t, const struct a64_insn *i, enum ir_op op)
 {
@@ -73,7 +73,10 @@ A64_TR(rorv) { return two(t, i, IR_OP_ror); }
 
 static bool crc(struct a64_tr *t, const struct a64_insn *i, unsigned polynomial)
 {
-    uint32_t r = ir_emit(t->u, (struct ir_insn){.op = IR_OP_crc32, .type = IR_I32, .sub = i->sz, .attr = polynomial,
+    uint32_t r = ir_emit(t->u, (struct ir_insn){.op = IR_OP_crc32,
+                                                .type = IR_I32,
+                                                .sub = i->sz,
+                                                .attr = polynomial,
                                                 .arg = {a64_reg(t, i->rn, false), a64_reg(t, i->rm, true),
                                                         IR_NO_VALUE, IR_NO_VALUE}});
     a64_set_reg(t, i->rd, false, r);
@@ -83,7 +86,7 @@ static bool crc(struct a64_tr *t, const struct a64_insn *i, unsigned polynomial)
 A64_TR(crc32) { return crc(t, i, 0); }
 A64_TR(crc32c) { return crc(t, i, 1); }
 
-// ---- one source --------------------------------------------------------------------------------------------------
+// ---- one source -------------------------------------------------------------------------------------------
 
 static bool one(struct a64_tr *t, const struct a64_insn *i, bool sf, enum ir_op op)
 {
@@ -128,7 +131,7 @@ A64_TR(cls)
     return true;
 }
 
-// ---- multiplication ----------------------------------------------------------------------------------------------
+// ---- multiplication ---------------------------------------------------------------------------------------
 
 static bool accumulate(struct a64_tr *t, const struct a64_insn *i, bool sf, uint32_t product, bool subtract)
 {

@@ -106,7 +106,8 @@ A64_TR(brk)
     return true;
 }
 
-// Halting debug is not built and semihosting not attached: HLT, DCPSn and DRPS are UNDEFINED outside Debug state.
+// Halting debug is not built and semihosting not attached: HLT, DCPSn and DRPS are UNDEFINED outside Debug
+// state.
 A64_TR(hlt) { return false; }
 A64_TR(dcps1) { return false; }
 A64_TR(dcps2) { return false; }

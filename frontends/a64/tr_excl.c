@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Translates exclusive, acquire and release accesses. The monitor is the address, size and value of the last exclusive
-// load; a store-exclusive is a compare-and-swap of that value, so a plain store that restored the old value in between
-// goes unseen. Arm ARM (DDI 0487) B2.9.
+// Translates exclusive, acquire and release accesses. The monitor is the address, size and value of the last
+// exclusive load; a store-exclusive is a compare-and-swap of that value, so a plain store that restored the
+// old value in between goes unseen. Arm ARM (DDI 0487) B2.9.
 #include "frontends/a64/tr.h"
 
 enum { ACQUIRE = IR_MEM_ACQUIRE, RELEASE = IR_MEM_RELEASE };
@@ -69,7 +69,7 @@ static bool load_pair(struct a64_tr *t, const struct a64_insn *i, uint32_t order
 A64_TR(ldxp) { return load_pair(t, i, 0); }
 A64_TR(ldaxp) { return load_pair(t, i, ACQUIRE); }
 
-// ---- store-exclusive ---------------------------------------------------------------------------------------------
+// ---- store-exclusive --------------------------------------------------------------------------------------
 
 struct store {
     uint32_t addr, fail, done;
@@ -106,8 +106,8 @@ static bool close_store(struct a64_tr *t, const struct a64_insn *i, struct store
     return true;
 }
 
-static uint32_t swap_value(struct a64_tr *t, enum ir_type type, uint32_t attr, uint32_t addr, uint32_t expected,
-                           uint32_t desired)
+static uint32_t swap_value(struct a64_tr *t, enum ir_type type, uint32_t attr, uint32_t addr,
+                           uint32_t expected, uint32_t desired)
 {
     return ir_emit(t->u, (struct ir_insn){.op = IR_OP_cas, .type = type, .attr = attr,
                                           .arg = {addr, expected, desired, IR_NO_VALUE}});
@@ -155,7 +155,7 @@ static bool store_pair(struct a64_tr *t, const struct a64_insn *i, uint32_t orde
 A64_TR(stxp) { return store_pair(t, i, 0); }
 A64_TR(stlxp) { return store_pair(t, i, RELEASE); }
 
-// ---- acquire and release -----------------------------------------------------------------------------------------
+// ---- acquire and release ----------------------------------------------------------------------------------
 
 A64_TR(ldar)
 {

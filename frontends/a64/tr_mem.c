@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Translates loads and stores of general registers and of single and paired SIMD&FP registers, and prefetches.
-// Arm ARM (DDI 0487) C6.2, C7.2; group C4.1.96. Every access comes before any register is written.
+// Translates loads and stores of general registers and of single and paired SIMD&FP registers, and
+// prefetches. Arm ARM (DDI 0487) C6.2, C7.2; group C4.1.96. Every access comes before any register is
+// written.
 #include "frontends/a64/tr.h"
 
 #include "frontends/a64/regs.h"
@@ -55,7 +56,7 @@ void a64_writeback(struct a64_tr *t, unsigned rn, uint32_t base, int64_t offset)
 // How an instruction forms its address.
 enum index { OFFSET, PRE, POST };
 
-// ---- one general register ----------------------------------------------------------------------------------------
+// ---- one general register ---------------------------------------------------------------------------------
 
 // What a load leaves in the register: zero-extended, or sign-extended to 64 or 32 bits.
 enum extension { ZERO, SIGN64, SIGN32 };
@@ -172,9 +173,10 @@ A64_TR(prfm_reg) { return true; }
 A64_TR(prfm_imm) { return true; }
 A64_TR(prfum) { return true; }
 
-// ---- pairs -------------------------------------------------------------------------------------------------------
+// ---- pairs ------------------------------------------------------------------------------------------------
 
-static bool load_pair(struct a64_tr *t, const struct a64_insn *i, unsigned size, enum extension ext, enum index index)
+static bool load_pair(struct a64_tr *t, const struct a64_insn *i, unsigned size, enum extension ext,
+                      enum index index)
 {
     int64_t offset = bits_sext(i->imm7, 7) * (1 << size);
     uint32_t base = a64_base(t, i->rn);
@@ -216,7 +218,7 @@ A64_TR(stp_pre) { return store_pair(t, i, PRE); }
 A64_TR(ldp_pre) { return load_pair(t, i, 2 + i->sf, ZERO, PRE); }
 A64_TR(ldpsw_pre) { return load_pair(t, i, 2, SIGN64, PRE); }
 
-// ---- SIMD&FP registers -------------------------------------------------------------------------------------------
+// ---- SIMD&FP registers ------------------------------------------------------------------------------------
 
 static uint32_t load_vec(struct a64_tr *t, unsigned size, uint32_t addr)
 {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Translates the loads and stores of SIMD structures: LD1..LD4 and ST1..ST4 of whole registers, lanes, and replicated.
-// Whole registers move as 16 or 8 bytes at a time and are (de)interleaved in registers; an access that is aligned to
-// its element but not to 16 bytes is fine in Normal memory, which is where structures live. All loads of an instruction
-// come before its first register write. Arm ARM (DDI 0487) C7.2, C4.1.96.
+// Translates the loads and stores of SIMD structures: LD1..LD4 and ST1..ST4 of whole registers, lanes, and
+// replicated. Whole registers move as 16 or 8 bytes at a time and are (de)interleaved in registers; an access
+// that is aligned to its element but not to 16 bytes is fine in Normal memory, which is where structures
+// live. All loads of an instruction come before its first register write. Arm ARM (DDI 0487) C7.2, C4.1.96.
 #include "frontends/a64/tr.h"
 
 enum { MAX_REGS = 4 };
 
-// attr of a 1 << size byte piece whose alignment rule is that of its elements; byte order is the caller's business.
+// attr of a 1 << size byte piece whose alignment rule is that of its elements; byte order is the caller's
+// business.
 static uint32_t piece_attr(const struct a64_tr *t, unsigned size, unsigned element)
 {
     uint32_t attr = a64_memop(t, size, A64_NORMAL) & ~(IR_MEM_ALIGN | IR_MEM_BE);
@@ -17,10 +18,13 @@ static uint32_t piece_attr(const struct a64_tr *t, unsigned size, unsigned eleme
 
 static uint32_t swap_bytes(struct a64_tr *t, unsigned element, uint32_t v)
 {
-    return t->key & A64_KEY_BE && element ? ir_vop(t->u, IR_OP_vrev, 0, 0, element, v, IR_NO_VALUE, IR_NO_VALUE) : v;
+    return t->key & A64_KEY_BE && element
+               ? ir_vop(t->u, IR_OP_vrev, 0, 0, element, v, IR_NO_VALUE, IR_NO_VALUE)
+               : v;
 }
 
-static void load_pieces(struct a64_tr *t, const struct a64_insn *i, uint32_t base, unsigned bytes, uint32_t *ret)
+static void load_pieces(struct a64_tr *t, const struct a64_insn *i, uint32_t base, unsigned bytes,
+                        uint32_t *ret)
 {
     for (unsigned at = 0; at < bytes; at += 16) {
         uint32_t addr = a64_offset(t, base, at), v;
@@ -38,7 +42,8 @@ static uint32_t low64(struct a64_tr *t, uint32_t v)
                                           .arg = {v, IR_NO_VALUE, IR_NO_VALUE, IR_NO_VALUE}});
 }
 
-static void store_pieces(struct a64_tr *t, const struct a64_insn *i, uint32_t base, unsigned bytes, const uint32_t *m)
+static void store_pieces(struct a64_tr *t, const struct a64_insn *i, uint32_t base, unsigned bytes,
+                         const uint32_t *m)
 {
     for (unsigned at = 0; at < bytes; at += 16) {
         uint32_t addr = a64_offset(t, base, at), v = swap_bytes(t, i->size, m[at / 16]);
@@ -59,7 +64,7 @@ static void write_back(struct a64_tr *t, const struct a64_insn *i, uint32_t base
         a64_set_reg_sp(t, i->rn, true, ir_op2(t->u, IR_OP_add, IR_I64, base, a64_reg(t, i->rm, true)));
 }
 
-// ---- LD1 and ST1 of one to four registers --------------------------------------------------------------------------
+// ---- LD1 and ST1 of one to four registers -----------------------------------------------------------------
 
 static bool load_plain(struct a64_tr *t, const struct a64_insn *i, unsigned n)
 {
@@ -96,16 +101,18 @@ A64_TR(st1x2) { return store_plain(t, i, 2); }
 A64_TR(st1x3) { return store_plain(t, i, 3); }
 A64_TR(st1x4) { return store_plain(t, i, 4); }
 
-// ---- interleaving ----------------------------------------------------------------------------------------------------
-// m: memory order, as 16-byte pieces; r: registers. With q clear only the low halves of registers count and the last
-// piece may be half full.
+// ---- interleaving -----------------------------------------------------------------------------------------
+// m: memory order, as 16-byte pieces; r: registers. With q clear only the low halves of registers count and
+// the last piece may be half full.
 
-static uint32_t permute(struct a64_tr *t, const struct a64_insn *i, enum ir_op op, unsigned part, uint32_t a, uint32_t b)
+static uint32_t permute(struct a64_tr *t, const struct a64_insn *i, enum ir_op op, unsigned part, uint32_t a,
+                        uint32_t b)
 {
     return ir_vop(t->u, op, i->size, 0, part, a, b, IR_NO_VALUE);
 }
 
-// Bytes of src[0..n) picked by index (byte number over all sources), for each byte of the result; 0xff gives 0.
+// Bytes of src[0..n) picked by index (byte number over all sources), for each byte of the result; 0xff gives
+// 0.
 static uint32_t gather(struct a64_tr *t, const uint32_t *src, unsigned n, const uint8_t index[16])
 {
     uint32_t sum = IR_NO_VALUE;
@@ -182,7 +189,8 @@ static void join(struct a64_tr *t, const struct a64_insn *i, unsigned n, const u
             m[k] = permute(t, i, IR_OP_vzip, k, r[0], r[1]);
     } else {
         for (unsigned k = 0; k < (i->q ? 2u : 1u); k++) {
-            uint32_t a = permute(t, i, IR_OP_vzip, k, r[0], r[2]), b = permute(t, i, IR_OP_vzip, k, r[1], r[3]);
+            uint32_t a = permute(t, i, IR_OP_vzip, k, r[0], r[2]),
+                     b = permute(t, i, IR_OP_vzip, k, r[1], r[3]);
             m[2 * k] = permute(t, i, IR_OP_vzip, 0, a, b);
             m[2 * k + 1] = permute(t, i, IR_OP_vzip, 1, a, b);
         }
@@ -222,7 +230,7 @@ A64_TR(st2_multi) { return store_multi(t, i, 2); }
 A64_TR(st3_multi) { return store_multi(t, i, 3); }
 A64_TR(st4_multi) { return store_multi(t, i, 4); }
 
-// ---- single lanes and replication ------------------------------------------------------------------------------------
+// ---- single lanes and replication -------------------------------------------------------------------------
 
 struct lane {
     unsigned size, index;
@@ -241,11 +249,13 @@ static bool load_lane(struct a64_tr *t, const struct a64_insn *i, unsigned n)
     uint32_t base = a64_base(t, i->rn), e[MAX_REGS];
 
     for (unsigned k = 0; k < n; k++)
-        e[k] = ir_load(t->u, IR_I64, a64_memop(t, lane.size, A64_NORMAL), a64_offset(t, base, k << lane.size));
+        e[k] =
+            ir_load(t->u, IR_I64, a64_memop(t, lane.size, A64_NORMAL), a64_offset(t, base, k << lane.size));
     write_back(t, i, base, n << lane.size);
     for (unsigned k = 0; k < n; k++) {
         unsigned reg = (i->rt + k) % 32;
-        a64_set_vec(t, reg, ir_vop(t->u, IR_OP_vset, lane.size, 0, lane.index, a64_vec(t, reg), e[k], IR_NO_VALUE));
+        a64_set_vec(t, reg,
+                    ir_vop(t->u, IR_OP_vset, lane.size, 0, lane.index, a64_vec(t, reg), e[k], IR_NO_VALUE));
     }
     return true;
 }
@@ -256,10 +266,12 @@ static bool store_lane(struct a64_tr *t, const struct a64_insn *i, unsigned n)
     uint32_t base = a64_base(t, i->rn);
 
     for (unsigned k = 0; k < n; k++) {
-        uint32_t v = ir_emit(t->u, (struct ir_insn){.op = IR_OP_vget, .type = IR_I64, .sub = lane.size,
+        uint32_t v = ir_emit(t->u, (struct ir_insn){.op = IR_OP_vget,
+                                                    .type = IR_I64,
+                                                    .sub = lane.size,
                                                     .imm = lane.index,
-                                                    .arg = {a64_vec(t, (i->rt + k) % 32), IR_NO_VALUE, IR_NO_VALUE,
-                                                            IR_NO_VALUE}});
+                                                    .arg = {a64_vec(t, (i->rt + k) % 32), IR_NO_VALUE,
+                                                            IR_NO_VALUE, IR_NO_VALUE}});
         ir_store(t->u, a64_memop(t, lane.size, A64_NORMAL), a64_offset(t, base, k << lane.size), v);
     }
     write_back(t, i, base, n << lane.size);
@@ -274,8 +286,9 @@ static bool load_replicate(struct a64_tr *t, const struct a64_insn *i, unsigned 
         e[k] = ir_load(t->u, IR_I64, a64_memop(t, i->size, A64_NORMAL), a64_offset(t, base, k << i->size));
     write_back(t, i, base, n << i->size);
     for (unsigned k = 0; k < n; k++)
-        a64_set_vec(t, (i->rt + k) % 32,
-                    ir_vop(t->u, IR_OP_vdup, i->size, i->q ? 0 : IR_V_LO64, 0, e[k], IR_NO_VALUE, IR_NO_VALUE));
+        a64_set_vec(
+            t, (i->rt + k) % 32,
+            ir_vop(t->u, IR_OP_vdup, i->size, i->q ? 0 : IR_V_LO64, 0, e[k], IR_NO_VALUE, IR_NO_VALUE));
     return true;
 }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Translates hints, barriers, PSTATE writes, and MRS, MSR, SYS, SYSL. Registers that are plain storage become a get or
-// a put, constants a constant; the rest go through two helpers with the row of the table as an argument.
-// Arm ARM (DDI 0487) C5, C6.2.
+// Translates hints, barriers, PSTATE writes, and MRS, MSR, SYS, SYSL. Registers that are plain storage become
+// a get or a put, constants a constant; the rest go through two helpers with the row of the table as an
+// argument. Arm ARM (DDI 0487) C5, C6.2.
 #include "frontends/a64/tr.h"
 
 #include "frontends/a64/regs.h"
 #include "frontends/a64/sysreg.h"
 
-// ---- hints -------------------------------------------------------------------------------------------------------
+// ---- hints ------------------------------------------------------------------------------------------------
 
 static void call0(struct a64_tr *t, enum a64_helper helper)
 {
@@ -45,7 +45,7 @@ static bool send_event(struct a64_tr *t, bool local)
 A64_TR(sev) { return send_event(t, false); }
 A64_TR(sevl) { return send_event(t, true); }
 
-// ---- barriers ----------------------------------------------------------------------------------------------------
+// ---- barriers ---------------------------------------------------------------------------------------------
 
 static enum ir_fence fence_kind(const struct a64_insn *i)
 {
@@ -73,11 +73,12 @@ A64_TR(isb)
     return true;
 }
 
-// ---- PSTATE ------------------------------------------------------------------------------------------------------
+// ---- PSTATE -----------------------------------------------------------------------------------------------
 
 static void pstate_write(struct a64_tr *t, enum a64_pstate_op op, unsigned imm)
 {
-    ir_call(t->u, A64_HELPER_pstate_write, a64_imm(t, false, op), a64_imm(t, false, imm), IR_NO_VALUE, IR_NO_VALUE);
+    ir_call(t->u, A64_HELPER_pstate_write, a64_imm(t, false, op), a64_imm(t, false, imm), IR_NO_VALUE,
+            IR_NO_VALUE);
 }
 
 A64_TR(msr_spsel)
@@ -125,7 +126,7 @@ A64_TR(msr_daifclr)
     return true;
 }
 
-// ---- system registers --------------------------------------------------------------------------------------------
+// ---- system registers -------------------------------------------------------------------------------------
 
 static uint32_t trap_iss(const struct a64_insn *i, unsigned op0, bool read)
 {

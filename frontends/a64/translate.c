@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Forms units: which instructions belong to one, where its blocks start, and the loop that hands each instruction to
-// its translator. A unit is contiguous: it follows the fall-through of conditional branches and goes on after an
-// unconditional one only where an earlier branch of the unit leads; branches that stay inside become IR edges.
+// Forms units: which instructions belong to one, where its blocks start, and the loop that hands each
+// instruction to its translator. A unit is contiguous: it follows the fall-through of conditional branches
+// and goes on after an unconditional one only where an earlier branch of the unit leads; branches that stay
+// inside become IR edges.
 //
-// Invariant: the scan and the emission decode the same words, so t->count and t->block describe what is emitted.
+// Invariant: the scan and the emission decode the same words, so t->count and t->block describe what is
+// emitted.
 #include "frontends/a64/tr.h"
 
 #include "base/bits.h"
@@ -29,7 +31,8 @@ static uint32_t word_at(const uint8_t *page, uint32_t offset)
     return p[0] | p[1] << 8 | p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-// How an instruction ends or bends the flow: where a direct branch leads, and whether the next one can follow.
+// How an instruction ends or bends the flow: where a direct branch leads, and whether the next one can
+// follow.
 struct flow {
     bool branches;   // to target, within the page
     bool falls;
@@ -109,8 +112,8 @@ static void mark(struct a64_tr *t)
 static void undefined(struct a64_tr *t, const struct a64_insn *i)
 {
     if (i->row != A64_ROW_udf)
-        ir_call(t->u, A64_HELPER_unimplemented, ir_const(t->u, IR_I32, i->word), a64_pc(t, t->offset), IR_NO_VALUE,
-                IR_NO_VALUE);
+        ir_call(t->u, A64_HELPER_unimplemented, ir_const(t->u, IR_I32, i->word), a64_pc(t, t->offset),
+                IR_NO_VALUE, IR_NO_VALUE);
     a64_raise(t, ESR(EC_UNKNOWN, 0), t->offset);
 }
 
@@ -122,7 +125,8 @@ static void translate_insn(struct a64_tr *t)
 
     if (row && row->class >= A64_CLASS_FP && t->key & A64_KEY_FP_TRAP)
         a64_raise(t, ESR(EC_FP_ACCESS, ISS_COND_AL), t->offset);
-    else if (row && (row->feature == A64_FEATURE_FP || row->feature == A64_FEATURE_SIMD) && t->key & A64_KEY_FP_TRAP)
+    else if (row && (row->feature == A64_FEATURE_FP || row->feature == A64_FEATURE_SIMD) &&
+             t->key & A64_KEY_FP_TRAP)
         a64_raise(t, ESR(EC_FP_ACCESS, ISS_COND_AL), t->offset);
     else if (!row || !(t->model->features >> row->feature & 1) || !translators[insn.row] ||
              !translators[insn.row](t, &insn))
@@ -141,7 +145,8 @@ static void translate_refused(struct a64_tr *t)
     mark(t);
     if (t->offset & 3) {
         uint32_t pc = a64_pc(t, t->offset);
-        pc = ir_call(t->u, A64_HELPER_exception_far, ir_const(t->u, IR_I32, ESR(EC_PC_ALIGN, 0)), pc, pc, IR_NO_VALUE);
+        pc = ir_call(t->u, A64_HELPER_exception_far, ir_const(t->u, IR_I32, ESR(EC_PC_ALIGN, 0)), pc, pc,
+                     IR_NO_VALUE);
         a64_exit_indirect(t, pc, IR_JUMP_PLAIN);
     } else if ((t->key & (A64_KEY_STEP | A64_KEY_SS)) == A64_KEY_STEP) {
         uint32_t pc = a64_pc(t, t->offset);

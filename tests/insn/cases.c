@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Runs the text files of this folder: short A64 programs with the state before and after, under the IR interpreter.
+// Runs the text files of this folder: short A64 programs with the state before and after, under the IR
+// interpreter.
 //
 //   case NAME                a new case: reset state (EL1h, MMU off, memory zero), code at 0x10000
 //   set REG=VALUE ...        registers by the debugger's names, or irq, counter, normal, budget
@@ -79,7 +80,8 @@ static bool set_one(struct run *r, const char *name, uint64_t value)
     return true;
 }
 
-static const char *const exit_names[] = {"none", "jump", "poll", "fault", "state", "halt", "wait_event", "yield"};
+static const char *const exit_names[] = {"none",  "jump", "poll",       "fault",
+                                         "state", "halt", "wait_event", "yield"};
 
 static bool get_one(struct run *r, const char *name, uint64_t *ret)
 {
@@ -97,6 +99,11 @@ static bool get_one(struct run *r, const char *name, uint64_t *ret)
         {"tlbi_va", f->last_tlbi.va},
         {"tlbi_asid", f->last_tlbi.asid},
         {"tlbi_broadcast", f->last_tlbi.broadcast},
+        {"watches", f->watches},
+        {"watch_va", f->last_watch.va},
+        {"watch_len", f->last_watch.len},
+        {"watch_access", f->last_watch.access},
+        {"watch_mmu", f->last_watch.mmu_mask},
         {"port", f->last_port_reg},
         {"exit", (uint64_t)f->last_exit},
     };

@@ -25,14 +25,16 @@ int vcpu_set_fault(struct ir_env *env, const struct guest_fault *fault)
     return IR_EXIT_FAULT;
 }
 
-static int raise_fault(struct flat *f, enum guest_fault_kind kind, enum guest_access access, uint64_t va, int level)
+static int raise_fault(struct flat *f, enum guest_fault_kind kind, enum guest_access access, uint64_t va,
+                       int level)
 {
     struct guest_fault fault = {.kind = kind, .access = access, .va = va, .level = level};
     return vcpu_set_fault(&f->cpu->env, &fault);
 }
 
 // Host address of one byte for an access, after walk and permission check.
-static int byte_at(struct flat *f, uint64_t va, enum guest_access access, unsigned mmu, uint8_t **ret, bool *ret_device)
+static int byte_at(struct flat *f, uint64_t va, enum guest_access access, unsigned mmu, uint8_t **ret,
+                   bool *ret_device)
 {
     struct guest_mapping map;
     if (!a64_isa.walk(&f->cpu->env, va, access, mmu, &map, &f->fault))
@@ -112,8 +114,8 @@ static int flat_cas(struct ir_env *env, uint64_t va, uint32_t attr, const union 
     return IR_EXIT_NONE;
 }
 
-static int flat_rmw(struct ir_env *env, uint64_t va, uint32_t attr, enum ir_rmw kind, const union ir_value *operand,
-                    union ir_value *ret)
+static int flat_rmw(struct ir_env *env, uint64_t va, uint32_t attr, enum ir_rmw kind,
+                    const union ir_value *operand, union ir_value *ret)
 {
     abort(); // no instruction of v8.0 needs it
 }
@@ -144,7 +146,14 @@ void vcpu_context_changed(struct ir_env *env) { flat_of(env)->context_changes++;
 void vcpu_tlb_sync(struct ir_env *env) { flat_of(env)->tlb_syncs++; }
 void vcpu_send_event(struct ir_env *env) { flat_of(env)->events_sent++; }
 void vcpu_check_interrupts(struct ir_env *env) { flat_of(env)->interrupt_checks++; }
-void vcpu_set_watch(struct ir_env *env, enum vcpu_watch_owner owner, const struct vcpu_watch *watch, unsigned count) {}
+
+void vcpu_set_watch(struct ir_env *env, enum vcpu_watch_owner owner, const struct vcpu_watch *watch,
+                    unsigned count)
+{
+    flat_of(env)->watches = count;
+    if (count)
+        flat_of(env)->last_watch = watch[count - 1];
+}
 
 void vcpu_tlbi(struct ir_env *env, const struct guest_tlbi *tlbi)
 {
@@ -193,7 +202,10 @@ static bool hypercall(void *opaque, unsigned cpu, bool is_smc, uint64_t x[18])
 }
 
 const struct vcpu_ports *vcpu_ports(const struct ir_env *env) { return a64_cpu_const(env)->ports; }
-const struct vcpu_hypercall *vcpu_hypercall(const struct ir_env *env) { return a64_cpu_const(env)->hypercall; }
+const struct vcpu_hypercall *vcpu_hypercall(const struct ir_env *env)
+{
+    return a64_cpu_const(env)->hypercall;
+}
 
 struct flat *flat_create(const struct flat_config *config)
 {
@@ -231,7 +243,7 @@ void flat_reset(struct flat *f)
     a64_isa.reset(&f->cpu->env);
     f->tlbis = f->tlb_syncs = f->context_changes = f->events_sent = f->interrupt_checks = f->hypercalls = 0;
     f->event = false;
-    f->faults = 0;
+    f->faults = f->watches = 0;
 }
 
 void flat_code(struct flat *f, uint64_t addr, const uint32_t *words, unsigned count)
@@ -242,8 +254,11 @@ void flat_code(struct flat *f, uint64_t addr, const uint32_t *words, unsigned co
 static int run_unit(struct flat *f, const uint8_t *page, unsigned max_insns)
 {
     struct ir_env *env = &f->cpu->env;
-    struct guest_translate request = {.cpu_model = a64_isa.cpu_model(env), .key = env->key,
-                                      .offset = env->pc & (IR_PAGE_SIZE - 1), .page = page, .max_insns = max_insns};
+    struct guest_translate request = {.cpu_model = a64_isa.cpu_model(env),
+                                      .key = env->key,
+                                      .offset = env->pc & (IR_PAGE_SIZE - 1),
+                                      .page = page,
+                                      .max_insns = max_insns};
     struct error err;
     env->pc_page = env->pc & ~(uint64_t)(IR_PAGE_SIZE - 1);
     ir_unit_reset(&f->unit, &a64_isa.ir);
@@ -266,7 +281,8 @@ int flat_run(struct flat *f, unsigned max_insns, unsigned units, uint64_t until)
     for (unsigned n = 0; n < units && env->pc != until; n++) {
         uint8_t *page;
         bool device;
-        int code = byte_at(f, env->pc & ~(uint64_t)(IR_PAGE_SIZE - 1), GUEST_EXEC, a64_isa.fetch_mmu(env), &page, &device);
+        int code = byte_at(f, env->pc & ~(uint64_t)(IR_PAGE_SIZE - 1), GUEST_EXEC, a64_isa.fetch_mmu(env),
+                           &page, &device);
         if (code)
             f->fault.va = env->pc;
         else

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// An accel for tests: one A64 vCPU over a byte array of physical memory, run by the IR interpreter, no TLB. Every access
-// is walked by the frontend, so page tables in the array work. What helpers ask of accel is counted.
-// One thread; guest-caused conditions become exceptions of the guest as in the product.
+// An accel for tests: one A64 vCPU over a byte array of physical memory, run by the IR interpreter, no TLB.
+// Every access is walked by the frontend, so page tables in the array work. What helpers ask of accel is
+// counted. One thread; guest-caused conditions become exceptions of the guest as in the product.
 #ifndef FLAT_ACCEL_H
 #define FLAT_ACCEL_H
 
@@ -27,6 +27,8 @@ struct flat {
     size_t slot_count;
     // what was asked
     struct guest_tlbi last_tlbi;
+    struct vcpu_watch last_watch;
+    unsigned watches;       // count of the last vcpu_set_watch
     unsigned tlbis, tlb_syncs, context_changes, events_sent, interrupt_checks, hypercalls;
     bool event;
     uint64_t counter;
@@ -43,9 +45,9 @@ void flat_reset(struct flat *flat); // state and counters; memory stays
 void *flat_at(struct flat *flat, uint64_t addr, uint64_t len);
 // Puts words at addr.
 void flat_code(struct flat *flat, uint64_t addr, const uint32_t *words, unsigned count);
-// Translates, verifies and interprets units of at most max_insns until pc is `until`, an exit other than jump, poll,
-// state and fault comes, or `units` units have run. Returns the last enum ir_exit, or -1 when a unit failed to verify
-// (with a message on stderr).
+// Translates, verifies and interprets units of at most max_insns until pc is `until`, an exit other than
+// jump, poll, state and fault comes, or `units` units have run. Returns the last enum ir_exit, or -1 when a
+// unit failed to verify (with a message on stderr).
 int flat_run(struct flat *flat, unsigned max_insns, unsigned units, uint64_t until);
 
 #endif

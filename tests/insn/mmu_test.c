@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The table walk against hand-made tables: granules, levels, sizes, permissions and every fault with its level.
-// Each row writes its descriptors, sets the control registers and walks one address.
+// The table walk against hand-made tables: granules, levels, sizes, permissions and every fault with its
+// level. Each row writes its descriptors, sets the control registers and walks one address.
 #include "frontends/a64/key.h"
 #include "tests/insn/flat_accel.h"
 
@@ -65,12 +65,14 @@ static const struct row rows[] = {
      {{T0 + 8, T1 | TABLE}, {T1 + 8, T2 | TABLE}, {T2 + 8, 0x80005000 | PAGE | AF | RO | PXN}},
      0, 3, 0x80005000, 12, P(X, R, R), false, true},
     {"2M block", TCR_4K, SCTLR_ON, 0x40345678,
-     {{T0 + 8, T1 | TABLE}, {T1 + 8, 0x80200000 | BLOCK | AF}}, 0, 2, 0x80200000, 21, P(X, R | W | X, R | W | X), false, true},
+     {{T0 + 8, T1 | TABLE}, {T1 + 8, 0x80200000 | BLOCK | AF}}, 0, 2, 0x80200000, 21, P(X, R | W | X,
+      R | W | X), false, true},
     {"1G block", TCR_4K, SCTLR_ON, 0x40345678, {{T0 + 8, 0xc0000000 | BLOCK | AF}},
      0, 1, 0xc0000000, 30, P(X, R | W | X, R | W | X), false, true},
     {"upper half", TCR_4K, SCTLR_ON, 0xffffff8040345678, {{T3 + 8, 0xc0000000 | BLOCK | AF}},
      0, 1, 0xc0000000, 30, P(X, R | W | X, R | W | X), false, true},
-    {"WXN takes execution from what is writable", TCR_4K, SCTLR_ON | WXN, 0x40345678, {{T0 + 8, 0xc0000000 | BLOCK | AF | USER}},
+    {"WXN takes execution from what is writable", TCR_4K, SCTLR_ON | WXN, 0x40345678, {{T0 + 8,
+     0xc0000000 | BLOCK | AF | USER}},
      0, 1, 0xc0000000, 30, P(R | W, R | W, 0), false, true},
     {"table attributes: read-only, no EL0, no execution", TCR_4K, SCTLR_ON, 0x40345678,
      {{T0 + 8, T1 | TABLE | T_RO | T_NOEL0 | T_PXN | T_UXN}, {T1 + 8, 0x80200000 | BLOCK | AF | USER}},
@@ -78,33 +80,44 @@ static const struct row rows[] = {
     {"big-endian tables", TCR_4K, SCTLR_ON | EE, 0x40345678, {{T0 + 8, 0x010400c000000000}},
      0, 1, 0xc0000000, 30, P(X, R | W | X, R | W | X), false, true},
     {"64K page", TCR_64K, SCTLR_ON, 0x20012345,
-     {{T0 + 8, T1 | TABLE}, {T1 + 8, 0x80050000 | PAGE | AF}}, 0, 3, 0x80050000, 16, P(X, R | W | X, R | W | X), false, true},
+     {{T0 + 8, T1 | TABLE}, {T1 + 8, 0x80050000 | PAGE | AF}}, 0, 3, 0x80050000, 16, P(X, R | W | X,
+      R | W | X), false, true},
     {"512M block of the 64K granule", TCR_64K, SCTLR_ON, 0x20012345, {{T0 + 8, 0xa0000000 | BLOCK | AF}},
      0, 2, 0xa0000000, 29, P(X, R | W | X, R | W | X), false, true},
     {"16K page", TCR_16K, SCTLR_ON, 0x02005678,
      {{T0, T1 | TABLE}, {T1 + 8, T2 | TABLE}, {T2 + 8, 0x80004000 | PAGE | AF}},
      0, 3, 0x80004000, 14, P(X, R | W | X, R | W | X), false, true},
-    {"32M block of the 16K granule", TCR_16K, SCTLR_ON, 0x02005678, {{T0, T1 | TABLE}, {T1 + 8, 0x82000000 | BLOCK | AF}},
+    {"32M block of the 16K granule", TCR_16K, SCTLR_ON, 0x02005678, {{T0, T1 | TABLE}, {T1 + 8,
+     0x82000000 | BLOCK | AF}},
      0, 2, 0x82000000, 25, P(X, R | W | X, R | W | X), false, true},
-    {"TBI drops the tag", TCR_4K | 1ull << 37, SCTLR_ON, 0x5500000040345678, {{T0 + 8, 0xc0000000 | BLOCK | AF}},
+    {"TBI drops the tag", TCR_4K | 1ull << 37, SCTLR_ON, 0x5500000040345678, {{T0 + 8,
+     0xc0000000 | BLOCK | AF}},
      0, 1, 0xc0000000, 30, P(X, R | W | X, R | W | X), false, true},
 
-    {"tag without TBI", TCR_4K, SCTLR_ON, 0x5500000040345678, {{T0 + 8, 0xc0000000 | BLOCK | AF}}, GUEST_FAULT_TRANSLATION, 0},
+    {"tag without TBI", TCR_4K, SCTLR_ON, 0x5500000040345678, {{T0 + 8, 0xc0000000 | BLOCK | AF}},
+     GUEST_FAULT_TRANSLATION, 0},
     {"address above the range", TCR_4K, SCTLR_ON, 0x8000000000, {{0}}, GUEST_FAULT_TRANSLATION, 0},
-    {"EPD0", TCR_4K | 1ull << 7, SCTLR_ON, 0x40345678, {{T0 + 8, 0xc0000000 | BLOCK | AF}}, GUEST_FAULT_TRANSLATION, 0},
-    {"EPD1", TCR_4K | 1ull << 23, SCTLR_ON, 0xffffff8040345678, {{T3 + 8, 0xc0000000 | BLOCK | AF}}, GUEST_FAULT_TRANSLATION, 0},
+    {"EPD0", TCR_4K | 1ull << 7, SCTLR_ON, 0x40345678, {{T0 + 8, 0xc0000000 | BLOCK | AF}},
+     GUEST_FAULT_TRANSLATION, 0},
+    {"EPD1", TCR_4K | 1ull << 23, SCTLR_ON, 0xffffff8040345678, {{T3 + 8, 0xc0000000 | BLOCK | AF}},
+     GUEST_FAULT_TRANSLATION, 0},
     {"invalid at level 1", TCR_4K, SCTLR_ON, 0x40201234, {{T0 + 8, 0}}, GUEST_FAULT_TRANSLATION, 1},
     {"invalid at level 2", TCR_4K, SCTLR_ON, 0x40201234, {{T0 + 8, T1 | TABLE}}, GUEST_FAULT_TRANSLATION, 2},
-    {"invalid at level 3", TCR_4K, SCTLR_ON, 0x40201234, {{T0 + 8, T1 | TABLE}, {T1 + 8, T2 | TABLE}}, GUEST_FAULT_TRANSLATION, 3},
+    {"invalid at level 3", TCR_4K, SCTLR_ON, 0x40201234, {{T0 + 8, T1 | TABLE}, {T1 + 8, T2 | TABLE}},
+     GUEST_FAULT_TRANSLATION, 3},
     {"block bit pattern at level 3", TCR_4K, SCTLR_ON, 0x40201234,
-     {{T0 + 8, T1 | TABLE}, {T1 + 8, T2 | TABLE}, {T2 + 8, 0x80005000 | BLOCK | AF}}, GUEST_FAULT_TRANSLATION, 3},
-    {"block at level 1 of the 16K granule", TCR_16K, SCTLR_ON, 0x02005678, {{T0, 0x80000000 | BLOCK | AF}}, GUEST_FAULT_TRANSLATION, 1},
-    {"access flag clear", TCR_4K, SCTLR_ON, 0x40345678, {{T0 + 8, 0xc0000000 | BLOCK}}, GUEST_FAULT_ACCESS_FLAG, 1},
+     {{T0 + 8, T1 | TABLE}, {T1 + 8, T2 | TABLE}, {T2 + 8, 0x80005000 | BLOCK | AF}},
+      GUEST_FAULT_TRANSLATION, 3},
+    {"block at level 1 of the 16K granule", TCR_16K, SCTLR_ON, 0x02005678, {{T0, 0x80000000 | BLOCK | AF}},
+     GUEST_FAULT_TRANSLATION, 1},
+    {"access flag clear", TCR_4K, SCTLR_ON, 0x40345678, {{T0 + 8, 0xc0000000 | BLOCK}},
+     GUEST_FAULT_ACCESS_FLAG, 1},
     {"output beyond the physical size", (TCR_4K & ~(7ull << 32)), SCTLR_ON, 0x40345678,
      {{T0 + 8, 0x1c0000000 | BLOCK | AF}}, GUEST_FAULT_ADDRESS_SIZE, 1},
     {"table beyond the physical size", (TCR_4K & ~(7ull << 32)), SCTLR_ON, 0x40345678,
      {{T0 + 8, 0x1c0000000 | TABLE}}, GUEST_FAULT_ADDRESS_SIZE, 1},
-    {"table where nothing answers", TCR_4K, SCTLR_ON, 0x40345678, {{T0 + 8, 0x90000000 | TABLE}}, GUEST_FAULT_EXTERNAL, 2},
+    {"table where nothing answers", TCR_4K, SCTLR_ON, 0x40345678, {{T0 + 8, 0x90000000 | TABLE}},
+     GUEST_FAULT_EXTERNAL, 2},
 };
 
 static struct flat *machine(const struct row *row)
@@ -132,14 +145,18 @@ Test(mmu, walks)
         bool ok = a64_isa.walk(&f->cpu->env, row->va, GUEST_READ, 1, &map, &fault);
         if (row->fault) {
             cr_expect(!ok && fault.kind == row->fault && fault.level == row->level && fault.va == row->va,
-                      "%s: %s, kind %u level %d", row->name, ok ? "a mapping" : "a fault", fault.kind, fault.level);
+                      "%s: %s, kind %u level %d", row->name, ok ? "a mapping" : "a fault", fault.kind,
+                          fault.level);
         } else {
             uint64_t va = a64_isa.canonical(&f->cpu->env, row->va) & ~bits_mask(row->page_bits);
             cr_expect(ok, "%s: fault %u at level %d", row->name, fault.kind, fault.level);
-            cr_expect(map.pa.v == row->pa && map.va == va && map.page_bits == row->page_bits && map.level == row->level,
-                      "%s: pa %#lx va %#lx bits %u level %d", row->name, map.pa.v, map.va, map.page_bits, map.level);
+            cr_expect(map.pa.v == row->pa && map.va == va && map.page_bits == row->page_bits &&
+                map.level == row->level,
+                      "%s: pa %#lx va %#lx bits %u level %d", row->name, map.pa.v, map.va, map.page_bits,
+                          map.level);
             cr_expect(map.prot == row->prot, "%s: protections %#x, not %#x", row->name, map.prot, row->prot);
-            cr_expect(map.device == row->device && map.global == row->global, "%s: device %d global %d", row->name,
+            cr_expect(map.device == row->device && map.global == row->global, "%s: device %d global %d",
+                row->name,
                       map.device, map.global);
         }
         flat_destroy(f);

@@ -68,7 +68,8 @@ Test(sysreg, access_by_el)
                 if (el && !read && n == A64_SR_SPSel)
                     continue; // changes the vector
                 char got = outcome(el, false, r, read);
-                cr_expect(got == want, "%s %s at EL%u: %c, not %c", read ? "read of" : "write of", r->name, el, got, want);
+                cr_expect(got == want, "%s %s at EL%u: %c, not %c", read ? "read of" : "write of", r->name,
+                    el, got, want);
             }
     }
 }
@@ -79,7 +80,8 @@ Test(sysreg, the_gic_interface_exists_where_configured)
         if (a64_sysregs[n].flags & A64_SRF_GIC)
             for (unsigned read = 0; read < 2; read++) {
                 bool allowed = a64_sysregs[n].access & (read ? A64_EL1_R : A64_EL1_W);
-                cr_expect_eq(outcome(1, true, &a64_sysregs[n], read), allowed ? 'o' : 'u', "%s", a64_sysregs[n].name);
+                cr_expect_eq(outcome(1, true, &a64_sysregs[n], read), allowed ? 'o' : 'u', "%s",
+                    a64_sysregs[n].name);
             }
 }
 
@@ -90,13 +92,20 @@ Test(sysreg, el0_traps)
         uint64_t bits; // of control, cleared
         bool read;
     } rows[] = {
-        {A64_SR_CTR_EL0, A64_SR_SCTLR_EL1, 1u << 15, true},      {A64_SR_DAIF, A64_SR_SCTLR_EL1, 1u << 9, true},
-        {A64_SR_DAIF, A64_SR_SCTLR_EL1, 1u << 9, false},         {A64_SR_DC_ZVA, A64_SR_SCTLR_EL1, 1u << 14, false},
-        {A64_SR_DC_CVAU, A64_SR_SCTLR_EL1, 1u << 26, false},     {A64_SR_DC_CIVAC, A64_SR_SCTLR_EL1, 1u << 26, false},
-        {A64_SR_IC_IVAU, A64_SR_SCTLR_EL1, 1u << 26, false},     {A64_SR_CNTPCT_EL0, A64_SR_CNTKCTL_EL1, 1, true},
-        {A64_SR_CNTVCT_EL0, A64_SR_CNTKCTL_EL1, 2, true},        {A64_SR_CNTFRQ_EL0, A64_SR_CNTKCTL_EL1, 3, true},
-        {A64_SR_CNTV_CTL_EL0, A64_SR_CNTKCTL_EL1, 1u << 8, true}, {A64_SR_CNTP_CVAL_EL0, A64_SR_CNTKCTL_EL1, 1u << 9, false},
-        {A64_SR_PMCCNTR_EL0, A64_SR_PMUSERENR_EL0, 5, true},     {A64_SR_PMCR_EL0, A64_SR_PMUSERENR_EL0, 1, true},
+        {A64_SR_CTR_EL0, A64_SR_SCTLR_EL1, 1u << 15, true},      {A64_SR_DAIF, A64_SR_SCTLR_EL1, 1u << 9,
+         true},
+        {A64_SR_DAIF, A64_SR_SCTLR_EL1, 1u << 9, false},         {A64_SR_DC_ZVA, A64_SR_SCTLR_EL1,
+         1u << 14, false},
+        {A64_SR_DC_CVAU, A64_SR_SCTLR_EL1, 1u << 26, false},     {A64_SR_DC_CIVAC, A64_SR_SCTLR_EL1,
+         1u << 26, false},
+        {A64_SR_IC_IVAU, A64_SR_SCTLR_EL1, 1u << 26, false},     {A64_SR_CNTPCT_EL0, A64_SR_CNTKCTL_EL1, 1,
+         true},
+        {A64_SR_CNTVCT_EL0, A64_SR_CNTKCTL_EL1, 2, true},        {A64_SR_CNTFRQ_EL0, A64_SR_CNTKCTL_EL1, 3,
+         true},
+        {A64_SR_CNTV_CTL_EL0, A64_SR_CNTKCTL_EL1, 1u << 8, true}, {A64_SR_CNTP_CVAL_EL0,
+         A64_SR_CNTKCTL_EL1, 1u << 9, false},
+        {A64_SR_PMCCNTR_EL0, A64_SR_PMUSERENR_EL0, 5, true},     {A64_SR_PMCR_EL0, A64_SR_PMUSERENR_EL0, 1,
+         true},
         {A64_SR_PMSWINC_EL0, A64_SR_PMUSERENR_EL0, 3, false},
     };
     for (unsigned n = 0; n < ARRAY_SIZE(rows); n++) {
@@ -118,7 +127,8 @@ Test(sysreg, writable_bits)
 {
     for (unsigned n = 0; n < A64_SR_COUNT; n++) {
         const struct a64_sysreg *r = &a64_sysregs[n];
-        if (r->write || r->trap || !(r->access & A64_EL1_W) || r->flags & A64_SRF_SPSEL_ONLY || r->writable == 0)
+        if (r->write || r->trap || !(r->access & A64_EL1_W) || r->flags & A64_SRF_SPSEL_ONLY ||
+            r->writable == 0)
             continue;
         struct flat *f = machine(1, false);
         uint32_t words[2] = {word_of(r, false), word_of(r, true)};
@@ -126,7 +136,8 @@ Test(sysreg, writable_bits)
         flat_code(f, CODE, words, 2);
         flat_run(f, 1, 2, CODE + 8);
         if (r->access & A64_EL1_R)
-            cr_expect_eq(f->cpu->x[1], r->writable | (r->reset & ~r->writable), "%s: %#lx", r->name, f->cpu->x[1]);
+            cr_expect_eq(f->cpu->x[1], r->writable | (r->reset & ~r->writable), "%s: %#lx", r->name,
+                f->cpu->x[1]);
         flat_destroy(f);
     }
 }

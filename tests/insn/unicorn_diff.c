@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Differential test of integer and load/store instructions against libunicorn: random streams from our own decode
-// table run in both from equal states; registers, flags, memory and the PC must be equal after each stream.
+// Differential test of integer and load/store instructions against libunicorn: random streams from our own
+// decode table run in both from equal states; registers, flags, memory and the PC must be equal after each
+// stream.
 //
 //   unicorn_diff [streams] [seed]    the seed of a failing stream is printed and reruns it alone with streams = 1
 #include "frontends/a64/decode.h"
@@ -15,7 +16,8 @@
 
 enum {
     CODE = 0x10000, DATA = 0x40000, DATA_SIZE = 0x20000, BASE = CODE, SIZE = 0x60000,
-    MAX_STREAM = 32, DATA_REGS = 0xffff | 1u << 30 | 1u << 31, BASE_REGS = 15u << 20, ALIGNED_BASE = 24, INDEX = 25,
+    MAX_STREAM = 32, DATA_REGS = 0xffff | 1u << 30 | 1u << 31, BASE_REGS = 15u << 20, ALIGNED_BASE = 24,
+        INDEX = 25,
 };
 
 static uint64_t random64(uint64_t *s)
@@ -53,7 +55,8 @@ static uint32_t tame(uint32_t word, uint64_t *s)
     case A64_ROW_stxr: case A64_ROW_stlxr: case A64_ROW_stxp: case A64_ROW_stlxp: case A64_ROW_ldxr:
     case A64_ROW_ldaxr: case A64_ROW_ldxp: case A64_ROW_ldaxp: case A64_ROW_ldar: case A64_ROW_stlr:
         return with_field(word, 5, 5, ALIGNED_BASE);
-    case A64_ROW_str_reg: case A64_ROW_ldr_reg: case A64_ROW_ldrs_reg: case A64_ROW_str_reg_v: case A64_ROW_ldr_reg_v:
+    case A64_ROW_str_reg: case A64_ROW_ldr_reg: case A64_ROW_ldrs_reg: case A64_ROW_str_reg_v:
+    case A64_ROW_ldr_reg_v:
         return with_field(word, 16, 5, INDEX);
     default:
         // Structures: post-index by the register or by the size.
@@ -104,9 +107,12 @@ static void random_state(struct state *st, uint64_t *s)
 static const int uc_core[34] = {
     UC_ARM64_REG_X0, UC_ARM64_REG_X1, UC_ARM64_REG_X2, UC_ARM64_REG_X3, UC_ARM64_REG_X4, UC_ARM64_REG_X5,
     UC_ARM64_REG_X6, UC_ARM64_REG_X7, UC_ARM64_REG_X8, UC_ARM64_REG_X9, UC_ARM64_REG_X10, UC_ARM64_REG_X11,
-    UC_ARM64_REG_X12, UC_ARM64_REG_X13, UC_ARM64_REG_X14, UC_ARM64_REG_X15, UC_ARM64_REG_X16, UC_ARM64_REG_X17,
-    UC_ARM64_REG_X18, UC_ARM64_REG_X19, UC_ARM64_REG_X20, UC_ARM64_REG_X21, UC_ARM64_REG_X22, UC_ARM64_REG_X23,
-    UC_ARM64_REG_X24, UC_ARM64_REG_X25, UC_ARM64_REG_X26, UC_ARM64_REG_X27, UC_ARM64_REG_X28, UC_ARM64_REG_X29,
+    UC_ARM64_REG_X12, UC_ARM64_REG_X13, UC_ARM64_REG_X14, UC_ARM64_REG_X15, UC_ARM64_REG_X16,
+     UC_ARM64_REG_X17,
+    UC_ARM64_REG_X18, UC_ARM64_REG_X19, UC_ARM64_REG_X20, UC_ARM64_REG_X21, UC_ARM64_REG_X22,
+     UC_ARM64_REG_X23,
+    UC_ARM64_REG_X24, UC_ARM64_REG_X25, UC_ARM64_REG_X26, UC_ARM64_REG_X27, UC_ARM64_REG_X28,
+     UC_ARM64_REG_X29,
     UC_ARM64_REG_X30, UC_ARM64_REG_SP, UC_ARM64_REG_PC, UC_ARM64_REG_NZCV,
 };
 
@@ -145,7 +151,8 @@ static bool run_unicorn(uc_engine *uc, const uint32_t *code, unsigned count, str
     return err == UC_ERR_OK;
 }
 
-static bool run_ours(struct flat *f, const uint32_t *code, unsigned count, struct state *st, unsigned max_insns)
+static bool run_ours(struct flat *f, const uint32_t *code, unsigned count, struct state *st,
+    unsigned max_insns)
 {
     struct a64_cpu *cpu = f->cpu;
     flat_reset(f);
@@ -166,18 +173,21 @@ static bool run_ours(struct flat *f, const uint32_t *code, unsigned count, struc
     st->nzcv = a64_nzcv_unpack(cpu->nzcv);
     memcpy(st->data, flat_at(f, DATA, DATA_SIZE), DATA_SIZE);
     if (st->pc != CODE + 4 * count)
-        printf("exception: ESR %08" PRIx64 " ELR %" PRIx64 " fault at %" PRIx64 "\n", cpu->sys[A64_SR_ESR_EL1],
+        printf("exception: ESR %08" PRIx64 " ELR %" PRIx64 " fault at %" PRIx64 "\n",
+            cpu->sys[A64_SR_ESR_EL1],
                cpu->sys[A64_SR_ELR_EL1], f->fault.va);
     return code_out >= 0;
 }
 
 static bool equal(const struct state *a, const struct state *b)
 {
-    return !memcmp(a->x, b->x, sizeof a->x) && !memcmp(a->v, b->v, sizeof a->v) && a->sp == b->sp && a->pc == b->pc &&
+    return !memcmp(a->x, b->x, sizeof a->x) && !memcmp(a->v, b->v, sizeof a->v) && a->sp == b->sp &&
+        a->pc == b->pc &&
            a->nzcv == b->nzcv && !memcmp(a->data, b->data, DATA_SIZE);
 }
 
-static void report(const struct state *a, const struct state *b, const uint32_t *code, unsigned count, uint64_t seed)
+static void report(const struct state *a, const struct state *b, const uint32_t *code, unsigned count,
+    uint64_t seed)
 {
     printf("differs: seed %" PRIu64 "\n", seed);
     for (unsigned n = 0; n < count; n++) {
@@ -190,9 +200,11 @@ static void report(const struct state *a, const struct state *b, const uint32_t 
             printf("  x%u: ours %016" PRIx64 " unicorn %016" PRIx64 "\n", n, a->x[n], b->x[n]);
     for (unsigned n = 0; n < 32; n++)
         if (memcmp(&a->v[n], &b->v[n], 16))
-            printf("  v%u: ours %016" PRIx64 "%016" PRIx64 " unicorn %016" PRIx64 "%016" PRIx64 "\n", n, a->v[n].d[1],
+            printf("  v%u: ours %016" PRIx64 "%016" PRIx64 " unicorn %016" PRIx64 "%016" PRIx64 "\n", n,
+                a->v[n].d[1],
                    a->v[n].d[0], b->v[n].d[1], b->v[n].d[0]);
-    printf("  sp %" PRIx64 " %" PRIx64 ", pc %" PRIx64 " %" PRIx64 ", nzcv %08x %08x\n", a->sp, b->sp, a->pc, b->pc,
+    printf("  sp %" PRIx64 " %" PRIx64 ", pc %" PRIx64 " %" PRIx64 ", nzcv %08x %08x\n", a->sp, b->sp,
+        a->pc, b->pc,
            a->nzcv, b->nzcv);
     for (unsigned n = 0; n < DATA_SIZE; n++)
         if (a->data[n] != b->data[n]) {
@@ -207,8 +219,10 @@ int main(int argc, char **argv)
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1, covered = 0;
     uint8_t rows[A64_ROW_COUNT], seen[A64_ROW_COUNT] = {0};
     unsigned failures = 0, allowed = 0;
-    struct flat *f = flat_create(&(struct flat_config){.base = BASE, .size = SIZE, .normal_memory = true, .stop_on_fault = true});
-    struct state *before = malloc(sizeof *before), *ours = malloc(sizeof *ours), *theirs = malloc(sizeof *theirs);
+    struct flat *f = flat_create(&(struct flat_config){.base = BASE, .size = SIZE, .normal_memory = true,
+        .stop_on_fault = true});
+    struct state *before = malloc(sizeof *before), *ours = malloc(sizeof *ours),
+        *theirs = malloc(sizeof *theirs);
     uc_engine *uc;
     if (uc_open(UC_ARCH_ARM64, UC_MODE_ARM, &uc) || uc_mem_map(uc, BASE, SIZE, UC_PROT_ALL)) {
         printf("cannot start libunicorn\n");
@@ -252,7 +266,8 @@ int main(int argc, char **argv)
     }
     for (unsigned n = 0; n < A64_ROW_COUNT; n++)
         covered += seen[n];
-    printf("%u streams, %u rows allowed, %" PRIu64 " covered, %u differ\n", streams, allowed, covered, failures);
+    printf("%u streams, %u rows allowed, %" PRIu64 " covered, %u differ\n", streams, allowed, covered,
+        failures);
     uc_close(uc);
     flat_destroy(f);
     free(before);
