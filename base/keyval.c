@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns QEMU's option-list language: splitting at single commas, ",," as an escape, bare flags and their "no" form.
-// Invariant: every key and value points into list->text or to a string that keyval_add borrowed.
+// Owns QEMU's option-list language: splitting at single commas, ",," as an escape, bare flags and their "no"
+// form. Invariant: every key and value points into list->text or to a string that keyval_add borrowed.
 #include "base/keyval.h"
 #include "base/error.h"
 #include "base/types.h"
@@ -137,7 +137,8 @@ int keyval_parse_u64(const char *what, const char *text, uint64_t *ret_value, st
     return 0;
 }
 
-int keyval_parse_size(const char *what, const char *text, uint64_t unit, uint64_t *ret_value, struct error *err)
+int keyval_parse_size(const char *what, const char *text, uint64_t unit, uint64_t *ret_value,
+                      struct error *err)
 {
     static const char suffixes[] = "BKMGTPE";
     char *end;

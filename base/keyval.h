@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Option lists as QEMU's command line writes them: "first,key=value,flag,noflag,text=a,,b". A doubled comma is a comma.
-// A list remembers which keys were asked for, so that the rest can be reported as unknown.
+// Option lists as QEMU's command line writes them: "first,key=value,flag,noflag,text=a,,b". A doubled comma
+// is a comma. A list remembers which keys were asked for, so that the rest can be reported as unknown.
 //
 // Ownership: a parsed list owns its strings until keyval_free. Thread: none of its own; one user at a time.
 #ifndef BASE_KEYVAL_H
@@ -39,14 +39,16 @@ const char *keyval_get(struct keyval_list *list, const char *key);
 int keyval_bool(struct keyval_list *list, const char *key, bool *value, struct error *err);
 // Decimal or 0x number. Untouched and 0 when absent.
 int keyval_u64(struct keyval_list *list, const char *key, uint64_t *value, struct error *err);
-// Number of bytes with an optional suffix K M G T (powers of 1024); without one it counts units of unit bytes.
+// Number of bytes with an optional suffix K M G T (powers of 1024); without one it counts units of unit
+// bytes.
 int keyval_size(struct keyval_list *list, const char *key, uint64_t unit, uint64_t *value, struct error *err);
 // The key that nobody asked for, or NULL.
 const char *keyval_unused(const struct keyval_list *list);
 
 // The same conversions for text that is not in a list; what names it in the sentence.
 int keyval_parse_u64(const char *what, const char *text, uint64_t *ret_value, struct error *err);
-int keyval_parse_size(const char *what, const char *text, uint64_t unit, uint64_t *ret_value, struct error *err);
+int keyval_parse_size(const char *what, const char *text, uint64_t unit, uint64_t *ret_value,
+                      struct error *err);
 int keyval_parse_bool(const char *what, const char *text, bool *ret_value, struct error *err);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the table of -device: names, properties and constructors. Properties in the table are what -device NAME,help
-// prints; a property that no constructor asks for is an error.
+// Owns the table of -device: names, properties and constructors. Properties in the table are what -device
+// NAME,help prints; a property that no constructor asks for is an error.
 #include "machines/devices.h"
 #include "hw/virtio/virtio_blk.h"
 #include "hw/virtio/virtio_rng.h"
@@ -84,7 +84,8 @@ static int plug(struct machine *m, struct virtio_device *vdev, struct error *err
     return r ? r : m->board->plug_virtio(m, vdev, err);
 }
 
-int devices_add_virtio_blk(struct machine *m, struct machine_drive *drive, const char *serial, struct error *err)
+int devices_add_virtio_blk(struct machine *m, struct machine_drive *drive, const char *serial,
+                           struct error *err)
 {
     char path[48];
     snprintf(path, sizeof path, "/virtio-blk/%.30s", drive->id);
@@ -109,8 +110,9 @@ static void accept(struct keyval_list *o, const char *const *names)
 
 static int create_virtio_blk(struct machine *m, struct keyval_list *o, struct error *err)
 {
-    static const char *const ignored[] = {"bootindex", "num-queues", "queue-size", "write-cache", "config-wce",
-                                          "scsi", "request-merging", "iothread", NULL};
+    static const char *const ignored[] = {"bootindex",       "num-queues", "queue-size",
+                                          "write-cache",     "config-wce", "scsi",
+                                          "request-merging", "iothread",   NULL};
     accept(o, ignored);
     const char *id = keyval_get(o, "drive");
     if (!id)
@@ -137,7 +139,8 @@ static const struct device_kind kinds[] = {
     {"virtio-blk-device", "virtio disk", "drive=<str>\nserial=<str>\n", create_virtio_blk},
     {"virtio-rng-device", "virtio entropy source", "", create_virtio_rng},
     {"loader", "puts a file or a number into memory",
-     "addr=<uint64>\ncpu-num=<uint32>\ndata=<uint64>\ndata-be=<bool>\ndata-len=<uint8>\nfile=<str>\nforce-raw=<bool>\n",
+     "addr=<uint64>\ncpu-num=<uint32>\ndata=<uint64>\ndata-be=<bool>\ndata-len=<uint8>\nfile=<str>\nforce-"
+     "raw=<bool>\n",
      create_loader},
 };
 
@@ -158,7 +161,8 @@ int devices_add(struct machine *machine, struct keyval_list *options, struct err
     keyval_get(options, "id");
     int r = kind->create(machine, options, err);
     if (!r && keyval_unused(options))
-        r = error_set(err, -EINVAL, "device '%s' does not know the property '%s'", name, keyval_unused(options));
+        r = error_set(err, -EINVAL, "device '%s' does not know the property '%s'", name,
+                      keyval_unused(options));
     return r;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the machine's drives: -drive options turned into open block back ends, and the disk devices of if=virtio.
+// Owns the machine's drives: -drive options turned into open block back ends, and the disk devices of
+// if=virtio.
 #include "host/block.h"
 #include "machines/devices.h"
 
@@ -10,7 +11,8 @@
 #include <unistd.h>
 
 // Options of QEMU's that make no difference to a raw file here.
-static const char *const ignored[] = {"aio", "discard", "detect-zeroes", "media", "index", "werror", "rerror", "copy-on-read"};
+static const char *const ignored[] = {"aio",   "discard", "detect-zeroes", "media",
+                                      "index", "werror",  "rerror",        "copy-on-read"};
 
 static int one_of(const char *option, const char *value, const char *const *known, struct error *err)
 {
@@ -59,7 +61,8 @@ int machine_open_drive(struct machine *m, struct keyval_list *o, struct error *e
         r = keyval_bool(o, "read-only", &config.readonly, err);
     if (!r)
         r = keyval_bool(o, "snapshot", &snapshot, err);
-    const char *lock = keyval_get(o, "file.locking"), *format = keyval_get(o, "format"), *serial = keyval_get(o, "serial");
+    const char *lock = keyval_get(o, "file.locking"), *format = keyval_get(o, "format"),
+               *serial = keyval_get(o, "serial");
     for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
         keyval_get(o, ignored[i]);
     if (r)
@@ -73,7 +76,8 @@ int machine_open_drive(struct machine *m, struct keyval_list *o, struct error *e
     config.unlocked = lock && !strcmp(lock, "off");
     config.sync = cache && (!strcmp(cache, "writethrough") || !strcmp(cache, "directsync"));
     r = check_format(file, format, err);
-    struct machine_drive drive = {.id = id ? id : file, .serial = serial, .automatic = !interface || strcmp(interface, "none")};
+    struct machine_drive drive = {
+        .id = id ? id : file, .serial = serial, .automatic = !interface || strcmp(interface, "none")};
     if (!r && (r = block_open_raw(&config, &drive.block, err)))
         r = error_prefix(err, r, "-drive");
     if (r)

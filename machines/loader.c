@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Owns the pieces that a machine starts from, and the reading of kernels: the arm64 Image header (Linux
 // Documentation/arch/arm64/booting.rst), gzip, EFI zboot, and raw files. ELF is in loader_elf.c.
-// Invariant: pieces never overlap, and no length from a file is used before it was checked against the file's size.
+// Invariant: pieces never overlap, and no length from a file is used before it was checked against the file's
+// size.
 #include "machines/loader.h"
 #include "base/error.h"
 #include "machines/loader_internal.h"
@@ -40,8 +41,8 @@ uint64_t loader_get(const uint8_t *p, unsigned size)
     return v;
 }
 
-int loader_read_file(const char *what, const char *path, uint64_t limit, uint8_t **ret_data, uint64_t *ret_size,
-                     struct error *err)
+int loader_read_file(const char *what, const char *path, uint64_t limit, uint8_t **ret_data,
+                     uint64_t *ret_size, struct error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat st;
@@ -58,7 +59,8 @@ int loader_read_file(const char *what, const char *path, uint64_t limit, uint8_t
     uint64_t size = (uint64_t)st.st_size, done = 0;
     if (size > limit) {
         close(fd);
-        return error_set(err, -EFBIG, "%s: '%s' (%" PRIu64 " bytes) is larger than the %" PRIu64 " bytes it must fit",
+        return error_set(err, -EFBIG,
+                         "%s: '%s' (%" PRIu64 " bytes) is larger than the %" PRIu64 " bytes it must fit",
                          what, path, size, limit);
     }
     uint8_t *data = malloc(size + 1);
@@ -89,12 +91,19 @@ enum file_kind loader_identify(const uint8_t *data, uint64_t size)
         return FILE_ARM64_IMAGE;
     if (has(data, size, 0, "\x1f\x8b", 2) || has(data, size, 4, "zimg", 4))
         return FILE_ARM64_IMAGE_GZ;
-    if (has(data, size, 0, "\x7f" "ELF", 4))
+    if (has(data, size, 0,
+            "\x7f"
+            "ELF",
+            4))
         return FILE_ELF;
     if (has(data, size, 0, "\xd0\x0d\xfe\xed", 4))
         return FILE_DTB;
-    if (has(data, size, 0, "070701", 6) || has(data, size, 0, "070702", 6) || has(data, size, 0, "\x28\xb5\x2f\xfd", 4) ||
-        has(data, size, 0, "\xfd" "7zXZ", 5))
+    if (has(data, size, 0, "070701", 6) || has(data, size, 0, "070702", 6) ||
+        has(data, size, 0, "\x28\xb5\x2f\xfd", 4) ||
+        has(data, size, 0,
+            "\xfd"
+            "7zXZ",
+            5))
         return FILE_CPIO;
     if (has(data, size, X86_HEADER_MAGIC, "HdrS", 4))
         return FILE_X86_KERNEL;
@@ -143,7 +152,8 @@ static int gunzip(const char *path, const uint8_t *data, uint64_t size, uint64_t
     free(out);
     if (r == Z_OK)
         return error_set(err, -EFBIG, "'%s' is larger than RAM when decompressed", path);
-    return error_set(err, r == Z_MEM_ERROR ? -ENOMEM : -EINVAL, "the gzip data of '%s' is truncated or damaged", path);
+    return error_set(err, r == Z_MEM_ERROR ? -ENOMEM : -EINVAL,
+                     "the gzip data of '%s' is truncated or damaged", path);
 }
 
 int loader_identify_file(const char *path, enum file_kind *ret_kind, struct error *err)
@@ -184,11 +194,13 @@ int loader_add(struct loader *loader, const char *name, uint64_t addr, uint8_t *
     if (size < data_size)
         size = data_size;
     if (addr + size < addr)
-        r = error_set(err, -EINVAL, "'%s' at 0x%" PRIx64 " does not fit below the end of the address space", name, addr);
+        r = error_set(err, -EINVAL, "'%s' at 0x%" PRIx64 " does not fit below the end of the address space",
+                      name, addr);
     for (size_t i = 0; !r && i < loader->count; i++) {
         const struct loader_piece *p = &loader->pieces[i];
         if (addr < p->addr + p->size && p->addr < addr + size)
-            r = error_set(err, -EEXIST, "'%s' at 0x%" PRIx64 "-0x%" PRIx64 " overlaps '%s' at 0x%" PRIx64 "-0x%" PRIx64,
+            r = error_set(err, -EEXIST,
+                          "'%s' at 0x%" PRIx64 "-0x%" PRIx64 " overlaps '%s' at 0x%" PRIx64 "-0x%" PRIx64,
                           name, addr, addr + size, p->name, p->addr, p->addr + p->size);
     }
     struct loader_piece *pieces = r ? NULL : realloc(loader->pieces, (loader->count + 1) * sizeof *pieces);
@@ -203,7 +215,8 @@ int loader_add(struct loader *loader, const char *name, uint64_t addr, uint8_t *
     return 0;
 }
 
-// An Image goes to a 2 MiB boundary plus its text_offset. The first 2 MiB of RAM stay free, as on QEMU's virt.
+// An Image goes to a 2 MiB boundary plus its text_offset. The first 2 MiB of RAM stay free, as on QEMU's
+// virt.
 static int add_image(struct loader *loader, const char *path, uint8_t *data, uint64_t size, uint64_t ram_base,
                      uint64_t ram_size, struct loader_entry *ret_entry, struct error *err)
 {
@@ -216,7 +229,8 @@ static int add_image(struct loader *loader, const char *path, uint8_t *data, uin
     if (flags & 1)
         r = error_set(err, -EINVAL, "kernel '%s' is big-endian, which this machine does not run", path);
     else if (text_offset >= ram_size || image_size > ram_size || size > ram_size)
-        r = error_set(err, -EFBIG, "kernel '%s' does not fit into %" PRIu64 " MiB of RAM", path, ram_size >> 20);
+        r = error_set(err, -EFBIG, "kernel '%s' does not fit into %" PRIu64 " MiB of RAM", path,
+                      ram_size >> 20);
     if (r) {
         free(data);
         return r;
@@ -228,11 +242,13 @@ static int add_image(struct loader *loader, const char *path, uint8_t *data, uin
         base = ram_base + text_offset; // tight RAM: use the first 2 MiB too
     if (base + image_size > ram_base + ram_size) {
         free(data);
-        return error_set(err, -EFBIG, "kernel '%s' does not fit into %" PRIu64 " MiB of RAM", path, ram_size >> 20);
+        return error_set(err, -EFBIG, "kernel '%s' does not fit into %" PRIu64 " MiB of RAM", path,
+                         ram_size >> 20);
     }
     r = loader_add(loader, path, base, data, size, image_size, err);
     if (!r)
-        *ret_entry = (struct loader_entry){.entry = base, .low = base, .high = base + image_size, .linux_image = true};
+        *ret_entry =
+            (struct loader_entry){.entry = base, .low = base, .high = base + image_size, .linux_image = true};
     return r;
 }
 
@@ -247,8 +263,10 @@ static int unpack(const char *path, uint8_t **data, uint64_t *size, uint64_t lim
         uint64_t offset = loader_get(*data + ZBOOT_PAYLOAD_OFFSET, 4);
         payload_size = loader_get(*data + ZBOOT_PAYLOAD_SIZE, 4);
         if (!has(*data, *size, ZBOOT_METHOD, "gzip", 5))
-            return error_set(err, -EINVAL, "kernel '%s' is an EFI zboot image compressed with '%.8s'; only gzip is supported",
-                             path, (const char *)*data + ZBOOT_METHOD);
+            return error_set(
+                err, -EINVAL,
+                "kernel '%s' is an EFI zboot image compressed with '%.8s'; only gzip is supported", path,
+                (const char *)*data + ZBOOT_METHOD);
         if (offset > *size || payload_size > *size - offset)
             return error_set(err, -EINVAL, "kernel '%s' is truncated", path);
         payload += offset;
@@ -290,7 +308,8 @@ int loader_add_kernel(struct loader *loader, const char *path, uint64_t ram_base
         return error_set(err, -EINVAL, "kernel '%s' is built for x86; this machine is ARM64", path);
     if (kind == FILE_ARM32_KERNEL)
         return error_set(err, -EINVAL, "kernel '%s' is built for 32-bit ARM; this machine is ARM64", path);
-    return error_set(err, -EINVAL, "'%s' is not a kernel (neither an arm64 Image, plain or gzip, nor an ELF file)", path);
+    return error_set(err, -EINVAL,
+                     "'%s' is not a kernel (neither an arm64 Image, plain or gzip, nor an ELF file)", path);
 }
 
 int loader_write(const struct loader *loader, struct mem_space *mem, struct error *err)
@@ -301,8 +320,8 @@ int loader_write(const struct loader *loader, struct mem_space *mem, struct erro
         while (done < p->size) {
             const struct mem_range *range = mem_find(mem, (struct gpa){p->addr + done});
             if (!range || !range->ram)
-                return error_set(err, -EFAULT, "'%s' at 0x%" PRIx64 "-0x%" PRIx64 " does not lie in RAM", p->name,
-                                 p->addr, p->addr + p->size);
+                return error_set(err, -EFAULT, "'%s' at 0x%" PRIx64 "-0x%" PRIx64 " does not lie in RAM",
+                                 p->name, p->addr, p->addr + p->size);
             uint64_t in = p->addr + done - range->base;
             uint64_t len = range->size - in < p->size - done ? range->size - in : p->size - done;
             uint8_t *to = range->ram->host + range->ram_offset + in;

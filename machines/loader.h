@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Reads what a machine starts from (kernels, firmware, initrds, raw files) and keeps the pieces, so that a reset can
-// write them again. Files are the user's: every malformed one is an error sentence, never a crash.
+// Reads what a machine starts from (kernels, firmware, initrds, raw files) and keeps the pieces, so that a
+// reset can write them again. Files are the user's: every malformed one is an error sentence, never a crash.
 //
 // Ownership: the loader owns its pieces. Thread: main thread only.
 #ifndef MACHINES_LOADER_H
@@ -36,19 +36,20 @@ struct loader {
 
 // A kernel's or firmware's place, known after it was added.
 struct loader_entry {
-    uint64_t entry; // where the first vCPU starts
+    uint64_t entry;     // where the first vCPU starts
     uint64_t low, high; // bytes occupied: [low, high)
-    bool linux_image; // an arm64 Image: boot protocol applies
+    bool linux_image;   // an arm64 Image: boot protocol applies
 };
 
 // Reads a whole file of at most limit bytes. *ret_data is malloc'ed. what names the option in sentences.
-int loader_read_file(const char *what, const char *path, uint64_t limit, uint8_t **ret_data, uint64_t *ret_size,
-                     struct error *err);
+int loader_read_file(const char *what, const char *path, uint64_t limit, uint8_t **ret_data,
+                     uint64_t *ret_size, struct error *err);
 enum file_kind loader_identify(const uint8_t *data, uint64_t size);
 // As loader_identify after looking through compression at most limit bytes deep; for "run FILE".
 int loader_identify_file(const char *path, enum file_kind *ret_kind, struct error *err);
 
-// Adds a piece at addr; takes data (malloc'ed) in every case. -EEXIST with a sentence when it overlaps another.
+// Adds a piece at addr; takes data (malloc'ed) in every case. -EEXIST with a sentence when it overlaps
+// another.
 int loader_add(struct loader *loader, const char *name, uint64_t addr, uint8_t *data, uint64_t data_size,
                uint64_t size, struct error *err);
 // Reads a kernel (Image, gzip Image, zboot, ELF64) into RAM [ram_base, ram_base + ram_size).

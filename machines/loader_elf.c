@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the reading of ELF64 executables (System V ABI, AAELF64): PT_LOAD segments go to their physical addresses.
-// Invariant: a header's offsets and sizes are checked against the file before any byte behind them is touched.
+// Owns the reading of ELF64 executables (System V ABI, AAELF64): PT_LOAD segments go to their physical
+// addresses. Invariant: a header's offsets and sizes are checked against the file before any byte behind them
+// is touched.
 #include "base/error.h"
 #include "machines/loader.h"
 #include "machines/loader_internal.h"
@@ -20,7 +21,8 @@ static const struct {
     {EM_PPC64, "POWER"},    {EM_S390, "s390"},     {EM_MIPS, "MIPS"},
 };
 
-static int check_header(const char *path, const uint8_t *data, uint64_t size, Elf64_Ehdr *ret_header, struct error *err)
+static int check_header(const char *path, const uint8_t *data, uint64_t size, Elf64_Ehdr *ret_header,
+                        struct error *err)
 {
     if (size < EI_NIDENT + 4)
         return error_set(err, -EINVAL, "ELF file '%s' is truncated", path);
@@ -45,13 +47,14 @@ static int check_header(const char *path, const uint8_t *data, uint64_t size, El
     return 0;
 }
 
-static int add_segment(struct loader *loader, const char *path, unsigned index, const uint8_t *data, uint64_t size,
-                       const Elf64_Phdr *p, struct error *err)
+static int add_segment(struct loader *loader, const char *path, unsigned index, const uint8_t *data,
+                       uint64_t size, const Elf64_Phdr *p, struct error *err)
 {
     if (p->p_offset > size || p->p_filesz > size - p->p_offset)
         return error_set(err, -EINVAL, "ELF file '%s' is truncated", path);
     if (p->p_filesz > p->p_memsz)
-        return error_set(err, -EINVAL, "segment %u of ELF file '%s' is larger in the file than in memory", index, path);
+        return error_set(err, -EINVAL, "segment %u of ELF file '%s' is larger in the file than in memory",
+                         index, path);
     uint8_t *copy = malloc(p->p_filesz + 1);
     if (!copy)
         return error_set(err, -ENOMEM, "out of memory");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns the life of a machine: creation, the main thread's loop, stop and continue, reset, and the end.
-// Invariant: accel_pause and accel_reset are only called here, on the main thread, without the machine lock; everyone
-// else asks through machine_request. The clock runs exactly while the vCPUs may.
+// Invariant: accel_pause and accel_reset are only called here, on the main thread, without the machine lock;
+// everyone else asks through machine_request. The clock runs exactly while the vCPUs may.
 #include "machines/machine_internal.h"
 
 #include <errno.h>
@@ -155,7 +155,8 @@ static int watch_signals(struct machine *m, struct error *err)
     m->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (m->signal_fd < 0)
         return error_set(err, -errno, "cannot watch signals: %s", strerror(errno));
-    m->signal_watch = (struct loop_fd){.callback = on_signal, .opaque = m, .fd = m->signal_fd, .events = LOOP_IN};
+    m->signal_watch =
+        (struct loop_fd){.callback = on_signal, .opaque = m, .fd = m->signal_fd, .events = LOOP_IN};
     return loop_fd_add(m->loop, &m->signal_watch);
 }
 
@@ -235,8 +236,8 @@ static void stop(struct machine *m)
     clock_stop(&m->clock);
 }
 
-// Gives back the pauses of vCPUs that stopped themselves, now that everyone is parked. Whether there were any; the
-// first one is reported, the others meet their breakpoint again.
+// Gives back the pauses of vCPUs that stopped themselves, now that everyone is parked. Whether there were
+// any; the first one is reported, the others meet their breakpoint again.
 static bool take_debug_stop(struct machine *m, struct machine_event *ret_event)
 {
     unsigned count = atomic_exchange(&m->debug_stops, 0);
@@ -245,7 +246,9 @@ static bool take_debug_stop(struct machine *m, struct machine_event *ret_event)
         accel_resume(m->accel);
     if (!first)
         return false;
-    *ret_event = (struct machine_event){.kind = MACHINE_STOPPED, .debug = true, .cpu = (uint32_t)(first - 1),
+    *ret_event = (struct machine_event){.kind = MACHINE_STOPPED,
+                                        .debug = true,
+                                        .cpu = (uint32_t)(first - 1),
                                         .reason = (int)((first - 1) >> 32)};
     return true;
 }
@@ -416,6 +419,7 @@ void machine_destroy(struct machine *m)
     if (m->board->destroy)
         m->board->destroy(m);
     machine_close_drives(m);
+    machine_watchdog_destroy(m);
     for (size_t i = m->chardev_count; i-- > 0;) {
         chardev_mux_destroy(m->chardevs[i].mux);
         chardev_destroy(m->chardevs[i].chardev);

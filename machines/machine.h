@@ -2,9 +2,9 @@
 // A whole machine: memory, devices, vCPUs, the event loop, and its life from power-on to power-off.
 //
 // Ownership: machine_create copies what it needs from the configuration; strings in it outlive the machine.
-// Threads: create, run and destroy on one thread, the main thread, which must not hold the machine lock. Calls marked
-// (any) may come from any thread, with or without the lock. Everything else needs the machine lock, which the event
-// loop's callbacks (chardev sinks, timers) hold.
+// Threads: create, run and destroy on one thread, the main thread, which must not hold the machine lock.
+// Calls marked (any) may come from any thread, with or without the lock. Everything else needs the machine
+// lock, which the event loop's callbacks (chardev sinks, timers) hold.
 #ifndef MACHINES_MACHINE_H
 #define MACHINES_MACHINE_H
 
@@ -20,20 +20,21 @@ struct machine;
 
 enum { MACHINE_MAX_SERIALS = 4 };
 
-// How a run ended: the process's exit status. A guest-chosen status (test devices) is passed through as it is.
+// How a run ended: the process's exit status. A guest-chosen status (test devices) is passed through as it
+// is.
 enum machine_outcome {
-    MACHINE_POWERED_OFF = 0,    // also: reset under -no-reboot, quit in a monitor
-    MACHINE_FAILED = 1,         // could not start, or the host failed us
+    MACHINE_POWERED_OFF = 0, // also: reset under -no-reboot, quit in a monitor
+    MACHINE_FAILED = 1,      // could not start, or the host failed us
     MACHINE_GUEST_PANICKED = 3,
-    MACHINE_HUNG = 4,           // -watchdog-timeout expired
-    MACHINE_TIERS_DIFFER = 5,   // -accel lockstep found a difference
-    MACHINE_KILLED = 128,       // + the signal's number
+    MACHINE_HUNG = 4,         // -watchdog-timeout expired
+    MACHINE_TIERS_DIFFER = 5, // -accel lockstep found a difference
+    MACHINE_KILLED = 128,     // + the signal's number
 };
 
 struct machine_config {
     const char *board; // "virt", "none"
     struct keyval_list board_options;
-    const char *cpu;   // "cortex-a72,pauth-impdef=on"; NULL: the board's default
+    const char *cpu; // "cortex-a72,pauth-impdef=on"; NULL: the board's default
     unsigned cpu_count;
     uint64_t ram_size; // bytes; 0: the board's default
     enum accel_engine engine;
@@ -61,9 +62,9 @@ void machine_destroy(struct machine *machine); // NULL is allowed
 enum machine_request {
     MACHINE_STOP = 1 << 0,
     MACHINE_CONT = 1 << 1,
-    MACHINE_RESET = 1 << 2,       // by the guest: -no-reboot ends the run
-    MACHINE_HARD_RESET = 1 << 3,  // by the user: never ends the run
-    MACHINE_POWER_OFF = 1 << 4,   // by the guest: -no-shutdown stops instead
+    MACHINE_RESET = 1 << 2,      // by the guest: -no-reboot ends the run
+    MACHINE_HARD_RESET = 1 << 3, // by the user: never ends the run
+    MACHINE_POWER_OFF = 1 << 4,  // by the guest: -no-shutdown stops instead
     MACHINE_QUIT = 1 << 5,
     MACHINE_VCPU_STOPPED = 1 << 6, // by the accelerator
 };
@@ -75,22 +76,24 @@ void machine_quit(struct machine *machine, int status);
 enum machine_event_kind { MACHINE_STOPPED, MACHINE_RESUMED, MACHINE_WAS_RESET, MACHINE_ENDING };
 struct machine_event {
     enum machine_event_kind kind;
-    bool debug;  // STOPPED by a vCPU, for the debugger: cpu and reason say which and why
+    bool debug; // STOPPED by a vCPU, for the debugger: cpu and reason say which and why
     unsigned cpu;
-    int reason;  // enum accel_stop
-    int status;  // ENDING: the exit status
+    int reason; // enum accel_stop
+    int status; // ENDING: the exit status
 };
 struct machine_listener {
     void (*notify)(void *opaque, const struct machine_event *event);
     void *opaque;
     struct machine_listener *next; // private
 };
-// The listener is the caller's memory and stays until machine_unlisten. A notify may request, not listen or unlisten.
+// The listener is the caller's memory and stays until machine_unlisten. A notify may request, not listen or
+// unlisten.
 void machine_listen(struct machine *machine, struct machine_listener *listener);
 void machine_unlisten(struct machine *machine, struct machine_listener *listener);
 
-// Machine lock held: runs fn on the main thread, after the requests made so far were served, with the machine lock
-// held and, where stopped is set, every vCPU parked. The struct is the caller's and stays alive until fn was called.
+// Machine lock held: runs fn on the main thread, after the requests made so far were served, with the machine
+// lock held and, where stopped is set, every vCPU parked. The struct is the caller's and stays alive until fn
+// was called.
 struct machine_call {
     void (*fn)(void *opaque);
     void *opaque;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Private to machines/: the machine's parts, and what a board provides.
 //
-// Invariant: devices[] is in the order of creation; reset goes through it forwards, destruction backwards. Parts that
-// a device borrows (clock, loop, memory) are created before and destroyed after all devices.
+// Invariant: devices[] is in the order of creation; reset goes through it forwards, destruction backwards.
+// Parts that a device borrows (clock, loop, memory) are created before and destroyed after all devices.
 #ifndef MACHINES_MACHINE_INTERNAL_H
 #define MACHINES_MACHINE_INTERNAL_H
 
@@ -26,7 +26,8 @@ struct board {
     uint64_t default_ram; // bytes
     // Builds everything; on failure what was made is left in *machine for machine_destroy.
     int (*create)(struct machine *machine, struct error *err);
-    // Machine stopped, devices and vCPUs reset: puts the start-up contents into memory and starts the first vCPU.
+    // Machine stopped, devices and vCPUs reset: puts the start-up contents into memory and starts the first
+    // vCPU.
     int (*start)(struct machine *machine, struct error *err);
     // Gives a virtio device a place; vdev is in machine.devices already. NULL: no such bus.
     int (*plug_virtio)(struct machine *machine, struct virtio_device *vdev, struct error *err);
@@ -71,9 +72,9 @@ struct machine {
     size_t drive_count;
     struct device **devices;
     size_t device_count;
-    _Atomic uint32_t requests; // enum machine_request
-    _Atomic int quit_status;   // -1: keep running
-    _Atomic bool running;      // vCPUs are let run
+    _Atomic uint32_t requests;  // enum machine_request
+    _Atomic int quit_status;    // -1: keep running
+    _Atomic bool running;       // vCPUs are let run
     struct machine_call *calls; // first in, first out
 
     struct machine_listener *listeners;
@@ -83,13 +84,13 @@ struct machine {
     struct loop_fd signal_watch;
     int signal_fd;
     sigset_t old_signals;
-    struct loop_timer watchdog;
+    struct machine_watchdog *watchdog; // or NULL
 };
 
 extern const struct board board_virt, board_none;
 
-// Adds dev to the machine (its path set by the caller); destroys it and fails when there is no memory. NULL dev is
-// not allowed.
+// Adds dev to the machine (its path set by the caller); destroys it and fails when there is no memory. NULL
+// dev is not allowed.
 int machine_add_device(struct machine *machine, struct device *dev, struct error *err);
 
 // accel_events.stopped of the machine's accelerator; opaque is the machine.
@@ -98,7 +99,12 @@ void machine_vcpu_stopped(void *opaque, unsigned cpu, int reason);
 // The chardev for a device: *ret is NULL when id is NULL.
 int machine_take_chardev(struct machine *machine, const char *id, struct chardev **ret, struct error *err);
 
-// Opens what a -drive entry describes; if=virtio and no if= also makes the disk device, once the board is there.
+// With -watchdog-timeout, puts the watch between a serial line and *chardev (which may be NULL).
+int machine_watch_serial(struct machine *machine, struct chardev **chardev, struct error *err);
+void machine_watchdog_destroy(struct machine *machine);
+
+// Opens what a -drive entry describes; if=virtio and no if= also makes the disk device, once the board is
+// there.
 int machine_open_drive(struct machine *machine, struct keyval_list *options, struct error *err);
 int machine_add_drive_devices(struct machine *machine, struct error *err);
 struct machine_drive *machine_find_drive(struct machine *machine, const char *id);

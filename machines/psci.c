@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the answers to PSCI, SMCCC discovery and TRNG calls. One row a function: number, whether the 64-bit form
-// exists, handler. Unknown functions in the owned ranges answer NOT_SUPPORTED, as SMCCC asks; nothing else is touched.
+// Owns the answers to PSCI, SMCCC discovery and TRNG calls. One row a function: number, whether the 64-bit
+// form exists, handler. Unknown functions in the owned ranges answer NOT_SUPPORTED, as SMCCC asks; nothing
+// else is touched.
 #include "machines/psci.h"
 #include "base/types.h"
 
@@ -52,8 +53,8 @@ static int64_t answer_version(struct call *c)
     return PSCI_1_1;
 }
 
-// A suspended vCPU may wake at once ("the call returns when the wake-up event occurs"); Linux takes it as a shallow
-// idle state, for which it uses WFI anyway.
+// A suspended vCPU may wake at once ("the call returns when the wake-up event occurs"); Linux takes it as a
+// shallow idle state, for which it uses WFI anyway.
 static int64_t cpu_suspend(struct call *c)
 {
     return PSCI_SUCCESS;
@@ -184,22 +185,14 @@ static const struct function {
     bool narrow;     // an SMC32 form exists
     int64_t (*handle)(struct call *c);
 } functions[] = {
-    {SMCCC_VERSION, false, true, smccc_version},
-    {SMCCC_ARCH_FEATURES, false, true, arch_features},
-    {PSCI_VERSION, false, true, answer_version},
-    {0x84000001, true, true, cpu_suspend},
-    {0x84000002, false, true, cpu_off},
-    {0x84000003, true, true, cpu_on},
-    {0x84000004, true, true, affinity_info},
-    {0x84000006, false, true, migrate_info_type},
-    {0x84000008, false, true, system_off},
-    {0x84000009, false, true, system_reset},
-    {0x8400000a, false, true, psci_features},
-    {0x84000012, true, true, system_reset2},
-    {TRNG_VERSION, false, true, trng_version},
-    {0x84000051, false, true, trng_features},
-    {0x84000052, false, true, trng_uuid},
-    {0x84000053, true, true, trng_rnd},
+    {SMCCC_VERSION, false, true, smccc_version}, {SMCCC_ARCH_FEATURES, false, true, arch_features},
+    {PSCI_VERSION, false, true, answer_version}, {0x84000001, true, true, cpu_suspend},
+    {0x84000002, false, true, cpu_off},          {0x84000003, true, true, cpu_on},
+    {0x84000004, true, true, affinity_info},     {0x84000006, false, true, migrate_info_type},
+    {0x84000008, false, true, system_off},       {0x84000009, false, true, system_reset},
+    {0x8400000a, false, true, psci_features},    {0x84000012, true, true, system_reset2},
+    {TRNG_VERSION, false, true, trng_version},   {0x84000051, false, true, trng_features},
+    {0x84000052, false, true, trng_uuid},        {0x84000053, true, true, trng_rnd},
 };
 
 static const struct function *find_function(uint32_t number)

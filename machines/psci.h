@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The firmware calls that a virt machine answers over HVC: PSCI 1.1, SMCCC 1.2 discovery and the SMCCC TRNG 1.0.
-// (Arm DEN0022F, DEN0028F, DEN0098.)
+// The firmware calls that a virt machine answers over HVC: PSCI 1.1, SMCCC 1.2 discovery and the SMCCC
+// TRNG 1.0. (Arm DEN0022F, DEN0028F, DEN0098.)
 //
-// Thread: psci_call runs on the calling vCPU's thread without the machine lock; it keeps no state of its own beyond
-// what accel knows about each vCPU, and tells the board of power requests through a callback that must not block.
+// Thread: psci_call runs on the calling vCPU's thread without the machine lock; it keeps no state of its own
+// beyond what accel knows about each vCPU, and tells the board of power requests through a callback that must
+// not block.
 #ifndef MACHINES_PSCI_H
 #define MACHINES_PSCI_H
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the virt board: one table of devices at QEMU's addresses and interrupts, which drives mapping, wiring and the
-// device tree. Firmware and kernels built for QEMU's virt find everything where they expect it.
-#include "machines/virt_internal.h"
+// Owns the virt board: one table of devices at QEMU's addresses and interrupts, which drives mapping, wiring
+// and the device tree. Firmware and kernels built for QEMU's virt find everything where they expect it.
 #include "backends/backend.h"
 #include "frontends/a64/a64.h"
 #include "hw/char/pl011.h"
@@ -12,6 +11,7 @@
 #include "hw/timer/arm_generic_timer.h"
 #include "hw/virtio/virtio_mmio.h"
 #include "machines/devices.h"
+#include "machines/virt_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -19,10 +19,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int create_uart(struct machine *m, const struct virt_device *row, unsigned instance, struct error *err);
+static int create_uart(struct machine *m, const struct virt_device *row, unsigned instance,
+                       struct error *err);
 static int create_rtc(struct machine *m, const struct virt_device *row, unsigned instance, struct error *err);
-static int create_gpio(struct machine *m, const struct virt_device *row, unsigned instance, struct error *err);
-static int create_virtio(struct machine *m, const struct virt_device *row, unsigned instance, struct error *err);
+static int create_gpio(struct machine *m, const struct virt_device *row, unsigned instance,
+                       struct error *err);
+static int create_virtio(struct machine *m, const struct virt_device *row, unsigned instance,
+                         struct error *err);
 
 #define PRIMECELL(name) name "\0arm,primecell\0"
 #define KiB(n) ((uint64_t)(n) << 10)
@@ -61,8 +64,8 @@ int virt_map_device(struct machine *m, const struct virt_device *row, unsigned i
 {
     int r = machine_add_device(m, dev, err);
     if (!r)
-        r = mem_add_mmio(m->mem, row->name, (struct gpa){row->base + instance * row->size}, dev->class->mmio_size, dev->class->mmio, dev, 0,
-                         err);
+        r = mem_add_mmio(m->mem, row->name, (struct gpa){row->base + instance * row->size},
+                         dev->class->mmio_size, dev->class->mmio, dev, 0, err);
     if (!r)
         virt_of(m)->present[row->slot] = true;
     return r;
@@ -72,9 +75,13 @@ static int create_uart(struct machine *m, const struct virt_device *row, unsigne
 {
     struct chardev *chardev;
     int r = machine_take_chardev(m, m->config.serial[0], &chardev, err);
-    struct pl011_config config = {
-        .path = "/virt/uart0", .irq = virt_of(m)->spi[row->spi], .chardev = chardev, .clock = &m->clock,
-        .loop = m->loop};
+    if (!r)
+        r = machine_watch_serial(m, &chardev, err);
+    struct pl011_config config = {.path = "/virt/uart0",
+                                  .irq = virt_of(m)->spi[row->spi],
+                                  .chardev = chardev,
+                                  .clock = &m->clock,
+                                  .loop = m->loop};
     struct device *dev;
     if (!r)
         r = pl011_create(&config, &dev, err);
@@ -83,8 +90,11 @@ static int create_uart(struct machine *m, const struct virt_device *row, unsigne
 
 static int create_rtc(struct machine *m, const struct virt_device *row, unsigned instance, struct error *err)
 {
-    struct pl031_config config = {.path = "/virt/rtc", .irq = virt_of(m)->spi[row->spi], .clock = &m->clock,
-                                  .loop = m->loop, .start = m->seconds_at_start};
+    struct pl031_config config = {.path = "/virt/rtc",
+                                  .irq = virt_of(m)->spi[row->spi],
+                                  .clock = &m->clock,
+                                  .loop = m->loop,
+                                  .start = m->seconds_at_start};
     struct device *dev;
     int r = pl031_create(&config, &dev, err);
     return r ? r : virt_map_device(m, row, instance, dev, err);
@@ -97,7 +107,8 @@ static int create_gpio(struct machine *m, const struct virt_device *row, unsigne
     return r ? r : virt_map_device(m, row, instance, virt_of(m)->gpio, err);
 }
 
-static int create_virtio(struct machine *m, const struct virt_device *row, unsigned instance, struct error *err)
+static int create_virtio(struct machine *m, const struct virt_device *row, unsigned instance,
+                         struct error *err)
 {
     struct virt *v = virt_of(m);
     char path[48];
@@ -120,9 +131,19 @@ static int virt_plug_virtio(struct machine *m, struct virtio_device *vdev, struc
 // Options of QEMU's virt that we know and do not support: on is refused, off is what we do.
 static const char *const unsupported[] = {"secure", "virtualization", "mte", "ras", "compact-highmem"};
 // Accepted because their value makes no difference here.
-static const char *const ignored[] = {"acpi", "its", "iommu", "dump-guest-core", "mem-merge", "usb", "graphics",
-                                      "highmem-ecam", "highmem-mmio", "highmem-redists", "default-bus-bypass-iommu",
-                                      "x-oem-id", "x-oem-table-id"};
+static const char *const ignored[] = {"acpi",
+                                      "its",
+                                      "iommu",
+                                      "dump-guest-core",
+                                      "mem-merge",
+                                      "usb",
+                                      "graphics",
+                                      "highmem-ecam",
+                                      "highmem-mmio",
+                                      "highmem-redists",
+                                      "default-bus-bypass-iommu",
+                                      "x-oem-id",
+                                      "x-oem-table-id"};
 
 static int parse_gic_version(struct virt *v, const char *text, struct error *err)
 {
@@ -168,11 +189,12 @@ static int check_size(struct machine *m, struct error *err)
     unsigned max = v->gic_version == 2 ? 8 : VIRT_MAX_CPUS;
     uint64_t ram_max = v->highmem ? virt_map[VIRT_RAM].size : GiB(3);
     if (!m->config.cpu_count || m->config.cpu_count > max)
-        return error_set(err, -EINVAL, "%u CPUs are too many for a GICv%u (at most %u)%s", m->config.cpu_count,
-                         v->gic_version, max, v->gic_version == 2 ? "; gic-version=3 takes more" : "");
+        return error_set(err, -EINVAL, "%u CPUs are too many for a GICv%u (at most %u)%s",
+                         m->config.cpu_count, v->gic_version, max,
+                         v->gic_version == 2 ? "; gic-version=3 takes more" : "");
     if (m->config.ram_size > ram_max)
-        return error_set(err, -EINVAL, "-m: this machine has room for %" PRIu64 " GiB of RAM%s", ram_max >> 30,
-                         v->highmem ? "" : " with highmem=off");
+        return error_set(err, -EINVAL, "-m: this machine has room for %" PRIu64 " GiB of RAM%s",
+                         ram_max >> 30, v->highmem ? "" : " with highmem=off");
     m->config.ram_size = (m->config.ram_size + MEM_PAGE_SIZE - 1) & ~(uint64_t)(MEM_PAGE_SIZE - 1);
     return 0;
 }
@@ -201,19 +223,33 @@ static int create_cpus(struct machine *m, struct error *err)
     struct guest_cpu_config *cpus = calloc(m->config.cpu_count, sizeof *cpus);
     if (!cpus)
         return error_set(err, -ENOMEM, "out of memory");
-    v->psci = (struct psci){.entropy = &m->entropy, .mpidr = v->mpidr, .cpu_count = m->config.cpu_count,
-                            .request = power_request, .opaque = m};
+    v->psci = (struct psci){.entropy = &m->entropy,
+                            .mpidr = v->mpidr,
+                            .cpu_count = m->config.cpu_count,
+                            .request = power_request,
+                            .opaque = m};
     v->hypercall = (struct vcpu_hypercall){.opaque = &v->psci, .call = psci_call};
     for (unsigned i = 0; i < m->config.cpu_count; i++)
-        cpus[i] = (struct guest_cpu_config){
-            .model = v->cpu_model,      .options = v->cpu_options, .index = i, .count = m->config.cpu_count,
-            .ports = arm_ports_vcpu(v->ports), .hypercall = &v->hypercall, .gic_sysregs = v->gic_version == 3,
-            .log = m->config.log};
-    const struct accel_config config = {
-        .engine = m->config.engine, .backend = &x64_backend, .isa = &a64_isa, .mem = m->mem, .log = m->config.log,
-        .cpu_count = m->config.cpu_count, .cpus = cpus, .code_cache_size = m->config.code_cache_size,
-        .host_feature_mask = ~0ull, .perf_map = m->config.perf_map, .no_chain = m->config.no_chain,
-        .events = {m, machine_vcpu_stopped}};
+        cpus[i] = (struct guest_cpu_config){.model = v->cpu_model,
+                                            .options = v->cpu_options,
+                                            .index = i,
+                                            .count = m->config.cpu_count,
+                                            .ports = arm_ports_vcpu(v->ports),
+                                            .hypercall = &v->hypercall,
+                                            .gic_sysregs = v->gic_version == 3,
+                                            .log = m->config.log};
+    const struct accel_config config = {.engine = m->config.engine,
+                                        .backend = &x64_backend,
+                                        .isa = &a64_isa,
+                                        .mem = m->mem,
+                                        .log = m->config.log,
+                                        .cpu_count = m->config.cpu_count,
+                                        .cpus = cpus,
+                                        .code_cache_size = m->config.code_cache_size,
+                                        .host_feature_mask = ~0ull,
+                                        .perf_map = m->config.perf_map,
+                                        .no_chain = m->config.no_chain,
+                                        .events = {m, machine_vcpu_stopped}};
     int r = accel_create(&config, &m->accel, err);
     free(cpus);
     if (r)
@@ -239,7 +275,8 @@ static int split_cpu(struct machine *m, struct error *err)
 static int create_memory(struct machine *m, struct error *err)
 {
     struct virt *v = virt_of(m);
-    int r = mem_add_ram(m->mem, "ram", (struct gpa){virt_map[VIRT_RAM].base}, m->config.ram_size, 0, &v->ram, err);
+    int r = mem_add_ram(m->mem, "ram", (struct gpa){virt_map[VIRT_RAM].base}, m->config.ram_size, 0, &v->ram,
+                        err);
     if (!r && m->config.bios)
         r = mem_add_ram(m->mem, "flash", (struct gpa){virt_map[VIRT_FLASH].base}, virt_map[VIRT_FLASH].size,
                         MEM_READONLY, &v->flash, err);
@@ -268,8 +305,8 @@ static int virt_create(struct machine *m, struct error *err)
     v->highmem = v->dtb_randomness = true;
     v->dtb_piece = SIZE_MAX;
     int (*const steps[])(struct machine *, struct error *) = {
-        parse_options, check_size,     split_cpu, number_cpus, create_memory, virt_create_interrupts,
-        create_cpus,   create_devices, virt_load,
+        parse_options,          check_size,  split_cpu,      number_cpus, create_memory,
+        virt_create_interrupts, create_cpus, create_devices, virt_load,
     };
     int r = 0;
     for (size_t i = 0; !r && i < ARRAY_SIZE(steps); i++)

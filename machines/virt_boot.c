@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what virt puts into memory before the first instruction: firmware or kernel, initrd, device tree, and where
-// each goes (Linux Documentation/arch/arm64/booting.rst; places as QEMU chooses them).
+// Owns what virt puts into memory before the first instruction: firmware or kernel, initrd, device tree, and
+// where each goes (Linux Documentation/arch/arm64/booting.rst; places as QEMU chooses them).
 #include "frontends/a64/a64.h"
 #include "machines/virt_internal.h"
 
@@ -26,10 +26,13 @@ static void describe(struct machine *m, struct virt_fdt_device *devices, size_t 
         if (!v->present[i] || row->node == VIRT_NODE_NONE)
             continue;
         for (unsigned n = 0; n < row->count; n++)
-            devices[(*ret_count)++] = (struct virt_fdt_device){
-                .name = row->name, .compatible = row->compatible, .clock_names = row->clock_names,
-                .base = row->base + n * row->size, .size = row->size, .spi = row->spi < 0 ? -1 : row->spi + (int)n,
-                .node = row->node};
+            devices[(*ret_count)++] = (struct virt_fdt_device){.name = row->name,
+                                                               .compatible = row->compatible,
+                                                               .clock_names = row->clock_names,
+                                                               .base = row->base + n * row->size,
+                                                               .size = row->size,
+                                                               .spi = row->spi < 0 ? -1 : row->spi + (int)n,
+                                                               .node = row->node};
     }
 }
 
@@ -42,10 +45,18 @@ static int build_fdt(struct machine *m, void **ret_fdt, uint64_t *ret_size, stru
         snprintf(compatible, sizeof compatible, "arm,%s", v->cpu_model);
     snprintf(stdout_name, sizeof stdout_name, "/pl011@%" PRIx64, virt_map[VIRT_UART].base);
     struct virt_fdt_config c = {
-        .devices = devices, .ram_base = virt_map[VIRT_RAM].base, .ram_size = m->config.ram_size,
-        .cpu_count = m->config.cpu_count, .mpidr = v->mpidr, .cpu_compatible = compatible,
-        .gic_version = v->gic_version, .append = m->config.append, .initrd = v->initrd,
-        .initrd_size = v->initrd_size, .entropy = &m->entropy, .dtb_randomness = v->dtb_randomness,
+        .devices = devices,
+        .ram_base = virt_map[VIRT_RAM].base,
+        .ram_size = m->config.ram_size,
+        .cpu_count = m->config.cpu_count,
+        .mpidr = v->mpidr,
+        .cpu_compatible = compatible,
+        .gic_version = v->gic_version,
+        .append = m->config.append,
+        .initrd = v->initrd,
+        .initrd_size = v->initrd_size,
+        .entropy = &m->entropy,
+        .dtb_randomness = v->dtb_randomness,
         .stdout_name = v->present[VIRT_UART] ? stdout_name : NULL,
         .gic_dist = {virt_map[VIRT_GIC_DIST].base, virt_map[VIRT_GIC_DIST].size},
         .gic_cpu = {virt_map[VIRT_GIC_CPU].base, virt_map[VIRT_GIC_CPU].size},
@@ -87,7 +98,8 @@ static int load_initrd(struct machine *m, uint64_t kernel_end, struct error *err
         return r;
     if (at > base + size || len > base + size - at) {
         free(data);
-        return error_set(err, -EFBIG, "-initrd: '%s' (%" PRIu64 " bytes) does not fit into RAM behind the kernel",
+        return error_set(err, -EFBIG,
+                         "-initrd: '%s' (%" PRIu64 " bytes) does not fit into RAM behind the kernel",
                          m->config.initrd, len);
     }
     v->initrd = at;
@@ -95,7 +107,8 @@ static int load_initrd(struct machine *m, uint64_t kernel_end, struct error *err
     return loader_add(&m->loader, "initrd", at, data, len, len, err);
 }
 
-// The tree goes behind the initrd for Linux, and to the start of RAM for firmware and bare programs, where they look.
+// The tree goes behind the initrd for Linux, and to the start of RAM for firmware and bare programs, where
+// they look.
 static int load_fdt(struct machine *m, const struct loader_entry *kernel, struct error *err)
 {
     struct virt *v = virt_of(m);

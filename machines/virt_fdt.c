@@ -180,7 +180,8 @@ static void add_timer(struct tree *t)
     begin(t, "timer");
     strings(t, "compatible", "arm,armv8-timer\0arm,armv7-timer\0");
     flag(t, "always-on");
-    cells(t, "interrupts", 12, GIC_PPI, SECURE, f, GIC_PPI, NONSECURE, f, GIC_PPI, VIRTUAL, f, GIC_PPI, HYP, f);
+    cells(t, "interrupts", 12, GIC_PPI, SECURE, f, GIC_PPI, NONSECURE, f, GIC_PPI, VIRTUAL, f, GIC_PPI, HYP,
+          f);
     end(t);
 }
 
@@ -195,7 +196,8 @@ static void add_pmu(struct tree *t)
 static void add_gic(struct tree *t)
 {
     const struct virt_fdt_config *c = t->config;
-    const uint64_t *d = c->gic_dist, *r = c->gic_version == 2 ? c->gic_cpu : c->gic_redist, *s = c->gic_redist2;
+    const uint64_t *d = c->gic_dist, *r = c->gic_version == 2 ? c->gic_cpu : c->gic_redist,
+                   *s = c->gic_redist2;
     begin(t, "intc@%" PRIx64, d[0]);
     text(t, "compatible", c->gic_version == 2 ? "arm,cortex-a15-gic" : "arm,gic-v3");
     cells(t, "#interrupt-cells", 1, 3);
@@ -205,8 +207,8 @@ static void add_gic(struct tree *t)
     flag(t, "ranges");
     if (c->gic_version == 3)
         cells(t, "#redistributor-regions", 1, s[1] ? 2 : 1);
-    cells(t, "reg", s[1] ? 12 : 8, HI(d[0]), LO(d[0]), HI(d[1]), LO(d[1]), HI(r[0]), LO(r[0]), HI(r[1]), LO(r[1]),
-          HI(s[0]), LO(s[0]), HI(s[1]), LO(s[1]));
+    cells(t, "reg", s[1] ? 12 : 8, HI(d[0]), LO(d[0]), HI(d[1]), LO(d[1]), HI(r[0]), LO(r[0]), HI(r[1]),
+          LO(r[1]), HI(s[0]), LO(s[0]), HI(s[1]), LO(s[1]));
     cells(t, "phandle", 1, VIRT_PHANDLE_GIC);
     end(t);
 }
@@ -240,7 +242,8 @@ static void add_device(struct tree *t, const struct virt_fdt_device *d)
     strings(t, "compatible", d->compatible);
     if (d->node == VIRT_NODE_FLASH) { // two banks of half the size
         uint64_t half = d->size / 2, second = d->base + half;
-        cells(t, "reg", 8, HI(d->base), LO(d->base), HI(half), LO(half), HI(second), LO(second), HI(half), LO(half));
+        cells(t, "reg", 8, HI(d->base), LO(d->base), HI(half), LO(half), HI(second), LO(second), HI(half),
+              LO(half));
         cells(t, "bank-width", 1, 4);
     } else {
         reg64(t, d->base, d->size);
@@ -287,7 +290,8 @@ static void add_root(struct tree *t)
     end(t);
 }
 
-int virt_fdt_build(const struct virt_fdt_config *config, void **ret_fdt, uint64_t *ret_size, struct error *err)
+int virt_fdt_build(const struct virt_fdt_config *config, void **ret_fdt, uint64_t *ret_size,
+                   struct error *err)
 {
     struct tree t = {.fdt = calloc(1, VIRT_FDT_MAX), .config = config};
     if (!t.fdt)
@@ -343,8 +347,8 @@ static int patch_chosen(const struct virt_fdt_config *c, void *fdt)
     return r;
 }
 
-int virt_fdt_patch(const struct virt_fdt_config *config, void *fdt, uint64_t size, void **ret_fdt, uint64_t *ret_size,
-                   struct error *err)
+int virt_fdt_patch(const struct virt_fdt_config *config, void *fdt, uint64_t size, void **ret_fdt,
+                   uint64_t *ret_size, struct error *err)
 {
     void *copy = NULL;
     int r = size > VIRT_FDT_MAX ? -FDT_ERR_NOSPACE : fdt_check_full(fdt, size);

@@ -39,7 +39,7 @@ struct virt_fdt_config {
     unsigned cpu_count;
     const uint64_t *mpidr;
     const char *cpu_compatible;
-    unsigned gic_version; // 2 or 3
+    unsigned gic_version;                                            // 2 or 3
     uint64_t gic_dist[2], gic_cpu[2], gic_redist[2], gic_redist2[2]; // base, size; size 0: absent
     bool pmu;
     const char *stdout_name; // node path, or NULL
@@ -52,9 +52,10 @@ struct virt_fdt_config {
 enum { VIRT_FDT_MAX = 1 << 20 };
 
 // A malloc'ed blob of *ret_size bytes.
-int virt_fdt_build(const struct virt_fdt_config *config, void **ret_fdt, uint64_t *ret_size, struct error *err);
-// A user's blob (-dtb) with memory, bootargs and initrd filled in. fdt (malloc'ed) is taken in every case.
-int virt_fdt_patch(const struct virt_fdt_config *config, void *fdt, uint64_t size, void **ret_fdt, uint64_t *ret_size,
+int virt_fdt_build(const struct virt_fdt_config *config, void **ret_fdt, uint64_t *ret_size,
                    struct error *err);
+// A user's blob (-dtb) with memory, bootargs and initrd filled in. fdt (malloc'ed) is taken in every case.
+int virt_fdt_patch(const struct virt_fdt_config *config, void *fdt, uint64_t size, void **ret_fdt,
+                   uint64_t *ret_size, struct error *err);
 
 #endif

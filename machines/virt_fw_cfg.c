@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what virt's firmware is told through fw_cfg: sizes, the kernel that firmware is to start, and the user's files.
+// Owns what virt's firmware is told through fw_cfg: sizes, the kernel that firmware is to start, and the
+// user's files.
 #include "hw/fw_cfg/fw_cfg.h"
 #include "machines/virt_internal.h"
 
@@ -49,7 +50,8 @@ int virt_create_fw_cfg(struct machine *m, const struct virt_device *row, unsigne
         r = virt_map_device(m, row, instance, dev, err);
     if (r)
         return r;
-    if (fw_cfg_add_u64(dev, FW_CFG_RAM_SIZE, m->config.ram_size) || fw_cfg_add_u16(dev, FW_CFG_NOGRAPHIC, 1) ||
+    if (fw_cfg_add_u64(dev, FW_CFG_RAM_SIZE, m->config.ram_size) ||
+        fw_cfg_add_u16(dev, FW_CFG_NOGRAPHIC, 1) ||
         fw_cfg_add_u16(dev, FW_CFG_NB_CPUS, (uint16_t)m->config.cpu_count) ||
         fw_cfg_add_u16(dev, FW_CFG_MAX_CPUS, (uint16_t)m->config.cpu_count) ||
         fw_cfg_add_u16(dev, FW_CFG_BOOT_MENU, 0))

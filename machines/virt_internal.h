@@ -46,7 +46,8 @@ struct virt_device {
     const char *compatible, *clock_names;
     enum virt_node node;
     // Makes and maps one instance; NULL: reserved, or made elsewhere.
-    int (*create)(struct machine *machine, const struct virt_device *row, unsigned instance, struct error *err);
+    int (*create)(struct machine *machine, const struct virt_device *row, unsigned instance,
+                  struct error *err);
 };
 
 extern const struct virt_device virt_map[VIRT_SLOTS];
@@ -89,8 +90,9 @@ int virt_start(struct machine *machine, struct error *err);
 // GIC, timers and the ports between them and the vCPUs; before the vCPUs are created.
 int virt_create_interrupts(struct machine *machine, struct error *err);
 // Adds dev to the machine and maps its registers at the row's address.
-int virt_map_device(struct machine *machine, const struct virt_device *row, unsigned instance, struct device *dev,
-                    struct error *err);
-int virt_create_fw_cfg(struct machine *machine, const struct virt_device *row, unsigned instance, struct error *err);
+int virt_map_device(struct machine *machine, const struct virt_device *row, unsigned instance,
+                    struct device *dev, struct error *err);
+int virt_create_fw_cfg(struct machine *machine, const struct virt_device *row, unsigned instance,
+                       struct error *err);
 
 #endif

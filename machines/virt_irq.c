@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns virt's interrupt wiring: GIC outputs to vCPU inputs, timer outputs to the GIC's private inputs, and the SPI
-// lines that the device table hands out.
+// Owns virt's interrupt wiring: GIC outputs to vCPU inputs, timer outputs to the GIC's private inputs, and
+// the SPI lines that the device table hands out.
 #include "hw/intc/arm_ports.h"
 #include "hw/intc/gicv2.h"
 #include "hw/intc/gicv3.h"
@@ -35,9 +35,13 @@ static unsigned current_cpu(void *opaque)
 static int create_gicv2(struct machine *m, struct gicv2 **ret_gic, struct error *err)
 {
     struct virt *v = virt_of(m);
-    struct gicv2_config config = {
-        .path = "/virt/gic", .cpu_count = m->config.cpu_count, .spi_count = VIRT_SPI_COUNT,
-        .current_cpu = current_cpu, .current_cpu_opaque = m, .irq = v->cpu_irq, .fiq = v->cpu_fiq};
+    struct gicv2_config config = {.path = "/virt/gic",
+                                  .cpu_count = m->config.cpu_count,
+                                  .spi_count = VIRT_SPI_COUNT,
+                                  .current_cpu = current_cpu,
+                                  .current_cpu_opaque = m,
+                                  .irq = v->cpu_irq,
+                                  .fiq = v->cpu_fiq};
     struct gicv2 *gic;
     int r = gicv2_create(&config, &gic, err);
     if (!r)
@@ -65,9 +69,13 @@ static int create_gicv3(struct machine *m, struct gicv3 **ret_gic, struct error 
     for (unsigned i = 0; i < count; i++)
         affinity[i] = (uint32_t)v->mpidr[i];
     struct gicv3_config config = {
-        .path = "/virt/gic", .cpu_count = count, .spi_count = VIRT_SPI_COUNT, .affinity = affinity,
+        .path = "/virt/gic",
+        .cpu_count = count,
+        .spi_count = VIRT_SPI_COUNT,
+        .affinity = affinity,
         .region_cpus = {count < first ? count : first, count < first ? 0 : count - first},
-        .irq = v->cpu_irq, .fiq = v->cpu_fiq};
+        .irq = v->cpu_irq,
+        .fiq = v->cpu_fiq};
     struct gicv3 *gic;
     int r = gicv3_create(&config, &gic, err);
     if (r)
@@ -82,8 +90,9 @@ static int create_gicv3(struct machine *m, struct gicv3 **ret_gic, struct error 
     for (unsigned i = 0; !r && i < GICV3_REGIONS; i++) {
         struct gicv3_redist_map map = gicv3_redist(gic, i);
         if (map.size)
-            r = mem_add_mmio(m->mem, virt_map[region_slot[i]].name, (struct gpa){virt_map[region_slot[i]].base},
-                             map.size, map.ops, map.opaque, MEM_UNLOCKED, err);
+            r = mem_add_mmio(m->mem, virt_map[region_slot[i]].name,
+                             (struct gpa){virt_map[region_slot[i]].base}, map.size, map.ops, map.opaque,
+                             MEM_UNLOCKED, err);
     }
     for (unsigned i = 0; i < VIRT_SPI_COUNT; i++)
         v->spi[i] = gicv3_spi_irq(gic, i);
@@ -92,13 +101,15 @@ static int create_gicv3(struct machine *m, struct gicv3 **ret_gic, struct error 
 }
 
 // Exactly one of the GICs is there.
-static int create_timer(struct machine *m, struct gicv2 *v2, struct gicv3 *v3, unsigned cpu, struct error *err)
+static int create_timer(struct machine *m, struct gicv2 *v2, struct gicv3 *v3, unsigned cpu,
+                        struct error *err)
 {
     char path[48];
     snprintf(path, sizeof path, "/virt/timer%u", cpu);
     struct arm_generic_timer_config config = {.path = path, .clock = &m->clock, .loop = m->loop};
     for (unsigned i = 0; i < ARM_TIMERS; i++)
-        config.irq[i] = v2 ? gicv2_ppi_irq(v2, cpu, arm_timer_ppi[i]) : gicv3_ppi_irq(v3, cpu, arm_timer_ppi[i]);
+        config.irq[i] =
+            v2 ? gicv2_ppi_irq(v2, cpu, arm_timer_ppi[i]) : gicv3_ppi_irq(v3, cpu, arm_timer_ppi[i]);
     struct virt *v = virt_of(m);
     int r = arm_generic_timer_create(&config, &v->timers[cpu], err);
     return r ? r : machine_add_device(m, arm_generic_timer_device(v->timers[cpu]), err);
@@ -124,6 +135,7 @@ int virt_create_interrupts(struct machine *m, struct error *err)
         r = create_timer(m, v2, v3, i, err);
     if (r)
         return r;
-    const struct arm_ports_config ports = {.cpu_count = count, .clock = &m->clock, .gic = v3, .timers = v->timers};
+    const struct arm_ports_config ports = {
+        .cpu_count = count, .clock = &m->clock, .gic = v3, .timers = v->timers};
     return arm_ports_create(&ports, &v->ports, err);
 }

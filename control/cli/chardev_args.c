@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns QEMU's short forms of character devices, as -serial and -monitor take them, by turning them into the lists
-// that -chardev takes.
+// Owns QEMU's short forms of character devices, as -serial and -monitor take them, by turning them into the
+// lists that -chardev takes.
 #include "base/error.h"
 #include "base/types.h"
 #include "control/cli/cli.h"
@@ -41,7 +41,8 @@ static bool starts(const char *text, const char *prefix, const char **ret_rest)
     return !strncmp(text, prefix, n);
 }
 
-static int simple(const char *text, const char *id, struct cli *cli, struct keyval_list *list, struct error *err)
+static int simple(const char *text, const char *id, struct cli *cli, struct keyval_list *list,
+                  struct error *err)
 {
     const char *rest;
     if (starts(text, "tcp:", &rest))
@@ -65,11 +66,13 @@ static int simple(const char *text, const char *id, struct cli *cli, struct keyv
     return error_set(err, -EINVAL, "'%s' is not a character device we know", text);
 }
 
-// A terminal that several want becomes one multiplexed device: the id of the one that has it already, or NULL.
+// A terminal that several want becomes one multiplexed device: the id of the one that has it already, or
+// NULL.
 static const char *stdio_in_use(struct cli *cli)
 {
     for (size_t i = 0; i < cli->machine.chardev_count; i++) {
-        const char *backend = keyval_get(&cli->chardevs[i], "backend"), *mux = keyval_get(&cli->chardevs[i], "mux");
+        const char *backend = keyval_get(&cli->chardevs[i], "backend"),
+                   *mux = keyval_get(&cli->chardevs[i], "mux");
         if (backend && !strcmp(backend, "stdio") && mux && !strcmp(mux, "on"))
             return keyval_get(&cli->chardevs[i], "id");
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The command line: QEMU's option language turned into a machine configuration and what the control layer itself
-// does (monitors, pid file, debugger port). Parsing opens nothing and starts nothing.
+// The command line: QEMU's option language turned into a machine configuration and what the control layer
+// itself does (monitors, pid file, debugger port). Parsing opens nothing and starts nothing.
 //
 // Ownership: struct cli owns its lists; strings borrow argv or the lists. Thread: main thread.
 #ifndef CONTROL_CLI_CLI_H
@@ -20,31 +20,33 @@ struct cli_monitor {
 
 struct cli {
     struct machine_config machine;
-    struct keyval_list devices[CLI_MAX_ITEMS], drives[CLI_MAX_ITEMS], chardevs[CLI_MAX_ITEMS], fw_cfg[CLI_MAX_ITEMS];
+    struct keyval_list devices[CLI_MAX_ITEMS], drives[CLI_MAX_ITEMS], chardevs[CLI_MAX_ITEMS],
+        fw_cfg[CLI_MAX_ITEMS];
     struct cli_monitor monitors[CLI_MAX_MONITORS];
     size_t monitor_count;
     const char *program; // name we were called by, without folders
     const char *gdb, *log_mask, *log_file, *pid_file;
-    const char *gdb_chardev; // id; NULL: no debugger port
+    const char *gdb_chardev;                 // id; NULL: no debugger port
     const char *serial[MACHINE_MAX_SERIALS]; // as written
     size_t serial_count;
     const char *monitor[CLI_MAX_MONITORS];
     size_t monitor_text_count;
     bool nographic, nodefaults, daemonize, has_serial, has_monitor, accel_given;
-    uint8_t escape; // of a multiplexed terminal
+    uint8_t escape;             // of a multiplexed terminal
     char *texts[CLI_MAX_ITEMS]; // strings made here
     size_t text_count;
     FILE *out; // where help goes
 };
 
-// Reads the arguments after the program's name. *ret_action says whether a probe (help, version) was answered and the
-// process should end with success. -EINVAL and a sentence for what is not understood.
+// Reads the arguments after the program's name. *ret_action says whether a probe (help, version) was answered
+// and the process should end with success. -EINVAL and a sentence for what is not understood.
 int cli_parse(struct cli *cli, int argc, char *const argv[], FILE *out, enum cli_action *ret_action,
               struct error *err);
 void cli_free(struct cli *cli);
 
 // The loop over the option table; cli_parse adds defaults and checks.
-int cli_parse_options(struct cli *cli, int argc, char *const argv[], enum cli_action *action, struct error *err);
+int cli_parse_options(struct cli *cli, int argc, char *const argv[], enum cli_action *action,
+                      struct error *err);
 
 // "isomer run FILE...": recognises each file and fills the configuration.
 int cli_parse_run(struct cli *cli, int argc, char *const argv[], struct error *err);

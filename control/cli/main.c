@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Owns the process: reads the command line, makes the machine and what controls it, runs it, and turns the outcome
-// into an exit status. All state hangs off this function's stack.
+// Owns the process: reads the command line, makes the machine and what controls it, runs it, and turns the
+// outcome into an exit status. All state hangs off this function's stack.
 #include "base/error.h"
 #include "control/cli/cli.h"
 #include "control/gdb/gdb.h"
 #include "control/monitor/monitor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -41,14 +42,49 @@ static int write_pid(const char *path, struct error *err)
     return 0;
 }
 
-static int open_monitors(struct cli *cli, struct machine *machine, struct monitor **monitors, struct error *err)
+// -daemonize: the parent stays until the machine is up, so that its exit status tells of failures, and then
+// leaves. Returns in the child with the pipe to report through, or -1 without -daemonize; the parent never
+// returns.
+static int go_to_background(bool daemonize)
+{
+    int ends[2];
+    if (!daemonize || pipe2(ends, O_CLOEXEC))
+        return -1;
+    pid_t child = fork();
+    if (child > 0) {
+        char up = 0;
+        close(ends[1]);
+        bool good = read(ends[0], &up, 1) == 1;
+        _exit(good ? 0 : MACHINE_FAILED);
+    }
+    close(ends[0]);
+    setsid();
+    return ends[1];
+}
+
+static void report_up(int pipe_end)
+{
+    if (pipe_end < 0)
+        return;
+    int null = open("/dev/null", O_RDWR);
+    for (int fd = 0; fd < 3 && null >= 0; fd++)
+        dup2(null, fd);
+    if (null > 2)
+        close(null);
+    (void)!write(pipe_end, "", 1);
+    close(pipe_end);
+}
+
+static int open_monitors(struct cli *cli, struct machine *machine, struct monitor **monitors,
+                         struct error *err)
 {
     int r = 0;
     pthread_mutex_lock(machine_lock(machine));
     for (size_t i = 0; !r && i < cli->monitor_count; i++) {
         struct chardev *chardev = machine_chardev(machine, cli->monitors[i].chardev);
         r = chardev ? monitor_create(machine, chardev, &monitors[i], err)
-                    : error_set(err, -ENOENT, "a monitor wants the character device '%s', which is not there or in use",
+                    : error_set(err, -ENOENT,
+                                "a monitor wants the character device '%s', which is not there or in use",
                                 cli->monitors[i].chardev);
     }
     pthread_mutex_unlock(machine_lock(machine));
@@ -61,7 +97,8 @@ static int open_gdb(const char *id, struct machine *machine, struct gdb **ret_gd
     struct gdb_config config = {.machine = machine, .chardev = machine_chardev(machine, id)};
     pthread_mutex_unlock(machine_lock(machine));
     if (!config.chardev)
-        return error_set(err, -ENOENT, "-gdb wants the character device '%s', which is not there or in use", id);
+        return error_set(err, -ENOENT, "-gdb wants the character device '%s', which is not there or in use",
+                         id);
     int r = gdb_create(&config, ret_gdb, err);
     return r ? error_prefix(err, r, "-gdb") : 0;
 }
@@ -79,6 +116,7 @@ static int run_machine(struct cli *cli, struct error *err)
     struct machine *machine;
     struct monitor *monitors[CLI_MAX_MONITORS] = {NULL};
     struct gdb *gdb = NULL;
+    int parent = go_to_background(cli->daemonize);
     int r = machine_create(&cli->machine, &machine, err);
     if (r)
         return complain(err);
@@ -87,6 +125,8 @@ static int run_machine(struct cli *cli, struct error *err)
         r = open_gdb(cli->gdb_chardev, machine, &gdb, err);
     if (!r && cli->pid_file)
         r = write_pid(cli->pid_file, err);
+    if (!r)
+        report_up(parent);
     int status = r ? complain(err) : machine_run(machine);
     gdb_destroy(gdb);
     close_monitors(machine, monitors);

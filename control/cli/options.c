@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the option table: one row an option with its argument, help text and handler. Options of QEMU's that we know
-// and do not have are rows too, so that the answer names them. Order of the table is the order of -h.
+// Owns the option table: one row an option with its argument, help text and handler. Options of QEMU's that
+// we know and do not have are rows too, so that the answer names them. Order of the table is the order of -h.
 #include "base/error.h"
 #include "base/types.h"
 #include "control/cli/cli.h"
@@ -18,7 +18,7 @@ struct option {
     const char *argument; // NULL: takes none
     const char *help;     // NULL: an alias, not listed
     int (*handle)(struct cli *cli, const char *arg, enum cli_action *action, struct error *err);
-    const char *refusal;  // instead of a handler: why it is not supported
+    const char *refusal; // instead of a handler: why it is not supported
 };
 
 void cli_version(const char *program, FILE *out)
@@ -53,7 +53,10 @@ static int set_engine(struct cli *cli, const char *name, struct error *err)
     static const struct {
         const char *name;
         enum accel_engine engine;
-    } engines[] = {{"tcg", ACCEL_JIT}, {"jit", ACCEL_JIT}, {"auto", ACCEL_JIT}, {"interp", ACCEL_INTERPRETER},
+    } engines[] = {{"tcg", ACCEL_JIT},
+                   {"jit", ACCEL_JIT},
+                   {"auto", ACCEL_JIT},
+                   {"interp", ACCEL_INTERPRETER},
                    {"lockstep", ACCEL_LOCKSTEP}};
     // machine accel= takes a list in order of preference, "kvm:tcg"
     while (*name) {
@@ -198,17 +201,17 @@ static int on_smp(struct cli *cli, const char *arg, enum cli_action *action, str
     return r;
 }
 
-#define STRING_OPTION(name_, place_)                                                                              \
-    static int on_##name_(struct cli *cli, const char *arg, enum cli_action *action, struct error *err)           \
-    {                                                                                                             \
-        cli->place_ = arg;                                                                                        \
-        return 0;                                                                                                 \
+#define STRING_OPTION(name_, place_)                                                                         \
+    static int on_##name_(struct cli *cli, const char *arg, enum cli_action *action, struct error *err)      \
+    {                                                                                                        \
+        cli->place_ = arg;                                                                                   \
+        return 0;                                                                                            \
     }
-#define FLAG_OPTION(name_, place_)                                                                                \
-    static int on_##name_(struct cli *cli, const char *arg, enum cli_action *action, struct error *err)           \
-    {                                                                                                             \
-        cli->place_ = true;                                                                                       \
-        return 0;                                                                                                 \
+#define FLAG_OPTION(name_, place_)                                                                           \
+    static int on_##name_(struct cli *cli, const char *arg, enum cli_action *action, struct error *err)      \
+    {                                                                                                        \
+        cli->place_ = true;                                                                                  \
+        return 0;                                                                                            \
     }
 STRING_OPTION(kernel, machine.kernel)
 STRING_OPTION(initrd, machine.initrd)
@@ -335,7 +338,8 @@ static int on_echr(struct cli *cli, const char *arg, enum cli_action *action, st
 // Things that a headless machine does not have: "none" is what we do anyway.
 static int only_none(const char *option, const char *arg, struct error *err)
 {
-    return strcmp(arg, "none") ? error_set(err, -ENOTSUP, "%s %s is not supported (only none)", option, arg) : 0;
+    return strcmp(arg, "none") ? error_set(err, -ENOTSUP, "%s %s is not supported (only none)", option, arg)
+                               : 0;
 }
 
 static int on_display(struct cli *cli, const char *arg, enum cli_action *action, struct error *err)
@@ -430,7 +434,7 @@ static const struct option options[] = {
     {"drive", "file=FILE,if=none,id=ID...", "define a disk", on_drive},
     {"fw_cfg", "[name=]NAME,file=FILE|string=TEXT", "an entry for the firmware", on_fw_cfg},
     {"chardev", "BACKEND,id=ID...", "define a character device (-chardev help)", on_chardev},
-    {"serial", "DEV", "where a serial line goes: stdio, mon:stdio, pty, tcp:..., unix:..., file:..., null, none, chardev:ID", on_serial},
+    {"serial", "DEV", "a serial line: [mon:]stdio, pty, tcp:..., unix:..., file:..., null, none, chardev:ID", on_serial},
     {"monitor", "DEV", "where a monitor goes, as -serial", on_monitor},
     {"mon", "[chardev=]ID[,mode=readline]", "a monitor on a character device", on_mon},
     {"echr", "N", "the terminal's escape character (1: Ctrl-A)", on_echr},
@@ -449,7 +453,7 @@ static const struct option options[] = {
     {"rtc", "[base=utc][,clock=host|vm]", "the real-time clock", on_rtc},
     {"pidfile", "FILE", "write our process number there", on_pid_file},
     {"daemonize", NULL, "go to the background", on_daemonize},
-    {"watchdog-timeout", "SECONDS", "end with status 4 when the guest shows no life for so long", on_watchdog},
+    {"watchdog-timeout", "SECONDS", "end with status 4 when the guest writes nothing for so long", on_watchdog},
     {"seed", "N", "repeatable randomness", on_seed},
     {"parallel", "none", "accepted", on_parallel},
     {"net", "none", "accepted", on_net},
@@ -506,12 +510,14 @@ static const struct option *find_option(const char *name)
     return NULL;
 }
 
-int cli_parse_options(struct cli *cli, int argc, char *const argv[], enum cli_action *action, struct error *err)
+int cli_parse_options(struct cli *cli, int argc, char *const argv[], enum cli_action *action,
+                      struct error *err)
 {
     for (int i = 0; i < argc; i++) {
         const char *word = argv[i];
         if (word[0] != '-' || !word[1])
-            return error_set(err, -EINVAL, "'%s' is not an option; 'run %s' starts a machine from a file", word, word);
+            return error_set(err, -EINVAL, "'%s' is not an option; 'run %s' starts a machine from a file",
+                             word, word);
         const char *name = word[1] == '-' ? word + 2 : word + 1;
         const struct option *option = find_option(name);
         if (!option)
@@ -519,7 +525,8 @@ int cli_parse_options(struct cli *cli, int argc, char *const argv[], enum cli_ac
         if (!option->handle)
             return error_set(err, -ENOTSUP, "option '-%s': %s", option->name, option->refusal);
         if (option->argument && i + 1 >= argc)
-            return error_set(err, -EINVAL, "option '-%s' needs an argument (%s)", option->name, option->argument);
+            return error_set(err, -EINVAL, "option '-%s' needs an argument (%s)", option->name,
+                             option->argument);
         int r = option->handle(cli, option->argument ? argv[++i] : NULL, action, err);
         if (r || *action == CLI_EXIT)
             return r;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns what follows the options one by one: QEMU's defaults for serial line and monitor, and the strings and lists
-// that a parsed command line keeps alive.
+// Owns what follows the options one by one: QEMU's defaults for serial line and monitor, and the strings and
+// lists that a parsed command line keeps alive.
 #include "base/error.h"
 #include "base/types.h"
 #include "control/cli/cli.h"
@@ -47,7 +47,8 @@ static int connect_serials(struct cli *cli, struct error *err)
     int r = 0;
     for (size_t i = 0; !r && i < cli->serial_count; i++) {
         bool monitor;
-        r = cli_chardev(cli, cli->serial[i], cli_keep(cli, "serial%zu", i), &cli->machine.serial[i], &monitor, err);
+        r = cli_chardev(cli, cli->serial[i], cli_keep(cli, "serial%zu", i), &cli->machine.serial[i], &monitor,
+                        err);
         if (!r && monitor)
             r = add_monitor(cli, cli->machine.serial[i], err);
     }
@@ -86,12 +87,13 @@ static int connect_gdb(struct cli *cli, struct error *err)
     return 0;
 }
 
-// Without -serial or -monitor, the terminal is both, as with QEMU's -nographic; we have no window to put them in.
+// Without -serial or -monitor, the terminal is both, as with QEMU's -nographic; we have no window to put them
+// in.
 static int add_defaults(struct cli *cli)
 {
     if (!cli->nodefaults && !cli->has_serial) {
-        cli->serial[cli->serial_count++] = cli->has_monitor || cli->daemonize ? cli->daemonize ? "null" : "stdio"
-                                                                              : "mon:stdio";
+        cli->serial[cli->serial_count++] =
+            cli->has_monitor || cli->daemonize ? cli->daemonize ? "null" : "stdio" : "mon:stdio";
         for (size_t i = 0; i < cli->monitor_text_count; i++)
             if (!strcmp(cli->monitor[i], "stdio"))
                 cli->serial[cli->serial_count - 1] = "null";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the monitor's commands: one row each, as QEMU names them. Output is text for people; tools that parse QEMU's
-// find the same words in the same places where that costs nothing.
+// Owns the monitor's commands: one row each, as QEMU names them. Output is text for people; tools that parse
+// QEMU's find the same words in the same places where that costs nothing.
 #include "base/error.h"
 #include "base/types.h"
 #include "control/monitor/monitor.h"
@@ -190,8 +190,9 @@ static void dump_memory(struct machine *m, const char *args, FILE *out, bool phy
         uint64_t addr = d.addr + (uint64_t)i * d.size, value = 0;
         if (i % per_line == 0)
             fprintf(out, "%s%016" PRIx64 ":", i ? "\n" : "", addr);
-        bool bad = physical ? mem_read(machine_mem(m), (struct gpa){addr}, &value, d.size, true) != MEM_OK
-                            : !machine_accel(m) || accel_debug_read(machine_accel(m), 0, addr, &value, d.size);
+        bool bad = physical
+                       ? mem_read(machine_mem(m), (struct gpa){addr}, &value, d.size, true) != MEM_OK
+                       : !machine_accel(m) || accel_debug_read(machine_accel(m), 0, addr, &value, d.size);
         if (bad) {
             fprintf(out, " cannot access memory\n");
             return;
@@ -243,8 +244,8 @@ static const struct command infos[] = {
 
 static void print_command(const char *prefix, const struct command *c, FILE *out)
 {
-    fprintf(out, "%s%s%s%s %s -- %s\n", prefix, c->name, c->alias ? "|" : "", c->alias ? c->alias : "", c->arguments,
-            c->help);
+    fprintf(out, "%s%s%s%s %s -- %s\n", prefix, c->name, c->alias ? "|" : "", c->alias ? c->alias : "",
+            c->arguments, c->help);
 }
 
 static const char *rest_of(const char *line, size_t len)
@@ -256,7 +257,8 @@ static const char *rest_of(const char *line, size_t len)
 }
 
 // The command that line starts with. "x/4xw addr" is QEMU's spelling: the slash ends the word.
-static const struct command *find(const struct command *list, size_t count, const char *line, const char **ret_args)
+static const struct command *find(const struct command *list, size_t count, const char *line,
+                                  const char **ret_args)
 {
     size_t len = strcspn(line, " /");
     for (size_t i = 0; i < count; i++) {

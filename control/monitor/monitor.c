@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns one human monitor: line editing, the prompt, and running one command at a time on the main thread.
-// Invariant: while a command runs (busy), input waits in the chardev; a command that changes the machine's life is
-// finished only when the change has happened, so that the next one sees it.
+// Invariant: while a command runs (busy), input waits in the chardev; a command that changes the machine's
+// life is finished only when the change has happened, so that the next one sees it.
 #include "control/monitor/monitor.h"
 #include "base/error.h"
 #include "host/chardev.h"
@@ -151,7 +151,8 @@ static void event(void *opaque, enum chardev_event what)
 
 static const struct chardev_sink sink = {can_receive, receive, event};
 
-int monitor_create(struct machine *machine, struct chardev *chardev, struct monitor **ret_monitor, struct error *err)
+int monitor_create(struct machine *machine, struct chardev *chardev, struct monitor **ret_monitor,
+                   struct error *err)
 {
     struct monitor *mon = calloc(1, sizeof *mon);
     if (!mon)

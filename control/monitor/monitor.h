@@ -10,11 +10,12 @@ struct chardev;
 struct monitor;
 
 // chardev is borrowed and outlives the monitor. 0 or -ENOMEM.
-int monitor_create(struct machine *machine, struct chardev *chardev, struct monitor **ret_monitor, struct error *err);
+int monitor_create(struct machine *machine, struct chardev *chardev, struct monitor **ret_monitor,
+                   struct error *err);
 void monitor_destroy(struct monitor *monitor); // NULL is allowed
 
-// One command as text ("info status"); its output goes to out. Machine lock held, vCPUs parked where the command
-// needs it (monitor_needs_stop). For QMP's human-monitor-command.
+// One command as text ("info status"); its output goes to out. Machine lock held, vCPUs parked where the
+// command needs it (monitor_needs_stop). For QMP's human-monitor-command.
 void monitor_command(struct machine *machine, const char *line, FILE *out);
 bool monitor_needs_stop(const char *line);
 

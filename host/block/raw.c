@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Owns raw disk files: the lock against a second writer, the queue to the worker thread and back.
-// Invariant: a request is on exactly one list (queued, in the worker's hand, finished) and the finished list is
-// emptied with the machine lock held only. block.lock is taken last: only the loop's own mutex comes after it.
+// Invariant: a request is on exactly one list (queued, in the worker's hand, finished) and the finished list
+// is emptied with the machine lock held only. block.lock is taken last: only the loop's own mutex comes after
+// it.
 #include "base/error.h"
 #include "base/loop.h"
 #include "host/block.h"

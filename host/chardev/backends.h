@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The host's ends of character channels: terminal, file, pty, sockets, and a multiplexer over any of them.
 //
-// Options are QEMU's -chardev lists ("socket,id=x,host=…,port=…,server=on,wait=off"). The caller owns the result and
-// frees it with chardev_destroy. Thread: machine lock held, except that opening may happen before the loop runs.
+// Options are QEMU's -chardev lists ("socket,id=x,host=…,port=…,server=on,wait=off"). The caller owns the
+// result and frees it with chardev_destroy. Thread: machine lock held, except that opening may happen before
+// the loop runs.
 #ifndef HOST_CHARDEV_BACKENDS_H
 #define HOST_CHARDEV_BACKENDS_H
 
@@ -14,8 +15,10 @@
 struct error;
 struct loop;
 
-// The back end that options name ("backend", the first word). Keys it does not know are left unused in the list.
-int chardev_open(struct keyval_list *options, struct loop *loop, struct chardev **ret_chardev, struct error *err);
+// The back end that options name ("backend", the first word). Keys it does not know are left unused in the
+// list.
+int chardev_open(struct keyval_list *options, struct loop *loop, struct chardev **ret_chardev,
+                 struct error *err);
 // One line a back end.
 void chardev_list_backends(FILE *out);
 

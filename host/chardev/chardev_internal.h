@@ -5,11 +5,16 @@
 
 #include "host/chardev/backends.h"
 
-int chardev_open_stdio(struct keyval_list *options, struct loop *loop, struct chardev **ret, struct error *err);
-int chardev_open_file(struct keyval_list *options, struct loop *loop, struct chardev **ret, struct error *err);
-int chardev_open_null(struct keyval_list *options, struct loop *loop, struct chardev **ret, struct error *err);
+int chardev_open_stdio(struct keyval_list *options, struct loop *loop, struct chardev **ret,
+                       struct error *err);
+int chardev_open_file(struct keyval_list *options, struct loop *loop, struct chardev **ret,
+                      struct error *err);
+int chardev_open_null(struct keyval_list *options, struct loop *loop, struct chardev **ret,
+                      struct error *err);
 int chardev_open_pty(struct keyval_list *options, struct loop *loop, struct chardev **ret, struct error *err);
-int chardev_open_pipe(struct keyval_list *options, struct loop *loop, struct chardev **ret, struct error *err);
-int chardev_open_socket(struct keyval_list *options, struct loop *loop, struct chardev **ret, struct error *err);
+int chardev_open_pipe(struct keyval_list *options, struct loop *loop, struct chardev **ret,
+                      struct error *err);
+int chardev_open_socket(struct keyval_list *options, struct loop *loop, struct chardev **ret,
+                        struct error *err);
 
 #endif

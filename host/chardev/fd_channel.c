@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Owns reading and writing of character back ends over fds. Invariant: bytes leave in the order they were written;
-// a write goes straight to the fd only while the queue is empty. Fds may be blocking ones (a shared terminal): each
-// write is preceded by a poll and is at most PIPE_BUF bytes, which the kernel then takes without waiting.
+// Owns reading and writing of character back ends over fds. Invariant: bytes leave in the order they were
+// written; a write goes straight to the fd only while the queue is empty. Fds may be blocking ones (a shared
+// terminal): each write is preceded by a poll and is at most PIPE_BUF bytes, which the kernel then takes
+// without waiting.
 #include "host/chardev/fd_channel.h"
 
 #include <errno.h>

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
-// A chardev over file descriptors: reading as the sink has room, writing without blocking into a bounded queue.
-// Embedded by back ends that have fds (terminal, file, pty, socket). Thread: machine lock held.
+// A chardev over file descriptors: reading as the sink has room, writing without blocking into a bounded
+// queue. Embedded by back ends that have fds (terminal, file, pty, socket). Thread: machine lock held.
 #ifndef HOST_CHARDEV_FD_CHANNEL_H
 #define HOST_CHARDEV_FD_CHANNEL_H
 
 #include "base/loop.h"
 #include "host/chardev.h"
 
-enum { FD_CHANNEL_QUEUE_MAX = 4 << 20 }; // bytes of output kept for a slow reader; what comes beyond is dropped
+enum {
+    FD_CHANNEL_QUEUE_MAX = 4 << 20
+}; // bytes of output kept for a slow reader; what comes beyond is dropped
 
 struct fd_channel {
     struct chardev chardev;

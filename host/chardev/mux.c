@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns the sharing of one back end by several front ends and the escape character's commands.
-// Invariant: input reaches only the front in focus; what it cannot take yet waits in the mux, in order, so that the
-// escape character still works while a guest does not read.
+// Invariant: input reaches only the front in focus; what it cannot take yet waits in the mux, in order, so
+// that the escape character still works while a guest does not read.
 #include "base/error.h"
 #include "host/chardev/backends.h"
 

@@ -19,7 +19,8 @@ static const struct {
     {"null", "nothing: output is dropped, input never comes", chardev_open_null},
 };
 
-int chardev_open(struct keyval_list *options, struct loop *loop, struct chardev **ret_chardev, struct error *err)
+int chardev_open(struct keyval_list *options, struct loop *loop, struct chardev **ret_chardev,
+                 struct error *err)
 {
     const char *name = keyval_get(options, "backend");
     for (size_t i = 0; name && i < ARRAY_SIZE(backends); i++)

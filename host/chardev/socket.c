@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns character devices over TCP and Unix sockets: a server takes one client at a time and another after it left; a
-// client connects when it is opened. Invariant: output without a peer is dropped.
+// Owns character devices over TCP and Unix sockets: a server takes one client at a time and another after it
+// left; a client connects when it is opened. Invariant: output without a peer is dropped.
 #include "base/error.h"
 #include "host/chardev/chardev_internal.h"
 #include "host/chardev/fd_channel.h"
@@ -23,8 +23,8 @@ struct socket_chardev {
     struct fd_channel channel;
     int peer, server; // -1: none
     struct loop_fd accept_watch;
-    bool opened_unsaid; // connected before there was a sink to tell
-    char path[sizeof ((struct sockaddr_un *)0)->sun_path]; // to remove at the end
+    bool opened_unsaid;                                   // connected before there was a sink to tell
+    char path[sizeof((struct sockaddr_un *)0)->sun_path]; // to remove at the end
 };
 
 static void leave(struct fd_channel *channel)
@@ -160,8 +160,9 @@ static int wait_for_client(int server, const struct address *a, struct error *er
         struct pollfd p = {.fd = server, .events = POLLIN};
         if (poll(&p, 1, LOOK_MS) > 0) {
             int peer = accept4(server, NULL, NULL, SOCK_CLOEXEC);
-            return peer >= 0 ? peer
-                             : error_set(err, -errno, "nobody connected to '%s': %s", a->name, strerror(errno));
+            return peer >= 0
+                       ? peer
+                       : error_set(err, -errno, "nobody connected to '%s': %s", a->name, strerror(errno));
         }
         sigset_t pending;
         sigpending(&pending);
@@ -192,8 +193,8 @@ static int listen_on(struct socket_chardev *s, const struct address *a, bool wai
             return error_set(err, r, "out of memory");
     }
     fcntl(s->server, F_SETFL, O_NONBLOCK);
-    s->accept_watch = (struct loop_fd){
-        .callback = on_accept, .opaque = s, .fd = s->server, .events = wait ? 0 : LOOP_IN};
+    s->accept_watch =
+        (struct loop_fd){.callback = on_accept, .opaque = s, .fd = s->server, .events = wait ? 0 : LOOP_IN};
     int r = loop_fd_add(s->channel.loop, &s->accept_watch);
     return r ? error_set(err, r, "out of memory") : 0;
 }
@@ -212,7 +213,8 @@ static int connect_to(struct socket_chardev *s, const struct address *a, struct 
     return r ? error_set(err, r, "out of memory") : 0;
 }
 
-int chardev_open_socket(struct keyval_list *options, struct loop *loop, struct chardev **ret, struct error *err)
+int chardev_open_socket(struct keyval_list *options, struct loop *loop, struct chardev **ret,
+                        struct error *err)
 {
     static const char *const ignored[] = {"nodelay", "delay", "ipv4", "ipv6"};
     bool server = false, wait = true;

@@ -41,7 +41,8 @@ static void stdio_accept_input(struct chardev *chardev)
 static const struct chardev_ops stdio_ops = {
     .write = fd_channel_write, .accept_input = stdio_accept_input, .destroy = stdio_destroy};
 
-int chardev_open_stdio(struct keyval_list *options, struct loop *loop, struct chardev **ret, struct error *err)
+int chardev_open_stdio(struct keyval_list *options, struct loop *loop, struct chardev **ret,
+                       struct error *err)
 {
     bool signals = true;
     int r = keyval_bool(options, "signal", &signals, err);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Owns the fw_cfg device: data at 0 (1 to 8 bytes, a byte stream), selector at 8 (big-endian), DMA address at 16
-// (big-endian; the write of its low half starts the transfer). Invariant: offset <= size of the selected item; reads
-// behind the end give zeros. Items are read-only for the guest, as QEMU's are except for files that say otherwise.
+// Owns the fw_cfg device: data at 0 (1 to 8 bytes, a byte stream), selector at 8 (big-endian), DMA address at
+// 16 (big-endian; the write of its low half starts the transfer). Invariant: offset <= size of the selected
+// item; reads behind the end give zeros. Items are read-only for the guest, as QEMU's are except for files
+// that say otherwise.
 #include "hw/fw_cfg/fw_cfg.h"
 #include "base/error.h"
 
@@ -205,7 +206,8 @@ int fw_cfg_add_u64(struct device *dev, enum fw_cfg_key key, uint64_t value)
     return fw_cfg_add(dev, key, &value, sizeof value);
 }
 
-// The directory: a count, then entries of size, key, a reserved word and the name, all big-endian, sorted by name.
+// The directory: a count, then entries of size, key, a reserved word and the name, all big-endian, sorted by
+// name.
 static int update_directory(struct fw_cfg *f)
 {
     struct entry {
@@ -231,7 +233,8 @@ int fw_cfg_add_file(struct device *dev, const char *name, const void *data, uint
     struct fw_cfg *f = (struct fw_cfg *)dev;
     unsigned at = 0;
     if (!*name || strlen(name) >= FW_CFG_NAME)
-        return error_set(err, -ENAMETOOLONG, "fw_cfg: the name '%s' is not of 1 to %d characters", name, FW_CFG_NAME - 1);
+        return error_set(err, -ENAMETOOLONG, "fw_cfg: the name '%s' is not of 1 to %d characters", name,
+                         FW_CFG_NAME - 1);
     if (f->file_count == FW_CFG_FILES)
         return error_set(err, -ENOSPC, "fw_cfg: there is room for %d files", FW_CFG_FILES);
     while (at < f->file_count && strcmp(f->names[at], name) < 0)
@@ -240,7 +243,8 @@ int fw_cfg_add_file(struct device *dev, const char *name, const void *data, uint
         return error_set(err, -EEXIST, "fw_cfg: there are two files '%s'", name);
     unsigned behind = f->file_count - at;
     memmove(f->names[at + 1], f->names[at], behind * sizeof f->names[0]);
-    memmove(&f->items[FW_CFG_FILE_FIRST + at + 1], &f->items[FW_CFG_FILE_FIRST + at], behind * sizeof f->items[0]);
+    memmove(&f->items[FW_CFG_FILE_FIRST + at + 1], &f->items[FW_CFG_FILE_FIRST + at],
+            behind * sizeof f->items[0]);
     memset(f->names[at], 0, FW_CFG_NAME);
     strcpy(f->names[at], name);
     f->items[FW_CFG_FILE_FIRST + at] = (struct item){0};

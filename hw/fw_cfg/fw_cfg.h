@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// QEMU's firmware configuration device, memory-mapped: numbered items and named files for firmware and kernels
-// (QEMU docs/specs/fw_cfg.rst). Thread: machine lock held.
+// QEMU's firmware configuration device, memory-mapped: numbered items and named files for firmware and
+// kernels (QEMU docs/specs/fw_cfg.rst). Thread: machine lock held.
 #ifndef HW_FW_CFG_FW_CFG_H
 #define HW_FW_CFG_FW_CFG_H
 

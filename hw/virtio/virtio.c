@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the transport-independent life of a virtio device (Virtio 1.2, 2.1 to 2.5, 3.1): status and feature rules,
-// queue life, interrupt cause bits. Invariant: a queue is served only under DRIVER_OK and never after NEEDS_RESET.
+// Owns the transport-independent life of a virtio device (Virtio 1.2, 2.1 to 2.5, 3.1): status and feature
+// rules, queue life, interrupt cause bits. Invariant: a queue is served only under DRIVER_OK and never after
+// NEEDS_RESET.
 #include "hw/virtio/virtio.h"
 
 #include <string.h>
@@ -10,8 +11,8 @@ static void update_irq(struct virtio_device *vdev)
     irq_set(&vdev->irq, vdev->isr != 0);
 }
 
-void virtio_init(struct virtio_device *vdev, const struct device_class *device_class, const struct virtio_class *class,
-                 const char *path, struct mem_space *mem, uint64_t features)
+void virtio_init(struct virtio_device *vdev, const struct device_class *device_class,
+                 const struct virtio_class *class, const char *path, struct mem_space *mem, uint64_t features)
 {
     device_init(&vdev->dev, device_class, path);
     vdev->class = class;
@@ -101,7 +102,8 @@ uint32_t virtio_config_read(struct virtio_device *vdev, uint64_t offset, unsigne
 
 void virtio_config_write(struct virtio_device *vdev, uint64_t offset, unsigned size, uint32_t value)
 {
-    if (vdev->class->config_write && offset < vdev->class->config_size && size <= vdev->class->config_size - offset)
+    if (vdev->class->config_write && offset < vdev->class->config_size &&
+        size <= vdev->class->config_size - offset)
         vdev->class->config_write(vdev, (unsigned)offset, size, value);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What every virtio device shares, whatever carries it: status, features, queues, configuration space (Virtio 1.2, 2
-// and 3). A model embeds struct virtio_device and fills struct virtio_class; a transport (virtio-mmio, PCI) drives it
-// through the calls below and gives it a wire to the driver.
+// What every virtio device shares, whatever carries it: status, features, queues, configuration space
+// (Virtio 1.2, 2 and 3). A model embeds struct virtio_device and fills struct virtio_class; a transport
+// (virtio-mmio, PCI) drives it through the calls below and gives it a wire to the driver.
 //
 // Only the modern interface exists: VIRTIO_F_VERSION_1 must be accepted. Thread: machine lock held.
 #ifndef HW_VIRTIO_VIRTIO_H
@@ -36,17 +36,19 @@ struct virtio_class {
     unsigned config_size; // bytes
     // size is 1, 2 or 4, offset + size <= config_size
     uint32_t (*config_read)(struct virtio_device *vdev, unsigned offset, unsigned size);
-    void (*config_write)(struct virtio_device *vdev, unsigned offset, unsigned size, uint32_t value); // may be NULL
+    // May be NULL.
+    void (*config_write)(struct virtio_device *vdev, unsigned offset, unsigned size, uint32_t value);
     void (*queue_notify)(struct virtio_device *vdev, unsigned queue); // the driver is live (DRIVER_OK)
-    void (*stop)(struct virtio_device *vdev); // the device is being reset: nothing may touch guest memory afterwards
+    // The device is being reset: nothing may touch guest memory afterwards. May be NULL.
+    void (*stop)(struct virtio_device *vdev);
 };
 
 // First member of every virtio device model; its struct device carries the model's class and state table.
 struct virtio_device {
     struct device dev;
     const struct virtio_class *class;
-    struct mem_space *mem;  // where queues and buffers live, borrowed
-    uint64_t features;      // offered
+    struct mem_space *mem; // where queues and buffers live, borrowed
+    uint64_t features;     // offered
     uint64_t guest_features;
     uint8_t status;
     uint8_t isr;
@@ -56,23 +58,24 @@ struct virtio_device {
 };
 
 // State of the shared part, for a model's field table (ids 1 to 31 are taken by it).
-#define VIRTIO_STATE(type_, member_)                                                                              \
-    STATE_FIELD(1, STATE_U64, type_, member_.guest_features),                                                     \
-    STATE_FIELD(2, STATE_U8, type_, member_.status), STATE_FIELD(3, STATE_U8, type_, member_.isr),                \
-    STATE_FIELD(4, STATE_U32, type_, member_.config_generation),                                                  \
-    STATE_EACH(5, STATE_U16, type_, member_.queues, size, VIRTIO_MAX_QUEUES),                                     \
-    STATE_EACH(6, STATE_U64, type_, member_.queues, desc, VIRTIO_MAX_QUEUES),                                     \
-    STATE_EACH(7, STATE_U64, type_, member_.queues, avail, VIRTIO_MAX_QUEUES),                                    \
-    STATE_EACH(8, STATE_U64, type_, member_.queues, used, VIRTIO_MAX_QUEUES),                                     \
-    STATE_EACH(9, STATE_BOOL, type_, member_.queues, ready, VIRTIO_MAX_QUEUES),                                   \
-    STATE_EACH(10, STATE_BOOL, type_, member_.queues, broken, VIRTIO_MAX_QUEUES),                                 \
-    STATE_EACH(11, STATE_U16, type_, member_.queues, last_avail, VIRTIO_MAX_QUEUES),                              \
-    STATE_EACH(12, STATE_U16, type_, member_.queues, used_idx, VIRTIO_MAX_QUEUES),                                \
-    STATE_EACH(13, STATE_U16, type_, member_.queues, signalled_used, VIRTIO_MAX_QUEUES),                          \
-    STATE_EACH(14, STATE_BOOL, type_, member_.queues, signalled_valid, VIRTIO_MAX_QUEUES)
+#define VIRTIO_STATE(type_, member_)                                                                         \
+    STATE_FIELD(1, STATE_U64, type_, member_.guest_features),                                                \
+        STATE_FIELD(2, STATE_U8, type_, member_.status), STATE_FIELD(3, STATE_U8, type_, member_.isr),       \
+        STATE_FIELD(4, STATE_U32, type_, member_.config_generation),                                         \
+        STATE_EACH(5, STATE_U16, type_, member_.queues, size, VIRTIO_MAX_QUEUES),                            \
+        STATE_EACH(6, STATE_U64, type_, member_.queues, desc, VIRTIO_MAX_QUEUES),                            \
+        STATE_EACH(7, STATE_U64, type_, member_.queues, avail, VIRTIO_MAX_QUEUES),                           \
+        STATE_EACH(8, STATE_U64, type_, member_.queues, used, VIRTIO_MAX_QUEUES),                            \
+        STATE_EACH(9, STATE_BOOL, type_, member_.queues, ready, VIRTIO_MAX_QUEUES),                          \
+        STATE_EACH(10, STATE_BOOL, type_, member_.queues, broken, VIRTIO_MAX_QUEUES),                        \
+        STATE_EACH(11, STATE_U16, type_, member_.queues, last_avail, VIRTIO_MAX_QUEUES),                     \
+        STATE_EACH(12, STATE_U16, type_, member_.queues, used_idx, VIRTIO_MAX_QUEUES),                       \
+        STATE_EACH(13, STATE_U16, type_, member_.queues, signalled_used, VIRTIO_MAX_QUEUES),                 \
+        STATE_EACH(14, STATE_BOOL, type_, member_.queues, signalled_valid, VIRTIO_MAX_QUEUES)
 
-void virtio_init(struct virtio_device *vdev, const struct device_class *device_class, const struct virtio_class *class,
-                 const char *path, struct mem_space *mem, uint64_t features);
+void virtio_init(struct virtio_device *vdev, const struct device_class *device_class,
+                 const struct virtio_class *class, const char *path, struct mem_space *mem,
+                 uint64_t features);
 // For a model's post_load: queue addresses again, interrupt level.
 void virtio_restored(struct virtio_device *vdev);
 

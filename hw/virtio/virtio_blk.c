@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Owns the virtio block device (Virtio 1.2, 5.2): requests of one queue, their checking, and their way through the
-// block back end. Invariant: at most IN_FLIGHT requests are outside; a reset waits for them, so that nothing writes
-// to guest memory after the driver was told that the device is reset. Requests in flight are not part of the state:
-// a machine is saved only after the back end has drained.
+// Owns the virtio block device (Virtio 1.2, 5.2): requests of one queue, their checking, and their way
+// through the block back end. Invariant: at most IN_FLIGHT requests are outside; a reset waits for them, so
+// that nothing writes to guest memory after the driver was told that the device is reset. Requests in flight
+// are not part of the state: a machine is saved only after the back end has drained.
 #include "hw/virtio/virtio_blk.h"
 #include "base/error.h"
 #include "host/block.h"
@@ -286,7 +286,8 @@ static const struct virtio_class virtio_class = {
 static const struct device_class class =
     DEVICE_CLASS("virtio-blk", 1, fields, reset, post_load, destroy, NULL, 0);
 
-int virtio_blk_create(const struct virtio_blk_config *config, struct virtio_device **ret_vdev, struct error *err)
+int virtio_blk_create(const struct virtio_blk_config *config, struct virtio_device **ret_vdev,
+                      struct error *err)
 {
     struct virtio_blk *blk = calloc(1, sizeof *blk);
     struct blk_request *requests = calloc(IN_FLIGHT, sizeof *requests);
@@ -301,11 +302,17 @@ int virtio_blk_create(const struct virtio_blk_config *config, struct virtio_devi
     virtio_init(&blk->vdev, &class, &virtio_class, config->path, config->mem, features);
     enum { MAX_RANGE = 1 << 22 }; // sectors: 2 GiB
     blk->block = config->block;
-    blk->config = (struct blk_device_config){
-        .capacity = block_size(config->block) >> SECTOR_BITS, .seg_max = QUEUE_SIZE - 2, .blk_size = 512,
-        .writeback = 1, .num_queues = 1, .max_discard_sectors = MAX_RANGE, .max_discard_seg = 1,
-        .discard_sector_alignment = 8, .max_write_zeroes_sectors = MAX_RANGE, .max_write_zeroes_seg = 1,
-        .write_zeroes_may_unmap = 1};
+    blk->config = (struct blk_device_config){.capacity = block_size(config->block) >> SECTOR_BITS,
+                                             .seg_max = QUEUE_SIZE - 2,
+                                             .blk_size = 512,
+                                             .writeback = 1,
+                                             .num_queues = 1,
+                                             .max_discard_sectors = MAX_RANGE,
+                                             .max_discard_seg = 1,
+                                             .discard_sector_alignment = 8,
+                                             .max_write_zeroes_sectors = MAX_RANGE,
+                                             .max_write_zeroes_seg = 1,
+                                             .write_zeroes_may_unmap = 1};
     if (config->serial)
         memcpy(blk->serial, config->serial, strnlen(config->serial, ID_BYTES));
     blk->requests = requests;

@@ -16,6 +16,7 @@ struct virtio_blk_config {
 };
 
 // 0 or -ENOMEM. Destroyed through its struct device, which waits for requests in flight.
-int virtio_blk_create(const struct virtio_blk_config *config, struct virtio_device **ret_vdev, struct error *err);
+int virtio_blk_create(const struct virtio_blk_config *config, struct virtio_device **ret_vdev,
+                      struct error *err);
 
 #endif

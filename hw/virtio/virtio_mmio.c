@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the register file of virtio-mmio version 2 (Virtio 1.2, 4.2.2). Registers have 32 bits; the configuration
-// space behind 0x100 takes 1, 2, 4 and 8 bytes. Selectors that point nowhere read as zero and drop writes.
+// Owns the register file of virtio-mmio version 2 (Virtio 1.2, 4.2.2). Registers have 32 bits; the
+// configuration space behind 0x100 takes 1, 2, 4 and 8 bytes. Selectors that point nowhere read as zero and
+// drop writes.
 #include "hw/virtio/virtio_mmio.h"
 #include "base/error.h"
 
@@ -34,7 +35,7 @@ enum {
     SHMBaseHigh = 0x0bc,
     ConfigGeneration = 0x0fc,
     Config = 0x100,
-    MAGIC = 0x74726976, // "virt"
+    MAGIC = 0x74726976,  // "virt"
     VENDOR = 0x554d4551, // "QEMU": drivers of boot firmware compare it
 };
 
@@ -144,7 +145,8 @@ static enum mem_result mmio_read(void *opaque, uint64_t offset, unsigned size, u
     *ret_value = 0;
     if (offset >= Config) {
         for (unsigned i = 0; t->vdev && i < size; i += 4)
-            *ret_value |= (uint64_t)virtio_config_read(t->vdev, offset - Config + i, size < 4 ? size : 4) << (8 * i);
+            *ret_value |= (uint64_t)virtio_config_read(t->vdev, offset - Config + i, size < 4 ? size : 4)
+                          << (8 * i);
     } else if (size == 4) {
         *ret_value = read_register(t, offset);
     }
@@ -158,7 +160,8 @@ static enum mem_result mmio_write(void *opaque, uint64_t offset, unsigned size, 
         return MEM_OK;
     if (offset >= Config) {
         for (unsigned i = 0; i < size; i += 4)
-            virtio_config_write(t->vdev, offset - Config + i, size < 4 ? size : 4, (uint32_t)(value >> (8 * i)));
+            virtio_config_write(t->vdev, offset - Config + i, size < 4 ? size : 4,
+                                (uint32_t)(value >> (8 * i)));
     } else if (size == 4) {
         write_register(t, offset, (uint32_t)value);
     }

@@ -14,7 +14,8 @@ struct virtio_mmio_config {
     struct irq irq;
 };
 
-// A transport without a device answers DeviceID 0. Destroyed through its device, which leaves the virtio device alone.
+// A transport without a device answers DeviceID 0. Destroyed through its device, which leaves the virtio
+// device alone.
 int virtio_mmio_create(const struct virtio_mmio_config *config, struct device **ret_dev, struct error *err);
 // Plugs a device in; before the machine starts. vdev is borrowed.
 void virtio_mmio_plug(struct device *dev, struct virtio_device *vdev);

@@ -7,7 +7,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { QUEUE_SIZE = 8, MAX_BYTES = 4096 }; // a bound on the work of one request; a short answer is allowed (5.4.6.1)
+enum {
+    QUEUE_SIZE = 8,
+    MAX_BYTES = 4096
+}; // a bound on the work of one request; a short answer is allowed (5.4.6.1)
 
 struct virtio_rng {
     struct virtio_device vdev;
@@ -55,7 +58,8 @@ static const struct virtio_class virtio_class = {
 static const struct device_class class =
     DEVICE_CLASS("virtio-rng", 1, fields, reset, post_load, destroy, NULL, 0);
 
-int virtio_rng_create(const struct virtio_rng_config *config, struct virtio_device **ret_vdev, struct error *err)
+int virtio_rng_create(const struct virtio_rng_config *config, struct virtio_device **ret_vdev,
+                      struct error *err)
 {
     struct virtio_rng *rng = calloc(1, sizeof *rng);
     if (!rng)

@@ -14,6 +14,7 @@ struct virtio_rng_config {
     struct entropy *entropy; // borrowed
 };
 
-int virtio_rng_create(const struct virtio_rng_config *config, struct virtio_device **ret_vdev, struct error *err);
+int virtio_rng_create(const struct virtio_rng_config *config, struct virtio_device **ret_vdev,
+                      struct error *err);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Owns the split virtqueue (Virtio 1.2, 2.7). Invariant: no descriptor is used before its address was found to lie in
-// RAM, no chain is longer than the queue (2.7.5), and an index from the guest is masked or compared before it is used.
+// Owns the split virtqueue (Virtio 1.2, 2.7). Invariant: no descriptor is used before its address was found
+// to lie in RAM, no chain is longer than the queue (2.7.5), and an index from the guest is masked or compared
+// before it is used.
 #include "hw/virtio/virtqueue.h"
 
 #include <stdatomic.h>
@@ -186,8 +187,8 @@ bool virtqueue_wants_interrupt(struct virtqueue *vq)
 }
 
 // The part of segments [first, first + count) that starts offset bytes in; one host piece a step.
-static size_t copy(const struct virtq_segment *segments, unsigned count, struct mem_space *mem, uint64_t offset,
-                   uint8_t *buf, size_t len, bool to_guest)
+static size_t copy(const struct virtq_segment *segments, unsigned count, struct mem_space *mem,
+                   uint64_t offset, uint8_t *buf, size_t len, bool to_guest)
 {
     size_t done = 0;
     for (unsigned i = 0; i < count && done < len; i++) {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // A virtqueue as a device sees it: split ring (Virtio 1.2, 2.7), with indirect descriptors and event indices.
 //
-// Everything in the rings is the guest's and may be hostile: addresses, lengths, loops. The first violation breaks
-// the queue for good; its device then asks for a reset (DEVICE_NEEDS_RESET). Host addresses of the rings are looked
-// up when the driver enables the queue and stay good because RAM never moves. Thread: machine lock held.
-// A packed ring would be a second set of the four functions below, chosen by a feature bit when the queue is enabled.
+// Everything in the rings is the guest's and may be hostile: addresses, lengths, loops. The first violation
+// breaks the queue for good; its device then asks for a reset (DEVICE_NEEDS_RESET). Host addresses of the
+// rings are looked up when the driver enables the queue and stay good because RAM never moves. Thread:
+// machine lock held. A packed ring would be a second set of the four functions below, chosen by a feature bit
+// when the queue is enabled.
 #ifndef HW_VIRTIO_VIRTQUEUE_H
 #define HW_VIRTIO_VIRTQUEUE_H
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Owns the fake accelerator's answers. Invariant: it has the real one's rules for start, off and pause, no threads.
+// Owns the fake accelerator's answers. Invariant: it has the real one's rules for start, off and pause, no
+// threads.
 #include "tests/machines/fake_accel.h"
 #include "frontends/a64/a64.h"
 
@@ -62,9 +63,7 @@ void accel_resume(struct accel *accel)
         accel->on_resume(accel);
 }
 
-void accel_cancel_step(struct accel *accel)
-{
-}
+void accel_cancel_step(struct accel *accel) {}
 
 void accel_reset(struct accel *accel)
 {
@@ -77,9 +76,7 @@ void accel_set_irq(struct accel *accel, unsigned cpu, enum vcpu_irq irq, bool le
     accel->irqs[cpu] = (accel->irqs[cpu] & ~(1u << irq)) | (uint32_t)level << irq;
 }
 
-void accel_code_written(struct accel *accel, struct mem_ram *ram, uint64_t offset, uint64_t len)
-{
-}
+void accel_code_written(struct accel *accel, struct mem_ram *ram, uint64_t offset, uint64_t len) {}
 
 struct ir_env *accel_env(struct accel *accel, unsigned cpu)
 {
@@ -91,9 +88,7 @@ int accel_debug_read(struct accel *accel, unsigned cpu, uint64_t va, void *buf, 
     return -EFAULT;
 }
 
-void accel_print_stats(struct accel *accel, FILE *out)
-{
-}
+void accel_print_stats(struct accel *accel, FILE *out) {}
 
 int accel_debug_write(struct accel *accel, unsigned cpu, uint64_t va, const void *buf, size_t len)
 {
@@ -110,10 +105,6 @@ int accel_watchpoint(struct accel *accel, uint64_t va, uint64_t len, unsigned ac
     return 0;
 }
 
-void accel_watch_hit(struct accel *accel, unsigned cpu, uint64_t *ret_va, enum guest_access *ret_access)
-{
-}
+void accel_watch_hit(struct accel *accel, unsigned cpu, uint64_t *ret_va, enum guest_access *ret_access) {}
 
-void accel_step(struct accel *accel, unsigned cpu)
-{
-}
+void accel_step(struct accel *accel, unsigned cpu) {}

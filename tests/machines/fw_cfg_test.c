@@ -89,8 +89,9 @@ Test(fw_cfg, files_are_sorted_and_found)
     cr_assert_eq(fw_cfg_add_file(b.dev, "opt/c", "CCC", 3, &err), 0);
     cr_assert_eq(fw_cfg_add_file(b.dev, "opt/a", "A", 1, &err), 0);
     cr_expect_eq(fw_cfg_add_file(b.dev, "opt/a", "A", 1, &err), -EEXIST);
-    cr_expect_eq(fw_cfg_add_file(b.dev, "0123456789012345678901234567890123456789012345678901234567", "", 0, &err),
-                 -ENAMETOOLONG);
+    cr_expect_eq(
+        fw_cfg_add_file(b.dev, "0123456789012345678901234567890123456789012345678901234567", "", 0, &err),
+        -ENAMETOOLONG);
     cr_assert_eq(dma(&b, FW_CFG_FILE_DIR << 16 | 8 | 2, 4 + 3 * 64, BUF), 0);
     const uint8_t *dir = mem_host(b.mem, (struct gpa){BUF}, 4 + 3 * 64);
     cr_expect_eq(be32toh(*(uint32_t *)dir), 3);

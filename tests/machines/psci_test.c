@@ -29,7 +29,8 @@ Test(psci, table)
     struct entropy entropy;
     entropy_init_seeded(&entropy, 1);
     static const uint64_t mpidr[] = {0, 1, 0x100, 0x101};
-    struct psci psci = {.accel = &accel, .entropy = &entropy, .mpidr = mpidr, .cpu_count = 4, .request = on_request};
+    struct psci psci = {
+        .accel = &accel, .entropy = &entropy, .mpidr = mpidr, .cpu_count = 4, .request = on_request};
     static const struct {
         const char *what;
         uint64_t fn, a1, a2, a3, result;
@@ -66,7 +67,8 @@ Test(psci, table)
         {"trng", 0xc4000053, 192, 0, 0, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        cr_expect_eq(call(&psci, rows[i].fn, rows[i].a1, rows[i].a2, rows[i].a3), rows[i].result, "%s", rows[i].what);
+        cr_expect_eq(call(&psci, rows[i].fn, rows[i].a1, rows[i].a2, rows[i].a3), rows[i].result, "%s",
+                     rows[i].what);
     cr_expect(accel.on[3]);
     cr_expect_eq(accel.entry[3], 0x40001000);
     cr_expect_eq(accel.arg[3], 99);

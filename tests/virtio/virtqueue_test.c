@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The split virtqueue against a driver that keeps the rules and against hostile ones: each hostile row is a ring that
-// must break the queue, and nothing else.
+// The split virtqueue against a driver that keeps the rules and against hostile ones: each hostile row is a
+// ring that must break the queue, and nothing else.
 #include "hw/virtio/virtqueue.h"
 
 #include <criterion/criterion.h>
@@ -121,7 +121,8 @@ Test(virtqueue, event_index_asks_once)
     b.vq.event_idx = true;
     cr_assert(virtqueue_enable(&b.vq, b.mem));
     put_desc(&b, DESC, 0, BUF, 1, 0, 0);
-    uint16_t *used_event = (uint16_t *)at(&b, AVAIL + 4 + 2 * SIZE), *avail_event = at(&b, USED + 4 + 8 * SIZE);
+    uint16_t *used_event = (uint16_t *)at(&b, AVAIL + 4 + 2 * SIZE),
+             *avail_event = at(&b, USED + 4 + 8 * SIZE);
     bool wanted[4];
     *used_event = 2; // tell me after the third
     for (unsigned i = 0; i < 4; i++) {
@@ -225,9 +226,21 @@ Test(virtqueue, hostile_rings_break_the_queue)
         void (*prepare)(struct bench *b);
     } rows[] = {
 #define ROW(name_) {#name_, name_}
-        ROW(loop), ROW(next_out_of_table), ROW(head_out_of_table), ROW(too_many_offered), ROW(no_ram_there),
-        ROW(end_of_ram), ROW(address_wraps), ROW(out_after_in), ROW(indirect_nested), ROW(indirect_odd_length),
-        ROW(indirect_empty), ROW(indirect_with_next), ROW(indirect_loop), ROW(indirect_huge), ROW(indirect_outside),
+        ROW(loop),
+        ROW(next_out_of_table),
+        ROW(head_out_of_table),
+        ROW(too_many_offered),
+        ROW(no_ram_there),
+        ROW(end_of_ram),
+        ROW(address_wraps),
+        ROW(out_after_in),
+        ROW(indirect_nested),
+        ROW(indirect_odd_length),
+        ROW(indirect_empty),
+        ROW(indirect_with_next),
+        ROW(indirect_loop),
+        ROW(indirect_huge),
+        ROW(indirect_outside),
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct bench b;
