@@ -186,6 +186,8 @@ int accel_cpu_start(struct accel *accel, unsigned cpu, uint64_t entry, uint64_t 
         vcpu->start_pending = true;
         vcpu->start_entry = entry;
         vcpu->start_arg = arg;
+        if (accel->pause_count && vcpu->parked) // a debugger sees it where it will start
+            vcpu_apply_power(vcpu);
         pthread_cond_broadcast(&accel->changed);
     }
     pthread_mutex_unlock(&accel->lock);

@@ -255,6 +255,7 @@ void jit_flush(struct accel *accel, struct vcpu *self); // every unit; at a safe
 
 // ---- run.c, debug.c ----------------------------------------------------------------------------------------------
 void *vcpu_main(void *vcpu);
+void vcpu_apply_power(struct vcpu *vcpu); // accel.lock held; own thread, or while parked
 bool debug_breakpoint_at(const struct accel *accel, uint64_t pc);
 bool debug_breakpoint_in(const struct accel *accel, uint64_t pc, uint64_t len);
 

@@ -18,7 +18,7 @@ static bool must_park(const struct vcpu *vcpu)
     return accel->pause_count || !vcpu->powered || (accel->step_cpu >= 0 && accel->step_cpu != (int)vcpu->index);
 }
 
-static void apply_power(struct vcpu *vcpu)
+void vcpu_apply_power(struct vcpu *vcpu)
 {
     struct accel *accel = vcpu->accel;
     if (vcpu->off_pending) {
@@ -41,7 +41,7 @@ static bool park(struct vcpu *vcpu)
     struct accel *accel = vcpu->accel;
     pthread_mutex_lock(&accel->lock);
     for (;;) {
-        apply_power(vcpu);
+        vcpu_apply_power(vcpu);
         if (accel->quit || !must_park(vcpu))
             break;
         vcpu->parked = true;
