@@ -90,7 +90,7 @@ struct guest_cpu_config {
 
 // A register as a debugger sees it.
 struct guest_debug_reg {
-    const char *name, *group; // group: "general", "float", "vector", "system"
+    const char *name, *group; // group: "general", "float", "vector", "system", "operation" (nothing to see)
     uint16_t bits;            // 32, 64 or 128
 };
 

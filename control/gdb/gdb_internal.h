@@ -65,7 +65,7 @@ struct gdb {
     struct gdb_point points[GDB_POINTS_MAX];
     size_t point_count;
 
-    unsigned core_regs; // registers of the g packet: those before the first system register
+    unsigned core_regs; // registers of the g packet: those of GDB's own features, first in the table
     char *xml;          // target.xml
     size_t xml_len;
 };
@@ -98,6 +98,7 @@ const struct gdb_point *gdb_find_watch(const struct gdb *gdb, uint64_t va, bool 
 int gdb_find_reg(const struct gdb *gdb, const char *name); // -1: none
 
 // ---- target_xml.c, monitor.c
+unsigned gdb_count_core_regs(const struct guest_isa *isa);
 int gdb_make_xml(const struct guest_isa *isa, char **ret_xml, size_t *ret_len);
 void gdb_monitor(struct gdb *gdb, const char *line);
 

@@ -249,9 +249,7 @@ int gdb_create(const struct gdb_config *config, struct gdb **ret_gdb, struct err
     gdb->cpu_count = machine_config(config->machine)->cpu_count;
     gdb->stop_signal = GDB_SIGNAL_TRAP;
     gdb->listener = (struct machine_listener){.notify = on_machine, .opaque = gdb};
-    while (gdb->core_regs < gdb->isa->debug_reg_count &&
-           strcmp(gdb->isa->debug_regs[gdb->core_regs].group, "system"))
-        gdb->core_regs++;
+    gdb->core_regs = gdb_count_core_regs(gdb->isa);
     if (gdb_make_xml(gdb->isa, &gdb->xml, &gdb->xml_len)) {
         free(gdb);
         return error_set(err, -ENOMEM, "out of memory for the debugger stub");

@@ -18,6 +18,18 @@ static const struct {
     {"float", NULL, "float"},
 };
 
+unsigned gdb_count_core_regs(const struct guest_isa *isa)
+{
+    for (unsigned i = 0; i < isa->debug_reg_count; i++) {
+        bool known = false;
+        for (size_t g = 0; g < ARRAY_SIZE(groups); g++)
+            known |= !strcmp(isa->debug_regs[i].group, groups[g].group);
+        if (!known)
+            return i;
+    }
+    return isa->debug_reg_count;
+}
+
 static const char vector_types[] =
     "<vector id=\"v2d\" type=\"ieee_double\" count=\"2\"/><vector id=\"v2u\" type=\"uint64\" count=\"2\"/>"
     "<vector id=\"v2i\" type=\"int64\" count=\"2\"/><vector id=\"v4f\" type=\"ieee_single\" count=\"4\"/>"

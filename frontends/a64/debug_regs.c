@@ -20,7 +20,7 @@ const struct guest_debug_reg a64_debug_regs[A64_DEBUG_REG_COUNT] = {
      V(16), V(17),
     V(18), V(19), V(20), V(21), V(22), V(23), V(24), V(25), V(26), V(27), V(28), V(29), V(30), V(31),
     {"fpsr", "float", 32}, {"fpcr", "float", 32},
-#define R(name, ...) {#name, "system", 64},
+#define R(name, op0, ...) {#name, (op0) == 1 ? "operation" : "system", 64},
 #define F(name, ...) {#name, "system", 64},
 #define M(name, ...) {#name, "system", 64},
 #include "frontends/a64/sysreg.def"
