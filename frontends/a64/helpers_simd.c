@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Owns the helpers of helpers_simd.def: lane by lane in integers, as the manual's pseudocode is (Arm ARM (DDI
-// 0487) C7.2 SQSHL, SQRSHL, SQDMULH, SUQADD; shared/functions SatQ). No state but env->fp_flags.
+// 0487) C7.2 SQSHL, SQRSHL, SUQADD; shared/functions SatQ). No state but env->fp_flags.
 #include "frontends/a64/helpers.h"
 
 #include "base/bits.h"
@@ -84,19 +84,6 @@ static uint64_t shift_lane(uint64_t a, uint64_t b, unsigned bits, unsigned mode,
 int a64_help_simd_shift(struct ir_env *env, const union ir_value *args, union ir_value *ret)
 {
     return apply(env, args, ret, shift_lane);
-}
-
-static uint64_t sqdmulh_lane(uint64_t a, uint64_t b, unsigned bits, unsigned mode, bool *saturated)
-{
-    __int128 p = 2 * ((__int128)bits_sext(a, bits) * bits_sext(b, bits));
-
-    p += mode & A64_SIMD_ROUND ? (__int128)1 << (bits - 1) : 0;
-    return saturate(p >> bits, bits, false, saturated);
-}
-
-int a64_help_simd_sqdmulh(struct ir_env *env, const union ir_value *args, union ir_value *ret)
-{
-    return apply(env, args, ret, sqdmulh_lane);
 }
 
 static uint64_t mixed_add_lane(uint64_t a, uint64_t b, unsigned bits, unsigned mode, bool *saturated)

@@ -57,14 +57,14 @@ uint32_t a64_operand(struct a64_tr *t, struct a64_lanes l, unsigned n)
     return l.scalar && l.sub < 3 ? a64_vzext(t, a64_vlane(t, a64_int_of(l.sub), l.sub, 0, false, v)) : v;
 }
 
-static uint32_t upper_half(struct a64_tr *t, uint32_t v)
+uint32_t a64_upper_half(struct a64_tr *t, uint32_t v)
 {
     return ir_vop(t->u, IR_OP_vdupl, 3, 0, 1, v, IR_NO_VALUE, IR_NO_VALUE);
 }
 
 uint32_t a64_half(struct a64_tr *t, struct a64_lanes l, unsigned n, bool q)
 {
-    return q ? upper_half(t, a64_vec(t, n)) : a64_operand(t, l, n);
+    return q ? a64_upper_half(t, a64_vec(t, n)) : a64_operand(t, l, n);
 }
 
 void a64_set_half(struct a64_tr *t, unsigned rd, bool q, uint32_t value)

@@ -69,6 +69,8 @@ uint32_t a64_vzext(struct a64_tr *t, uint32_t scalar);
 // Register n as the lanes read it: a scalar narrower than 64 bits comes with zeros above, so that lanes not
 // in use cannot saturate.
 uint32_t a64_operand(struct a64_tr *t, struct a64_lanes l, unsigned n);
+// The upper 64 bits, in both halves.
+uint32_t a64_upper_half(struct a64_tr *t, uint32_t v);
 // The half that a widening instruction reads, moved to the low half: the upper one where q is set.
 uint32_t a64_half(struct a64_tr *t, struct a64_lanes l, unsigned n, bool q);
 // Writes what a narrowing instruction left in the low half: above it zeros, or to the upper half of rd where

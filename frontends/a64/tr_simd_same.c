@@ -94,8 +94,37 @@ SHIFT(uqshl, A64_SIMD_SATURATE | A64_SIMD_UNSIGNED)
 SHIFT(sqrshl, A64_SIMD_SATURATE | A64_SIMD_ROUND)
 SHIFT(uqrshl, A64_SIMD_SATURATE | A64_SIMD_ROUND | A64_SIMD_UNSIGNED)
 
-OPERATION(sqdmulh) { return a64_simd_call(t, l, A64_HELPER_simd_sqdmulh, 0, n, m); }
-OPERATION(sqrdmulh) { return a64_simd_call(t, l, A64_HELPER_simd_sqdmulh, A64_SIMD_ROUND, n, m); }
+// Doubled products of the low half's lanes, rounded at the narrow lane's width.
+static uint32_t doubled(struct a64_tr *t, struct a64_lanes l, bool round, uint32_t n, uint32_t m)
+{
+    struct a64_lanes wide = a64_vector(l.sub + 1u, true);
+    uint32_t p = a64_v2(t, a64_vector(l.sub, true), IR_OP_vmull, IR_V_SIGNED, n, m);
+
+    p = a64_v2(t, wide, IR_OP_vadd, 0, p, p);
+    if (round)
+        p = a64_v2(t, wide, IR_OP_vadd, 0, p, a64_vsplat(t, wide.sub, 1ull << (a64_lane_bits(l) - 1)));
+    return p;
+}
+
+// The products' upper halves. Only the square of the smallest integer overflows; it leaves the smallest
+// integer, which nothing else gives, and one less is the largest.
+static uint32_t doubling_high(struct a64_tr *t, struct a64_lanes l, bool round, uint32_t n, uint32_t m)
+{
+    struct a64_lanes all = a64_vector(l.sub, true);
+    uint32_t low = doubled(t, l, round, n, m), high = low;
+
+    if (!l.lo)
+        high = doubled(t, l, round, a64_upper_half(t, n), a64_upper_half(t, m));
+    uint32_t r = a64_v2i(t, all, IR_OP_vuzp, 0, 1, low, high);
+    r = l.lo ? ir_op1(t->u, IR_OP_vlow, IR_V128, r) : r;
+    uint32_t smallest = a64_vsplat(t, l.sub, 1ull << (a64_lane_bits(l) - 1));
+    uint32_t saturated = a64_v2i(t, all, IR_OP_vcmp, 0, IR_CEQ, r, smallest);
+    a64_or_qc(t, saturated);
+    return a64_v2(t, all, IR_OP_vadd, 0, r, saturated);
+}
+
+OPERATION(sqdmulh) { return doubling_high(t, l, false, n, m); }
+OPERATION(sqrdmulh) { return doubling_high(t, l, true, n, m); }
 
 #define V(name) A64_TR(name##_v) { return vector(t, i, name); }
 #define S(name) A64_TR(name##_s) { return scalar(t, i, name); }
