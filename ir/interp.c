@@ -111,8 +111,8 @@ int ir_interpret(const struct ir_unit *unit, struct ir_env *env, const struct ir
             // clang-format off
             INT2(add) INT2(sub) INT3(adc) INT3(sbc) INT2(mul) INT2(umulh) INT2(smulh) INT2(udiv) INT2(sdiv)
             INT1(neg) INT1(not) INT2(and) INT2(or) INT2(xor) INT2(andn) INT2(shl) INT2(shr) INT2(sar)
-            INT2(ror) INT1(clz) INT1(ctz) INT1(popcnt) INT1(bswap) INT1(bitrev) INT1(zext) INT1(sext) INT1(trunc)
-            INT1(ubfx) INT1(sbfx) INT2(bfi) INT2(extr) INT2(icmp)
+            INT2(ror) INT1(clz) INT1(ctz) INT1(popcnt) INT1(bswap) INT1(bitrev) INT1(zext) INT1(sext)
+            INT1(trunc) INT1(ubfx) INT1(sbfx) INT2(bfi) INT2(extr) INT2(icmp)
             FLAGS2(flags_add) FLAGS2(flags_sub) FLAGS3(flags_adc) FLAGS3(flags_sbc) FLAGS1(flags_logic)
             FLAGS1(flags_pack) FLAGS1(flags_unpack) FLAGS1(cond)
             // clang-format on
