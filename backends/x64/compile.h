@@ -144,6 +144,8 @@ struct x64_compile {
     uint32_t (*next_use)[4]; // by instruction and argument; [3] of get and put: next event of the field
     uint32_t *barriers;      // FAULT, TERM and call ops before each position
     struct x64_field *fields;
+    uint16_t touched[X64_MAX_FIELDS]; // fields whose next_event is set
+    uint32_t touched_count;
     uint32_t *block_offset;  // in hot code
     uint32_t *block_order;   // blocks by first instruction
     uint16_t *block_preds;
@@ -210,7 +212,16 @@ void x64_load_const_xmm(struct x64_compile *c, unsigned xmm, uint32_t cell); // 
 void x64_bind_field(struct x64_compile *c, uint32_t field, uint32_t cell, bool dirty);
 void x64_unbind_field(struct x64_compile *c, uint32_t field);
 void x64_store_field(struct x64_compile *c, uint32_t field);
+void x64_clear_events(struct x64_compile *c);
 void x64_release_slot(struct x64_compile *c, struct x64_cell *cell);
+// Sets next_event; x64_clear_events undoes all of them.
+static inline void x64_set_event(struct x64_compile *c, uint32_t field, uint32_t pos, bool is_put)
+{
+    if (c->fields[field].next_event == X64_NO_POS)
+        c->touched[c->touched_count++] = (uint16_t)field;
+    c->fields[field].next_event = pos;
+    c->fields[field].next_is_put = is_put;
+}
 static inline bool x64_hot(const struct x64_compile *c, uint32_t field)
 {
     return c->hot_fields[field / 64] >> (field % 64) & 1;

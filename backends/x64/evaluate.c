@@ -48,3 +48,46 @@ void x64_lower_eval(struct x64_compile *c, const struct ir_insn *insn)
     x64_load_value(c, c->pos, x64_frame_at(X64_FRAME_RET));
     x64_def_done(c, c->pos);
 }
+
+// ---- for the documentation ---------------------------------------------------------------------------------------
+
+const struct x64_evaluated_op x64_evaluated_ops[] = {
+    { IR_OP_clz, "i8, i16, i1" },
+    { IR_OP_popcnt, "without POPCNT" },
+    { IR_OP_crc32, "the 0x04C11DB7 polynomial: the host has only Castagnoli's" },
+    { IR_OP_fmulx, "always: 0 * inf must raise nothing, and is rare" },
+    { IR_OP_fma, "without FMA" },
+    { IR_OP_fcmpm, "a quiet order or a signalling equality without AVX" },
+    { IR_OP_frint, "ties away and to odd" },
+    { IR_OP_frecpe, "always: ARM's table" },
+    { IR_OP_frsqrte, "always: ARM's table" },
+    { IR_OP_frecpx, "always: rare" },
+    { IR_OP_frecps, "always: inf * 0 must raise nothing" },
+    { IR_OP_frsqrts, "always: inf * 0 must raise nothing" },
+    { IR_OP_f2i, "fraction bits, ties away" },
+    { IR_OP_i2f, "fraction bits" },
+    { IR_OP_vf2i, "f64 lanes, unsigned lanes, fraction bits, ties away" },
+    { IR_OP_vi2f, "f64 lanes, unsigned lanes, fraction bits" },
+    { IR_OP_fcvt, "f16" },
+    { IR_OP_vfcvtl, "f16 lanes" },
+    { IR_OP_vfcvtn, "f16 lanes, to odd" },
+    { IR_OP_vshlv, "always: SSE4.2 has no shifts by lane" },
+    { IR_OP_vmin, "64-bit lanes" },
+    { IR_OP_vmax, "64-bit lanes" },
+    { IR_OP_vqadd, "32- and 64-bit lanes" },
+    { IR_OP_vqsub, "32- and 64-bit lanes" },
+    { IR_OP_vhadd, "signed, 32- and 64-bit lanes" },
+    { IR_OP_vrhadd, "signed, 32- and 64-bit lanes" },
+    { IR_OP_vhsub, "always" },
+    { IR_OP_vabd, "64-bit lanes" },
+    { IR_OP_vclz, "always" },
+    { IR_OP_vqxtn, "64-bit lanes" },
+    { IR_OP_vqxtun, "64-bit lanes" },
+    { IR_OP_vpmul, "always" },
+    { IR_OP_vpmull, "byte lanes; without PCLMULQDQ" },
+    { IR_OP_vaese, "without AES" },
+    { IR_OP_vaesd, "without AES" },
+    { IR_OP_vaesmc, "without AES" },
+    { IR_OP_vaesimc, "without AES" },
+};
+const unsigned x64_evaluated_op_count = ARRAY_SIZE(x64_evaluated_ops);

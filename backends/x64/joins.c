@@ -272,14 +272,11 @@ void x64_begin_block(struct x64_compile *c, uint32_t block)
             x64_unbind_field(c, w * 64 + (unsigned)__builtin_ctzll(bits));
     forget_registers(c);
     unsigned s = block % X64_SNAPSHOTS;
-    for (uint32_t f = 0; f < c->layout->count; f++)
-        c->fields[f].next_event = X64_NO_POS;
+    x64_clear_events(c);
     uint32_t first = u->blocks[block].first;
     for (uint32_t i = first + u->blocks[block].count; i-- > first;)
-        if (u->insns[i].op == IR_OP_get || u->insns[i].op == IR_OP_put) {
-            c->fields[u->insns[i].imm].next_event = i;
-            c->fields[u->insns[i].imm].next_is_put = u->insns[i].op == IR_OP_put;
-        }
+        if (u->insns[i].op == IR_OP_get || u->insns[i].op == IR_OP_put)
+            x64_set_event(c, (uint32_t)u->insns[i].imm, i, u->insns[i].op == IR_OP_put);
     c->pos = first;
     c->block_end = first + u->blocks[block].count;
     c->flags_value = c->flags_bool = c->arith = IR_NO_VALUE;

@@ -34,23 +34,30 @@ static void order_blocks(struct x64_compile *c)
     c->block_preds[0] += 1;
 }
 
+void x64_clear_events(struct x64_compile *c)
+{
+    for (uint32_t i = 0; i < c->touched_count; i++) {
+        c->fields[c->touched[i]].next_event = X64_NO_POS;
+        c->fields[c->touched[i]].next_is_put = false;
+    }
+    c->touched_count = 0;
+}
+
 static void scan_block(struct x64_compile *c, uint32_t block, uint32_t *value_next)
 {
     const struct ir_unit *u = c->unit;
     uint32_t first = u->blocks[block].first, end = first + u->blocks[block].count;
-    for (uint32_t f = 0; f < c->layout->count; f++)
-        c->fields[f].next_event = X64_NO_POS, c->fields[f].next_is_put = false;
+    x64_clear_events(c);
     for (uint32_t i = end; i-- > first;) {
         const struct ir_insn *insn = &u->insns[i];
         struct x64_value *v = &c->values[i];
         v->first_use = value_next[i];
         if (insn->op == IR_OP_get || insn->op == IR_OP_put) {
-            struct x64_field *field = &c->fields[insn->imm];
+            const struct x64_field *field = &c->fields[insn->imm];
             // The low bit says whether the next event is a put.
             c->next_use[i][3] = field->next_event == X64_NO_POS ? X64_NO_POS
                                                                 : field->next_event << 1 | field->next_is_put;
-            field->next_event = i;
-            field->next_is_put = insn->op == IR_OP_put;
+            x64_set_event(c, (uint32_t)insn->imm, i, insn->op == IR_OP_put);
         }
         for (unsigned k = 0; k < 4; k++) {
             uint32_t a = insn->arg[k];
@@ -80,6 +87,12 @@ void x64_prepare(struct x64_compile *c)
         c->cells[i] = (struct x64_cell){ -1, false, -1, 0, 0, X64_NO_FIELD };
         value_next[i] = X64_NO_POS;
     }
+    for (uint32_t f = 0; f < c->layout->count; f++) {
+        c->fields[f].cell = IR_NO_VALUE;
+        c->fields[f].next_event = X64_NO_POS;
+        c->fields[f].next_is_put = false;
+    }
+    c->touched_count = 0;
     order_blocks(c);
     for (uint32_t k = u->block_count; k-- > 0;)
         if (u->blocks[c->block_order[k]].count)
@@ -95,8 +108,6 @@ void x64_prepare(struct x64_compile *c)
     memset(c->slots_used, 0, sizeof(c->slots_used));
     memset(c->dirty, 0, sizeof(c->dirty));
     memset(c->bound, 0, sizeof(c->bound));
-    for (uint32_t f = 0; f < c->layout->count; f++)
-        c->fields[f].cell = IR_NO_VALUE;
     for (unsigned r = 0; r < X64_REGS; r++)
         c->regs[r] = IR_NO_VALUE;
     for (unsigned s = 0; s < X64_SNAPSHOTS; s++)

@@ -6,7 +6,8 @@
 
 #include "backends/backend.h"
 
-// Ops that ir_eval computes out of line, always or in the cases named, for the documentation.
+// Ops that ir_eval computes out of line, always or in the cases named, for the documentation. Besides: every f16 op,
+// flushing modes and IR_FP_X86, rounding other than the unit's, and exceptional operands and results.
 struct x64_evaluated_op {
     uint16_t op; // enum ir_op
     const char *when;

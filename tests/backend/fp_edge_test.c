@@ -14,6 +14,7 @@ static uint8_t memory[TOY_JIT_MEMORY];
 static struct toy_state toy;
 static struct toy_jit jit;
 static struct random_source source;
+static uint64_t run_seed;
 
 struct op_row {
     uint16_t op;
@@ -67,14 +68,14 @@ static const struct op_row rows[] = {
 static uint64_t operand(unsigned width)
 {
     const unsigned frac = width == 32 ? 23 : 52, bias = width == 32 ? 127 : 1023, top = 2 * bias + 1;
-    static const int16_t offsets[] = { 0, 1, 31, 32, 63, 64, -1 };
+    static const int16_t offsets[] = { 0, 1, 31, 32, 63, 64, -1, -127 }; // the last: f32's smallest normal, from f64
     uint64_t bits = random_bits(&source), exp, mant = bits & ((1ull << frac) - 1), sign = bits >> 63;
     switch (random_below(&source, 8)) {
     case 0: return random_edgy(&source, width == 32 ? IR_F32 : IR_F64);
     case 1: exp = random_below(&source, 3); break;
     case 2: exp = top - random_below(&source, 3); break;
     case 3: exp = bias / 2 + random_below(&source, 3); break; // squares near the smallest normal
-    case 4: exp = bias + (unsigned)offsets[random_below(&source, 7)] - random_below(&source, 2); break;
+    case 4: exp = bias + (unsigned)offsets[random_below(&source, ARRAY_SIZE(offsets))] - random_below(&source, 2); break;
     default: exp = bias + random_below(&source, 5) - 2; break;
     }
     switch (random_below(&source, 4)) {
@@ -83,6 +84,28 @@ static uint64_t operand(unsigned width)
     case 2: mant &= ~0ull << (frac - 4); break;
     }
     return sign << (width - 1) | exp << frac | mant;
+}
+
+static uint64_t bits_of(long double v, unsigned width)
+{
+    float f = (float)v;
+    double d = (double)v;
+    uint64_t r = 0;
+    memcpy(&r, width == 32 ? (void *)&f : (void *)&d, width / 8);
+    return r;
+}
+
+// a * b, or a / b, just beside the smallest normal number: where ARM and x86 differ about tininess.
+static void tiny_pair(unsigned width, bool divide, uint64_t *ret_a, uint64_t *ret_b)
+{
+    long double tiny = width == 32 ? 0x1p-126L : 0x1p-1022L;
+    long double x = 1 + (long double)(random_bits(&source) >> 11) * 0x1p-53L;
+    long double scale = divide ? 0x1p20L : width == 32 ? 0x1p-63L : 0x1p-500L;
+    float f = (float)(x * scale);
+    long double b = width == 32 ? (long double)f : (long double)(double)(x * scale);
+    *ret_b = bits_of(b, width);
+    *ret_a = bits_of(divide ? tiny * b : tiny / b, width) - random_below(&source, 2);
+    *ret_a |= (random_bits(&source) & 1) << (width - 1);
 }
 
 static uint32_t field_of(enum ir_type type, unsigned i)
@@ -121,9 +144,19 @@ static void try_row(const struct op_row *row, unsigned unit_round, unsigned roun
         union ir_value args[4] = { { 0 } }, want = { .v = { .d = { 0, 0 } } };
         enum ir_type types[4] = { row->first, row->first, row->first, row->first };
         uint32_t flags = 0;
+        uint64_t pair = row->args > 1 && n % 4 == 0 ? random_bits(&source) : 0;
         for (unsigned k = 0; k < row->args; k++) {
-            for (unsigned i = 0; i < 128 / width; i++)
-                memcpy((char *)&args[k] + i * width / 8, &(uint64_t){ operand(width) }, width / 8);
+            for (unsigned i = 0; i < 128 / width; i++) {
+                uint64_t value = operand(width), other;
+                if (pair && k < 2) {
+                    random_start(&source, pair + i); // the same pair for either operand
+                    tiny_pair(width, row->op == IR_OP_fdiv, &value, &other);
+                    value = k ? other : value;
+                } else if (pair) {
+                    value = 0;
+                }
+                memcpy((char *)&args[k] + i * width / 8, &value, width / 8);
+            }
             if (row->first != IR_V128)
                 args[k].v.d[1] = 0, args[k].i &= width == 32 ? UINT32_MAX : UINT64_MAX;
             memcpy((char *)&toy + toy_guest.layout->fields[field_of(row->first, k)].offset, &args[k], ir_type_size(row->first));
@@ -138,7 +171,7 @@ static void try_row(const struct op_row *row, unsigned unit_round, unsigned roun
         cr_assert(same && toy.env.fp_flags == flags,
                   "ISOMER_SEED=%llx %s type %u lane %u attr %x round %u: %016llx%016llx %016llx%016llx %016llx: "
                   "got %016llx%016llx flags %x, wanted %016llx%016llx flags %x",
-                  (unsigned long long)source.seed, ir_ops[row->op].name, row->first, row->lane, insn.attr, unit_round,
+                  (unsigned long long)run_seed, ir_ops[row->op].name, row->first, row->lane, insn.attr, unit_round,
                   (unsigned long long)args[0].v.d[1], (unsigned long long)args[0].v.d[0],
                   (unsigned long long)args[1].v.d[1], (unsigned long long)args[1].v.d[0],
                   (unsigned long long)args[2].v.d[0], (unsigned long long)got.v.d[1], (unsigned long long)got.v.d[0],
@@ -150,7 +183,8 @@ static void run(uint64_t features)
 {
     const char *text = getenv("ISOMER_OPERANDS");
     unsigned operands = text ? (unsigned)strtoul(text, NULL, 0) : 150;
-    random_start(&source, random_run_seed());
+    run_seed = random_run_seed();
+    random_start(&source, run_seed);
     toy_jit_create(&jit, features);
     toy_reset(&toy, memory, sizeof memory);
     toy_jit_tables(&jit, &toy, 0, 0);
