@@ -73,6 +73,8 @@ int accel_watchpoint(struct accel *accel, uint64_t va, uint64_t len, unsigned ac
 // ACCEL_STOP_STEP. A breakpoint at that instruction is passed over. Pauses before it ran do not change that, cancel does.
 void accel_step(struct accel *accel, unsigned cpu);
 void accel_cancel_step(struct accel *accel);
+// From the next resume until the next stop for the debugger, or cancel, only cpu runs.
+void accel_run_only(struct accel *accel, unsigned cpu);
 // After ACCEL_STOP_WATCHPOINT of cpu: the first byte of the access (canonical), which has not taken place, and its kind.
 void accel_watch_hit(struct accel *accel, unsigned cpu, uint64_t *ret_va, enum guest_access *ret_access);
 

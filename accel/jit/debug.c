@@ -98,6 +98,13 @@ void accel_step(struct accel *accel, unsigned cpu)
     pthread_mutex_unlock(&accel->lock);
 }
 
+void accel_run_only(struct accel *accel, unsigned cpu)
+{
+    pthread_mutex_lock(&accel->lock);
+    accel->step_cpu = (int)cpu;
+    pthread_mutex_unlock(&accel->lock);
+}
+
 void accel_cancel_step(struct accel *accel)
 {
     pthread_mutex_lock(&accel->lock);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Owns resuming and stopping as the debugger sees them: vCont and its elders, stop replies, and threads, which are
-// vCPUs of process 1 numbered from 1. Stepping parks all vCPUs but one; continuing lets all of them run.
+// vCPUs of process 1 numbered from 1. A step runs one vCPU while the others stay parked.
 #include "control/gdb/gdb_internal.h"
 
 #include <string.h>
@@ -190,11 +190,11 @@ static bool get_action(const struct gdb *gdb, const char **at, char *ret_action,
 }
 
 // The leftmost action that fits a thread counts, so a step for everyone means the current thread unless an earlier
-// action took it.
+// action took it. Of continues, either one thread runs alone or all of them do.
 static void on_vcont(struct gdb *gdb, const char *args)
 {
-    bool any = false, stepping = false, all_taken = false;
-    unsigned step_cpu = 0;
+    bool any = false, stepping = false, all_taken = false, several = false;
+    unsigned step_cpu = 0, only = 0;
     while (*args) {
         char action;
         enum gdb_thread_kind kind;
@@ -203,6 +203,8 @@ static void on_vcont(struct gdb *gdb, const char *args)
             gdb_error(gdb, GDB_E_ARGUMENT);
             return;
         }
+        several |= kind != GDB_THREAD_ONE || (any && cpu != only);
+        only = cpu;
         any = true;
         if ((action == 's' || action == 'S') && !stepping && !all_taken) {
             stepping = true;
@@ -214,8 +216,11 @@ static void on_vcont(struct gdb *gdb, const char *args)
         gdb_error(gdb, GDB_E_ARGUMENT);
     else if (stepping)
         step(gdb, step_cpu);
-    else
+    else {
+        if (!several)
+            accel_run_only(gdb->accel, only);
         let_run(gdb);
+    }
 }
 
 static void on_why(struct gdb *gdb, const char *args)

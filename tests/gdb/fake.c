@@ -52,7 +52,7 @@ void fake_machine_init(struct machine *m)
     pthread_mutex_init(&m->lock, NULL);
     m->config.cpu_count = FAKE_CPUS;
     m->quit_status = -1;
-    m->accel.step_cpu = -1;
+    m->accel.step_cpu = m->accel.only_cpu = -1;
     for (unsigned i = 0; i < FAKE_CPUS; i++) {
         m->accel.env[i].vcpu = &m->accel;
         m->accel.env[i].pc = 0x1000 + i * 0x100;
@@ -75,6 +75,7 @@ void fake_machine_turn(struct machine *m)
         m->requests = 0;
         if (r & MACHINE_STOP) {
             m->running = false;
+            m->accel.only_cpu = -1;
             tell(m, (struct machine_event){.kind = MACHINE_STOPPED});
         }
         if (r & MACHINE_CONT) {
@@ -94,6 +95,7 @@ void fake_machine_hit(struct machine *m, unsigned cpu, int reason)
 {
     cr_assert(m->running);
     m->running = false;
+    m->accel.only_cpu = -1;
     tell(m, (struct machine_event){.kind = MACHINE_STOPPED, .debug = true, .cpu = cpu, .reason = reason});
 }
 
@@ -218,6 +220,12 @@ void accel_step(struct accel *accel, unsigned cpu)
 {
     assert_stopped(accel);
     accel->step_cpu = (int)cpu;
+}
+
+void accel_run_only(struct accel *accel, unsigned cpu)
+{
+    assert_stopped(accel);
+    accel->only_cpu = (int)cpu;
 }
 
 void accel_watch_hit(struct accel *accel, unsigned cpu, uint64_t *ret_va, enum guest_access *ret_access)

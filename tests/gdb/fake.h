@@ -14,6 +14,7 @@ struct accel {
     uint64_t x[FAKE_CPUS][2], sp[FAKE_CPUS], v0[FAKE_CPUS][2], sys[FAKE_CPUS];
     uint8_t memory[FAKE_SIZE]; // virtual addresses from FAKE_BASE
     int step_cpu;              // -1
+    int only_cpu;              // -1: all run
     bool off[FAKE_CPUS];
     int breaks, watches;       // inserted
     uint64_t hit_va;

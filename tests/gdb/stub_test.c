@@ -86,6 +86,11 @@ static const struct {
     {"vMustReplyEmpty", "+$"},
     {"qOffsets", "+$"},
     {"jThreadsInfo", "+$"},
+    {"qHostInfo", "+$triple:746f792d756e6b6e6f776e2d756e6b6e6f776e;ptrsize:8;endian:little;"
+                  "watchpoint_exceptions_received:before;"},
+    {"qProcessInfo", "+$pid:1;triple:746f792d756e6b6e6f776e2d756e6b6e6f776e;ptrsize:8;endian:little;"},
+    {"QThreadSuffixSupported", "+$"},
+    {"qRegisterInfo0", "+$"},
     {"qAttached", "+$1"},
     {"qAttached:1", "+$1"},
     {"vCont?", "+$vCont;c;C;s;S"},
@@ -327,6 +332,26 @@ Test(gdb, run_and_stop)
     EXPECT_REPLY(&rig, "g", "+$E01"); // a packet while it runs
     fake_machine_end(&rig.machine, 3);
     cr_expect_str_eq(taken(&rig), "$W03");
+    rig_close(&rig);
+}
+
+// Which vCPUs a resume lets run: -1 means all.
+Test(gdb, who_runs)
+{
+    static struct rig rig;
+    static const struct {
+        const char *packet;
+        int only;
+    } resumes[] = {{"c", -1},           {"vCont;c", -1},       {"vCont;c:-1", -1},      {"vCont;c:2", 1},
+                   {"vCont;C05:3", 2},  {"vCont;c:2;c", -1},   {"vCont;c:1;c:2", -1},   {"vCont;c:0", -1},
+                   {"vCont;c:2;c:2", 1}};
+    rig_open(&rig);
+    for (size_t i = 0; i < sizeof resumes / sizeof *resumes; i++) {
+        EXPECT_REPLY(&rig, resumes[i].packet, "+");
+        cr_expect_eq(rig.machine.accel.only_cpu, resumes[i].only, "%s", resumes[i].packet);
+        feed(&rig, "\3", 1);
+        cr_expect_not(rig.machine.running);
+    }
     rig_close(&rig);
 }
 

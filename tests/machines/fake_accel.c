@@ -63,6 +63,10 @@ void accel_resume(struct accel *accel)
         accel->on_resume(accel);
 }
 
+void accel_run_only(struct accel *accel, unsigned cpu)
+{
+}
+
 void accel_cancel_step(struct accel *accel) {}
 
 void accel_reset(struct accel *accel)
