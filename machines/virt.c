@@ -100,10 +100,20 @@ static int create_rtc(struct machine *m, const struct virt_device *row, unsigned
     return r ? r : virt_map_device(m, row, instance, dev, err);
 }
 
+enum { POWER_LINE = 3 };
+
+static void release_power_key(void *opaque)
+{
+    struct irq line = pl061_input(virt_of(opaque)->gpio, POWER_LINE);
+    irq_set(&line, false);
+}
+
 static int create_gpio(struct machine *m, const struct virt_device *row, unsigned instance, struct error *err)
 {
     struct pl061_config config = {.path = "/virt/gpio", .irq = virt_of(m)->spi[row->spi]};
     int r = pl061_create(&config, &virt_of(m)->gpio, err);
+    if (!r && loop_timer_init(m->loop, &virt_of(m)->power_key, &m->clock, release_power_key, m))
+        r = error_set(err, -ENOMEM, "out of memory");
     return r ? r : virt_map_device(m, row, instance, virt_of(m)->gpio, err);
 }
 
@@ -316,16 +326,16 @@ static int virt_create(struct machine *m, struct error *err)
     return r;
 }
 
-// The power button hangs on GPIO line 3; Linux's gpio-keys wants to see it pressed and released.
+// The power button hangs on GPIO line 3. It stays down for a while: gpio-keys looks at the line when its interrupt
+// comes, and waits for the bouncing to end.
 static void virt_power_key(struct machine *m)
 {
-    enum { POWER_LINE = 3 };
-    struct device *gpio = virt_of(m)->gpio;
-    if (gpio) {
-        struct irq line = pl061_input(gpio, POWER_LINE);
-        irq_set(&line, true);
-        irq_set(&line, false);
-    }
+    struct virt *v = virt_of(m);
+    if (!v->gpio)
+        return;
+    struct irq line = pl061_input(v->gpio, POWER_LINE);
+    irq_set(&line, true);
+    loop_timer_arm(&v->power_key, clock_now(&m->clock) + 100000000);
 }
 
 static void virt_destroy(struct machine *m)
@@ -333,6 +343,8 @@ static void virt_destroy(struct machine *m)
     struct virt *v = virt_of(m);
     if (!v)
         return;
+    if (v->power_key.loop)
+        loop_timer_destroy(&v->power_key);
     arm_ports_destroy(v->ports);
     free(v->timers);
     free(v->cpu_irq);

@@ -67,6 +67,7 @@ struct virt {
     struct psci psci;
     struct vcpu_hypercall hypercall;
     struct device *gpio;
+    struct loop_timer power_key; // lets the button go
     struct device *virtio[VIRT_VIRTIO_COUNT]; // transports
     unsigned virtio_used;
     bool present[VIRT_SLOTS]; // has been created: gets a node
