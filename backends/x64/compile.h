@@ -147,7 +147,9 @@ struct x64_compile {
     uint16_t touched[X64_MAX_FIELDS]; // fields whose next_event is set
     uint32_t touched_count;
     uint32_t *block_offset;  // in hot code
-    uint32_t *block_order;   // blocks by first instruction
+    uint32_t *block_order;   // blocks in the order they are lowered
+    uint32_t *block_rank;    // where each comes in that order
+    uint32_t *block_scratch;
     uint16_t *block_preds;
     struct x64_snapshot *snapshots; // ring, by block % X64_SNAPSHOTS
     uint32_t *snapshot_owner;       // the block each was made for
@@ -222,6 +224,10 @@ static inline void x64_set_event(struct x64_compile *c, uint32_t field, uint32_t
     c->fields[field].next_event = pos;
     c->fields[field].next_is_put = is_put;
 }
+static inline bool x64_lowered(const struct x64_compile *c, uint32_t block) // or being so
+{
+    return c->block_rank[block] <= c->block_rank[c->block];
+}
 static inline bool x64_hot(const struct x64_compile *c, uint32_t field)
 {
     return c->hot_fields[field / 64] >> (field % 64) & 1;
@@ -253,6 +259,7 @@ void x64_clobber_flags(struct x64_compile *c);     // notes that the next code d
 bool x64_flags_follow(const struct x64_compile *c, const struct ir_insn *insn); // a flags op wants its EFLAGS
 // Which conditions on flags `value` follow while EFLAGS stand; true if nothing else uses it.
 bool x64_conds_in_window(const struct x64_compile *c, uint32_t value, uint32_t *ret_conds);
+bool x64_only_tested(const struct x64_compile *c, const struct ir_insn *insn);
 void x64_set_carry(struct x64_compile *c, unsigned reg, bool inverted); // CF := bit 0 of reg
 
 // ---- memory (lower_mem.c) ----------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ bool x64_save_snapshot(struct x64_compile *c, uint32_t block)
 {
     unsigned s = block % X64_SNAPSHOTS;
     struct x64_snapshot *snap = &c->snapshots[s];
-    if (c->block_preds[block] != 1 || c->unit->blocks[block].first <= c->pos || c->snapshot_owner[s] != IR_NO_VALUE)
+    if (c->block_preds[block] != 1 || x64_lowered(c, block) || c->snapshot_owner[s] != IR_NO_VALUE)
         return false;
     memcpy(snap->regs, c->regs, sizeof(snap->regs));
     snap->field_count = 0;
@@ -187,22 +187,17 @@ static void conform(struct x64_compile *c, const struct x64_map *map)
             load_entry(c, &map->entries[i]);
 }
 
-static bool lowered(const struct x64_compile *c, uint32_t block)
-{
-    return c->unit->blocks[block].first <= c->pos;
-}
-
 void x64_edge(struct x64_compile *c, uint32_t block)
 {
     struct x64_map *map = c->block_map[block] >= 0 ? &c->maps[c->block_map[block]] : NULL;
-    if (!map && !lowered(c, block) && c->block_preds[block] > 1)
+    if (!map && !x64_lowered(c, block) && c->block_preds[block] > 1)
         map = make_map(c, block);
     conform(c, map);
 }
 
 bool x64_edge_is_free(struct x64_compile *c, uint32_t block)
 {
-    if (c->block_map[block] >= 0 || (!lowered(c, block) && c->block_preds[block] > 1))
+    if (c->block_map[block] >= 0 || (!x64_lowered(c, block) && c->block_preds[block] > 1))
         return false;
     for (unsigned w = 0; w < X64_MAX_FIELDS / 64; w++)
         if (c->dirty[w])

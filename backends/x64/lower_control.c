@@ -24,7 +24,7 @@ static void lower_poll(struct x64_compile *c, const struct ir_insn *insn)
 // Is this block lowered right after the current one?
 static bool is_next(const struct x64_compile *c, uint32_t block)
 {
-    return c->unit->blocks[block].first == c->block_end;
+    return c->block_rank[block] == c->block_rank[c->block] + 1;
 }
 
 static void go(struct x64_compile *c, uint32_t block)
@@ -62,7 +62,7 @@ static void lower_brif(struct x64_compile *c, const struct ir_insn *insn)
     enum x64_cc cc = x64_test_bool(c, insn->arg[0]);
     bool keeps_yes = x64_save_snapshot(c, yes), keeps_no = x64_save_snapshot(c, no);
     // The edge that falls through, or failing that goes back, has its code in line.
-    bool inline_yes = is_next(c, yes) || (!is_next(c, no) && c->unit->blocks[yes].first <= c->pos);
+    bool inline_yes = is_next(c, yes) || (!is_next(c, no) && x64_lowered(c, yes));
     if (inline_yes) {
         branch(c, cc ^ 1, no, keeps_no);
         if (!keeps_yes)

@@ -325,6 +325,27 @@ static void lower_cond(struct x64_compile *c, const struct ir_insn *insn)
         keep_bool(c, cc);
 }
 
+// Whether EFLAGS of an arithmetic op answer a comparison of its result with 0.
+static bool zero_flag_of(const struct x64_compile *c, uint32_t arith, enum ir_cmp cmp)
+{
+    uint16_t op = c->unit->insns[arith].op;
+    return cmp <= IR_CNE || ((op == IR_OP_and || op == IR_OP_or || op == IR_OP_xor || op == IR_OP_andn) && cmp >= IR_CSLT);
+}
+
+// An `and` that only a comparison with 0 wants, right behind it: a test will do.
+bool x64_only_tested(const struct x64_compile *c, const struct ir_insn *insn)
+{
+    const struct ir_insn *insns = c->unit->insns;
+    if (c->values[insn - insns].uses != 1)
+        return false;
+    const struct ir_insn *next = insn + 1;
+    while (next->op == IR_OP_const)
+        next++;
+    uint64_t k;
+    return next->op == IR_OP_icmp && next->sub <= IR_CNE && next->arg[0] == (uint32_t)(insn - insns) &&
+           next - insns < (ptrdiff_t)c->block_end && x64_const(c, next->arg[1], &k) && k == 0;
+}
+
 static enum x64_cc emit_icmp(struct x64_compile *c, const struct ir_insn *insn)
 {
     static const uint8_t ccs[IR_CMP_COUNT] = { X64_E, X64_NE, X64_B, X64_AE, X64_BE, X64_A, X64_L, X64_GE, X64_LE,
@@ -332,6 +353,9 @@ static enum x64_cc emit_icmp(struct x64_compile *c, const struct ir_insn *insn)
     enum ir_type type = x64_type(c, insn->arg[0]);
     bool w = type == IR_I64;
     int32_t imm;
+    if (x64_imm32(c, insn->arg[1], &imm) && imm == 0 && c->arith != IR_NO_VALUE &&
+        same_value(c, c->arith, insn->arg[0]) && zero_flag_of(c, c->arith, insn->sub))
+        return (enum x64_cc)ccs[insn->sub];
     unsigned ra = x64_use(c, insn->arg[0]);
     if (type < IR_I32 && insn->sub >= IR_CSLT) {
         unsigned rb = x64_use(c, insn->arg[1]), shift = type == IR_I1 ? 31 : type == IR_I8 ? 24 : 16;

@@ -53,6 +53,11 @@ static void lower_alu(struct x64_compile *c, const struct ir_insn *insn, enum x6
         a = insn->arg[1];
         b = insn->arg[0];
     }
+    if (op == X64_AND && !narrow(insn) && x64_only_tested(c, insn) && x64_imm32(c, b, &imm) && imm >= 0) {
+        x64_test_ri(c->e, x64_use(c, a), (uint32_t)imm);
+        c->arith = c->pos;
+        return;
+    }
     if (x64_imm32(c, b, &imm)) {
         unsigned ra = x64_use(c, a), dst = x64_def_over(c, c->pos, a);
         if (dst != ra && (op == X64_ADD || (op == X64_SUB && imm != INT32_MIN)) && !x64_flags_follow(c, insn)) {

@@ -5,6 +5,34 @@
 
 #include <string.h>
 
+// Blocks that a branch calls unlikely are lowered last, out of the way of the others.
+static void move_unlikely(struct x64_compile *c)
+{
+    const struct ir_unit *u = c->unit;
+    uint32_t n = 0, moved = 0;
+    for (uint32_t b = 0; b < u->block_count; b++)
+        c->block_rank[b] = 0;
+    for (uint32_t b = 0; b < u->block_count; b++) {
+        const struct ir_insn *last = &u->insns[u->blocks[b].first + u->blocks[b].count - 1];
+        if (u->blocks[b].count == 0 || last->op != IR_OP_brif || last->sub == IR_LIKELY_UNKNOWN)
+            continue;
+        uint32_t away = (uint32_t)(last->sub == IR_LIKELY_NOT_TAKEN ? last->imm : last->imm >> 32);
+        if (away && c->block_preds[away] == 1)
+            c->block_rank[away] = 1;
+    }
+    for (uint32_t k = 0; k < u->block_count; k++) {
+        uint32_t b = c->block_order[k];
+        if (c->block_rank[b])
+            c->block_scratch[moved++] = b;
+        else
+            c->block_order[n++] = b;
+    }
+    for (uint32_t k = 0; k < moved; k++)
+        c->block_order[n++] = c->block_scratch[k];
+    for (uint32_t k = n = 0; k < u->block_count; k++) // empty blocks have no place
+        c->block_rank[c->block_order[k]] = u->blocks[c->block_order[k]].count ? n++ : UINT32_MAX;
+}
+
 static void order_blocks(struct x64_compile *c)
 {
     const struct ir_unit *u = c->unit;
@@ -32,6 +60,7 @@ static void order_blocks(struct x64_compile *c)
         }
     }
     c->block_preds[0] += 1;
+    move_unlikely(c);
 }
 
 void x64_clear_events(struct x64_compile *c)

@@ -25,6 +25,8 @@ static bool allocate(struct backend *b)
            scratch((void **)&c->fields, X64_MAX_FIELDS, sizeof(*c->fields)) &&
            scratch((void **)&c->block_offset, IR_MAX_BLOCKS, sizeof(*c->block_offset)) &&
            scratch((void **)&c->block_order, IR_MAX_BLOCKS, sizeof(*c->block_order)) &&
+           scratch((void **)&c->block_rank, IR_MAX_BLOCKS, sizeof(*c->block_rank)) &&
+           scratch((void **)&c->block_scratch, IR_MAX_BLOCKS, sizeof(*c->block_scratch)) &&
            scratch((void **)&c->block_preds, IR_MAX_BLOCKS, sizeof(*c->block_preds)) &&
            scratch((void **)&c->snapshots, X64_SNAPSHOTS, sizeof(*c->snapshots)) &&
            scratch((void **)&c->snapshot_owner, X64_SNAPSHOTS, sizeof(*c->snapshot_owner)) &&
@@ -43,7 +45,7 @@ static void destroy(struct backend *b)
         return;
     struct x64_compile *c = &b->compile;
     void *const all[] = { c->values, c->cells, c->next_use, c->barriers, c->fields, c->block_offset, c->block_order,
-                          c->block_preds, c->loop_end, c->block_map, c->maps, c->join_insns, c->sites, c->snapshots, c->snapshot_owner, c->refs.list, b->cold_buffer };
+                          c->block_rank, c->block_scratch, c->block_preds, c->loop_end, c->block_map, c->maps, c->join_insns, c->sites, c->snapshots, c->snapshot_owner, c->refs.list, b->cold_buffer };
     for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
         free(all[i]);
     free(b);
