@@ -58,7 +58,7 @@ static uint64_t enter(struct a64_cpu *cpu, enum a64_vector vector, uint64_t elr,
     cpu->daif = A64_DAIF;
     cpu->il = 0;
     cpu->ss = 0;
-    cpu->stepped = 0;
+    cpu->stepped = A64_NOT_STEPPED;
     cpu->excl_size = A64_EXCL_NONE;
     a64_context_sync(cpu);
     a64_key_update(cpu);
@@ -116,19 +116,30 @@ unsigned a64_fault_status(const struct guest_fault *fault)
     return 0x10;
 }
 
+// A fetch that faults gives way to the exceptions that come before it: Software Step and PC alignment.
+static uint64_t fetch_fault(struct a64_cpu *cpu, const struct guest_fault *fault)
+{
+    uint64_t pc = cpu->env.pc;
+
+    if ((cpu->env.key & (A64_KEY_STEP | A64_KEY_SS)) == A64_KEY_STEP)
+        return a64_take_step(cpu, pc);
+    if (pc & 3)
+        return a64_exception_far(cpu, ESR(EC_PC_ALIGN, 0), pc, pc);
+    return a64_exception_far(cpu, ESR(EC_INSN_ABORT_LOWER + (cpu->el != 0), a64_fault_status(fault)), pc, fault->va);
+}
+
 void a64_isa_deliver_fault(struct ir_env *env, const struct guest_fault *fault)
 {
     struct a64_cpu *cpu = a64_cpu_of(env);
-    unsigned same = cpu->el != 0;
-    uint32_t esr;
+    unsigned ec = fault->kind == GUEST_FAULT_WATCHPOINT ? EC_WATCHPOINT_LOWER : EC_DATA_ABORT_LOWER;
+    uint32_t wnr = fault->access == GUEST_WRITE || fault->cache_op ? 1u << 6 : 0;
+    uint32_t cm = fault->cache_op ? 1u << 8 : 0;
 
     if (fault->access == GUEST_EXEC)
-        esr = ESR(EC_INSN_ABORT_LOWER + same, a64_fault_status(fault));
+        env->pc = fetch_fault(cpu, fault);
     else
-        esr = ESR((fault->kind == GUEST_FAULT_WATCHPOINT ? EC_WATCHPOINT_LOWER : EC_DATA_ABORT_LOWER) + same,
-                  a64_fault_status(fault) | (fault->access == GUEST_WRITE || fault->cache_op ? 1u << 6 : 0) |
-                      (fault->cache_op ? 1u << 8 : 0));
-    env->pc = a64_exception_far(cpu, esr, env->pc, fault->va);
+        env->pc = a64_exception_far(cpu, ESR(ec + (cpu->el != 0), a64_fault_status(fault) | wnr | cm), env->pc,
+                                    fault->va);
 }
 
 bool a64_isa_take_interrupt(struct ir_env *env)
@@ -138,7 +149,7 @@ bool a64_isa_take_interrupt(struct ir_env *env)
 
     if (!vector)
         return false;
-    cpu->stepped = 0;
+    cpu->stepped = A64_NOT_STEPPED;
     env->pc = a64_enter(cpu, vector, env->pc);
     return true;
 }

@@ -22,6 +22,9 @@ uint64_t a64_exception_far(struct a64_cpu *cpu, uint32_t esr, uint64_t elr, uint
 // Entry without syndrome or address: what IRQ and FIQ use.
 uint64_t a64_enter(struct a64_cpu *cpu, enum a64_vector vector, uint64_t elr);
 
+// Software Step exception before the instruction at pc.
+uint64_t a64_take_step(struct a64_cpu *cpu, uint64_t pc);
+
 // Does what a context synchronisation event owes: tells accel of a changed context.
 void a64_context_sync(struct a64_cpu *cpu);
 // After PSTATE.DAIF was cleared: makes accel look at pending interrupts. True if one is deliverable now.

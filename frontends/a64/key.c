@@ -27,6 +27,7 @@ static uint32_t control_bits(const struct a64_cpu *cpu)
     key |= sctlr & (el0 ? SCTLR_E0E : SCTLR_EE) ? A64_KEY_BE : 0;
     key |= tcr & TCR_TBI0 ? A64_KEY_TBI0 : 0;
     key |= tcr & TCR_TBI1 ? A64_KEY_TBI1 : 0;
+    key |= el0 && cpu->sys[A64_SR_CNTKCTL_EL1] & CNTKCTL_EL0VCTEN ? A64_KEY_COUNTER : 0;
     key |= fpen == 3 || (fpen == 1 && !el0) ? 0 : A64_KEY_FP_TRAP;
     return key;
 }

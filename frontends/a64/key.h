@@ -23,6 +23,7 @@ enum a64_key_bits {
     A64_KEY_SS = 1u << 12,        // with STEP: PSTATE.SS, active-not-pending
     A64_KEY_BREAK = 1u << 13,     // hardware breakpoints may match here
     A64_KEY_DEBUG = 1u << 14,     // MDSCR.MDE or SS: writes of PSTATE.D and MDSCR recompute the key
+    A64_KEY_COUNTER = 1u << 15,   // at EL0: CNTKCTL.EL0VCTEN lets CNTVCT through
     A64_KEY_DN = 1u << 16,
     A64_KEY_FZ = 1u << 17,
     A64_KEY_FZ16 = 1u << 18,

@@ -38,6 +38,9 @@ enum {
 
 enum { A64_EXCL_NONE = 0 }; // excl_size of a clear monitor; else 1..16 bytes
 
+// The running instruction, or the one that has just completed, is the one that PSTATE.SS allowed.
+enum a64_stepped { A64_NOT_STEPPED, A64_STEPPED, A64_STEPPED_EXCLUSIVE };
+
 struct a64_cpu {
     struct ir_env env;
     uint64_t x[31];
@@ -55,7 +58,7 @@ struct a64_cpu {
     uint8_t spsel;
     uint8_t il;
     uint8_t ss;                             // PSTATE.SS
-    uint8_t stepped;                        // the running instruction is the one that PSTATE.SS allowed
+    uint8_t stepped;                        // enum a64_stepped
     uint8_t context_dirty;                  // vcpu_context_changed is due at the next synchronisation
     uint8_t event_local;                    // SEVL
     uint8_t watching;                       // accel holds watchpoints of the guest's

@@ -105,7 +105,8 @@ WRITE(ic_ivau)
     return touch(cpu, value, GUEST_READ);
 }
 
-// Zeroes an aligned block of 4 << DCZID.BS bytes: at once where it is plain RAM, else by stores.
+// Zeroes an aligned block of 4 << DCZID.BS bytes: at once where it is plain RAM, else by stores. Device memory
+// gives an alignment fault.
 WRITE(dc_zva)
 {
     uint64_t size = 4ull << bits_get(cpu->model->dczid, 0, 4), va = value & ~(size - 1);
@@ -119,6 +120,12 @@ WRITE(dc_zva)
     if (host) {
         memset(host, 0, size);
         return IR_EXIT_NONE;
+    }
+    struct guest_mapping map;
+    struct guest_fault fault;
+    if (a64_isa_walk(&cpu->env, va, GUEST_WRITE, index, &map, &fault) && map.device) {
+        fault = (struct guest_fault){.kind = GUEST_FAULT_ALIGNMENT, .access = GUEST_WRITE, .va = value};
+        return vcpu_set_fault(&cpu->env, &fault);
     }
     for (uint64_t at = 0; at < size && !code; at += 8)
         code = vcpu_store(&cpu->env, va + at, 3 | index << IR_MEM_MMU_SHIFT, &zero);

@@ -104,20 +104,23 @@ int a64_help_step_begin(struct ir_env *env, const union ir_value *args, union ir
     struct a64_cpu *cpu = a64_cpu_of(env);
 
     cpu->ss = 0;
-    cpu->stepped = 1;
+    cpu->stepped = args[0].i ? A64_STEPPED_EXCLUSIVE : A64_STEPPED;
     a64_key_update(cpu);
     return IR_EXIT_NONE;
 }
 
-// ISS: ISV says that EX is valid; EX that the stepped instruction was a load-exclusive, known by its monitor.
+// ISS: ISV says that EX is valid; EX that the stepped instruction was a load-exclusive.
+uint64_t a64_take_step(struct a64_cpu *cpu, uint64_t pc)
+{
+    uint32_t iss = 0x22 | (cpu->stepped ? 1u << 24 : 0) | (cpu->stepped == A64_STEPPED_EXCLUSIVE ? 1u << 6 : 0);
+
+    cpu->stepped = A64_NOT_STEPPED;
+    return a64_exception(cpu, ESR(EC_STEP_LOWER + (cpu->el != 0), iss), pc);
+}
+
 int a64_help_step_take(struct ir_env *env, const union ir_value *args, union ir_value *ret)
 {
-    struct a64_cpu *cpu = a64_cpu_of(env);
-    uint32_t iss = 0x22 | (cpu->stepped ? 1u << 24 : 0);
-    uint64_t pc = args[0].i;
-
-    cpu->stepped = 0;
-    ret->i = a64_exception(cpu, ESR(EC_STEP_LOWER + (cpu->el != 0), iss), pc);
+    ret->i = a64_take_step(a64_cpu_of(env), args[0].i);
     return IR_EXIT_NONE;
 }
 

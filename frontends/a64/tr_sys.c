@@ -167,7 +167,8 @@ static bool read_register(struct a64_tr *t, const struct a64_insn *i, unsigned o
                        ir_op1(t->u, IR_OP_flags_unpack, IR_I32, ir_get(t->u, A64_F_NZCV)));
     else if (r->flags & A64_SRF_CONST_EL)
         value = a64_imm(t, true, (uint64_t)a64_key_el(t->key) << 2);
-    else if (r->read == a64_read_counter && a64_key_el(t->key))
+    else if (r->read == a64_read_counter &&
+             (a64_key_el(t->key) || (r->trap == A64_TRAP_VCNT && t->key & A64_KEY_COUNTER)))
         value = ir_call(t->u, A64_HELPER_counter, IR_NO_VALUE, IR_NO_VALUE, IR_NO_VALUE, IR_NO_VALUE);
     else
         value = ir_call(t->u, A64_HELPER_sysreg_read, a64_imm(t, false, r - a64_sysregs),

@@ -68,18 +68,17 @@ static struct flow flow_of(const struct a64_insn *i, uint32_t offset)
     }
 }
 
-// Fills t->count and marks the instructions where a block starts (t->block = 0, else A64_NO_BLOCK).
-static void scan(struct a64_tr *t, unsigned max)
+// Decodes into insns, fills t->count and marks the instructions where a block starts (t->block = 0, else A64_NO_BLOCK).
+static void scan(struct a64_tr *t, unsigned max, struct a64_insn *insns)
 {
     bool leads[A64_MAX_UNIT + 1] = {false}; // a branch leads here
     bool starts[A64_MAX_UNIT + 1] = {false};
     unsigned n = 0;
 
     for (bool open = true; n < max && (open || leads[n]); n++) {
-        struct a64_insn insn;
         uint32_t offset = t->start + 4 * n;
-        a64_decode(word_at(t->request->page, offset), &insn);
-        struct flow flow = flow_of(&insn, offset);
+        a64_decode(word_at(t->request->page, offset), &insns[n]);
+        struct flow flow = flow_of(&insns[n], offset);
         int64_t index = (flow.target - t->start) / 4;
         if (flow.branches && max > 1 && flow.target >= t->start && index < max)
             leads[index] = true;
@@ -117,20 +116,19 @@ static void undefined(struct a64_tr *t, const struct a64_insn *i)
     a64_raise(t, ESR(EC_UNKNOWN, 0), t->offset);
 }
 
-static void translate_insn(struct a64_tr *t)
+static void translate_insn(struct a64_tr *t, const struct a64_insn *insn)
 {
-    struct a64_insn insn;
-    bool live = a64_decode(word_at(t->request->page, t->offset), &insn);
-    const struct a64_row_info *row = live ? &a64_rows[insn.row] : NULL;
+    bool live = insn->row < A64_ROW_COUNT && a64_rows[insn->row].status == A64_LIVE;
+    const struct a64_row_info *row = live ? &a64_rows[insn->row] : NULL;
 
     if (row && row->class >= A64_CLASS_FP && t->key & A64_KEY_FP_TRAP)
         a64_raise(t, ESR(EC_FP_ACCESS, ISS_COND_AL), t->offset);
     else if (row && (row->feature == A64_FEATURE_FP || row->feature == A64_FEATURE_SIMD) &&
              t->key & A64_KEY_FP_TRAP)
         a64_raise(t, ESR(EC_FP_ACCESS, ISS_COND_AL), t->offset);
-    else if (!row || !(t->model->features >> row->feature & 1) || !translators[insn.row] ||
-             !translators[insn.row](t, &insn))
-        undefined(t, &insn);
+    else if (!row || !(t->model->features >> row->feature & 1) || !translators[insn->row] ||
+             !translators[insn->row](t, insn))
+        undefined(t, insn);
 }
 
 // Whether something is wrong before any instruction runs: then the unit is one exception.
@@ -143,14 +141,14 @@ static void translate_refused(struct a64_tr *t)
 {
     ir_start_block(t->u, ir_new_block(t->u));
     mark(t);
-    if (t->offset & 3) {
-        uint32_t pc = a64_pc(t, t->offset);
-        pc = ir_call(t->u, A64_HELPER_exception_far, ir_const(t->u, IR_I32, ESR(EC_PC_ALIGN, 0)), pc, pc,
-                     IR_NO_VALUE);
-        a64_exit_indirect(t, pc, IR_JUMP_PLAIN);
-    } else if ((t->key & (A64_KEY_STEP | A64_KEY_SS)) == A64_KEY_STEP) {
+    // The order is that of the exceptions' priorities.
+    if ((t->key & (A64_KEY_STEP | A64_KEY_SS)) == A64_KEY_STEP) {
         uint32_t pc = a64_pc(t, t->offset);
         pc = ir_call(t->u, A64_HELPER_step_take, pc, IR_NO_VALUE, IR_NO_VALUE, IR_NO_VALUE);
+        a64_exit_indirect(t, pc, IR_JUMP_PLAIN);
+    } else if (t->offset & 3) {
+        uint32_t esr = ir_const(t->u, IR_I32, ESR(EC_PC_ALIGN, 0)), pc = a64_pc(t, t->offset);
+        pc = ir_call(t->u, A64_HELPER_exception_far, esr, pc, pc, IR_NO_VALUE);
         a64_exit_indirect(t, pc, IR_JUMP_PLAIN);
     } else {
         a64_raise(t, ESR(EC_ILLEGAL, 0), t->offset);
@@ -159,7 +157,12 @@ static void translate_refused(struct a64_tr *t)
     t->u->guest_bytes = 4 - (t->offset & 3);
 }
 
-static void translate_body(struct a64_tr *t)
+static bool loads_exclusive(const struct a64_insn *i)
+{
+    return i->row == A64_ROW_ldxr || i->row == A64_ROW_ldaxr || i->row == A64_ROW_ldxp || i->row == A64_ROW_ldaxp;
+}
+
+static void translate_body(struct a64_tr *t, const struct a64_insn *insns)
 {
     for (unsigned k = 0; k < t->count; k++) {
         t->offset = t->start + 4 * k;
@@ -174,8 +177,9 @@ static void translate_body(struct a64_tr *t)
         if (t->key & A64_KEY_BREAK)
             ir_call(t->u, A64_HELPER_breakpoint, IR_NO_VALUE, IR_NO_VALUE, IR_NO_VALUE, IR_NO_VALUE);
         if (t->key & A64_KEY_STEP)
-            ir_call(t->u, A64_HELPER_step_begin, IR_NO_VALUE, IR_NO_VALUE, IR_NO_VALUE, IR_NO_VALUE);
-        translate_insn(t);
+            ir_call(t->u, A64_HELPER_step_begin, ir_const(t->u, IR_I32, loads_exclusive(&insns[k])), IR_NO_VALUE,
+                    IR_NO_VALUE, IR_NO_VALUE);
+        translate_insn(t, &insns[k]);
         if (!t->ended)
             continue;
         // It left, expected or not: what follows is reached at the next block only.
@@ -190,6 +194,7 @@ int a64_isa_translate(const struct guest_translate *request, struct ir_unit *uni
 {
     struct a64_tr t = {.u = unit, .request = request, .model = request->cpu_model, .key = request->key,
                        .start = request->offset, .offset = request->offset};
+    struct a64_insn insns[A64_MAX_UNIT];
     unsigned in_page = (IR_PAGE_SIZE - request->offset + 3) / 4;
     unsigned max = request->max_insns < in_page ? request->max_insns : in_page;
 
@@ -201,9 +206,9 @@ int a64_isa_translate(const struct guest_translate *request, struct ir_unit *uni
         translate_refused(&t);
         return 0;
     }
-    scan(&t, max);
+    scan(&t, max, insns);
     make_blocks(&t);
-    translate_body(&t);
+    translate_body(&t, insns);
     unit->guest_insns = t.count;
     unit->guest_bytes = t.count * 4;
     return 0;

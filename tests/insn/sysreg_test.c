@@ -115,6 +115,7 @@ Test(sysreg, el0_traps)
         uint32_t op0 = r->enc >> 14, op1 = r->enc >> 11 & 7, crn = r->enc >> 7 & 15, crm = r->enc >> 3 & 15;
         uint32_t iss = op0 << 20 | (r->enc & 7) << 17 | op1 << 14 | crn << 10 | 1 << 5 | crm << 1 | rows[n].read;
         f->cpu->sys[rows[n].control] &= ~rows[n].bits;
+        a64_key_update(f->cpu);
         flat_code(f, CODE, &word, 1);
         flat_run(f, 1, 1, 1);
         cr_expect(f->cpu->env.pc == VECTORS + 0x400 && f->cpu->sys[A64_SR_ESR_EL1] == (0x62000000 | iss),
