@@ -61,7 +61,7 @@ enum gdb_input gdb_parse(struct gdb_parser *p, uint8_t byte)
     case SUM_HIGH:
         digit = gdb_hex_digit(byte);
         p->state = digit < 0 ? OUTSIDE : SUM_LOW;
-        p->wanted = (uint8_t)(digit << 4);
+        p->wanted = (uint8_t)((unsigned)digit << 4);
         return digit < 0 ? GDB_INPUT_BAD : GDB_INPUT_NONE;
     case SUM_LOW:
         digit = gdb_hex_digit(byte);
