@@ -55,9 +55,9 @@ enum x64_constant {
 struct x64_value {
     uint32_t cell;      // the value whose cell holds it
     uint32_t uses;      // of it, by other instructions
-    uint32_t last_use;  // position in its own block, 0 = none
+    uint32_t last_use;  // position, behind the loops that it lives round; 0 = none
     uint32_t first_use;
-    bool global;        // used in another block: has a slot from its definition on
+    bool global;        // used in another block
     bool done;          // lowered ahead of its place
     bool fused;         // an i1 held in EFLAGS only: cond or icmp
     uint8_t cc;         // of a fused icmp; fused conds take theirs from the flags
@@ -66,7 +66,8 @@ struct x64_value {
 struct x64_cell {
     int8_t reg;          // 0..15 general, 16..31 vector, -1 none
     bool vector;
-    int16_t slot;        // spill slot, -1 none
+    int16_t slot;        // spill slot that holds it where we are, -1 none
+    int16_t home;        // slot of a value that other blocks use, once it has one
     uint32_t last_use;   // over all values that share it
     uint32_t next_use;   // an estimate, for eviction
     uint16_t first_field; // bound state fields, X64_NO_FIELD none
@@ -84,6 +85,7 @@ struct x64_field {
 // The allocator's state at the end of a block, for the successors that only it leads to.
 struct x64_snapshot {
     uint32_t regs[X64_REGS];
+    int16_t slots[X64_REGS]; // of the cells in regs
     uint16_t field_count;
     struct { uint16_t field; bool dirty; uint32_t cell; } fields[40];
 };
@@ -101,7 +103,7 @@ struct x64_map {
 };
 
 // An operation for ir_eval.
-enum { X64_MAX_SITES = 1024 };
+enum { X64_MAX_SITES = 1024, X64_LOOPS = 32 };
 struct x64_eval_site {
     struct ir_insn insn;
     uint8_t types[4]; // enum ir_type
@@ -160,6 +162,10 @@ struct x64_compile {
     uint32_t map_count, join_count;
     uint64_t hot_fields[X64_MAX_FIELDS / 64]; // in the map of the loop around
     uint32_t hot_end;
+    uint32_t globals[X64_SLOTS]; // cells that have a home
+    uint32_t global_count;
+    struct { uint32_t first, end; } loops[X64_LOOPS];
+    uint32_t loop_count; // past X64_LOOPS: too many to tell
 };
 enum { X64_SNAPSHOTS = 16 };
 
@@ -186,7 +192,6 @@ unsigned x64_def_over(struct x64_compile *c, uint32_t value, uint32_t a);
 unsigned x64_def_over_xmm(struct x64_compile *c, uint32_t value, uint32_t a);
 unsigned x64_temp(struct x64_compile *c, uint32_t avoid); // a free general register, until the instruction's end
 void x64_alias(struct x64_compile *c, uint32_t value, uint32_t of);
-void x64_def_done(struct x64_compile *c, uint32_t value); // after code wrote it: global values go to their slot
 bool x64_const(const struct x64_compile *c, uint32_t value, uint64_t *ret);
 bool x64_imm32(const struct x64_compile *c, uint32_t value, int32_t *ret); // fits a sign-extended immediate
 bool x64_junk(const struct x64_compile *c, uint32_t value);  // an i32 with junk above bit 31
@@ -215,6 +220,8 @@ void x64_bind_field(struct x64_compile *c, uint32_t field, uint32_t cell, bool d
 void x64_unbind_field(struct x64_compile *c, uint32_t field);
 void x64_store_field(struct x64_compile *c, uint32_t field);
 void x64_clear_events(struct x64_compile *c);
+void x64_spill(struct x64_compile *c, uint32_t cell); // to its slot, unless it is there
+bool x64_needed(const struct x64_compile *c, const struct x64_cell *cell); // as a value, after this instruction
 void x64_release_slot(struct x64_compile *c, struct x64_cell *cell);
 // Sets next_event; x64_clear_events undoes all of them.
 static inline void x64_set_event(struct x64_compile *c, uint32_t field, uint32_t pos, bool is_put)

@@ -46,7 +46,6 @@ void x64_lower_eval(struct x64_compile *c, const struct ir_insn *insn)
     else
         x64_def(c, c->pos);
     x64_load_value(c, c->pos, x64_frame_at(X64_FRAME_RET));
-    x64_def_done(c, c->pos);
 }
 
 // ---- for the documentation ---------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ bool x64_save_snapshot(struct x64_compile *c, uint32_t block)
     if (c->block_preds[block] != 1 || x64_lowered(c, block) || c->snapshot_owner[s] != IR_NO_VALUE)
         return false;
     memcpy(snap->regs, c->regs, sizeof(snap->regs));
+    for (unsigned r = 0; r < X64_REGS; r++)
+        snap->slots[r] = c->regs[r] == IR_NO_VALUE ? -1 : c->cells[c->regs[r]].slot;
     snap->field_count = 0;
     for (unsigned w = 0; w < X64_MAX_FIELDS / 64; w++)
         for (uint64_t bits = c->bound[w]; bits; bits &= bits - 1) {
@@ -161,8 +163,22 @@ static void load_entry(struct x64_compile *c, const struct x64_map_entry *entry)
     }
 }
 
+// Values that live on go to their slots, on this edge only.
+static void spill_globals(struct x64_compile *c)
+{
+    for (unsigned r = 0; r < X64_REGS; r++) {
+        uint32_t id = c->regs[r];
+        if (id >= X64_MAX_INSNS || !c->values[id].global || c->cells[id].slot >= 0 || x64_is_const(c, id) ||
+            !x64_needed(c, &c->cells[id]))
+            continue;
+        x64_spill(c, id);
+        c->cells[id].slot = -1;
+    }
+}
+
 static void conform(struct x64_compile *c, const struct x64_map *map)
 {
+    spill_globals(c);
     uint64_t kept[X64_MAX_FIELDS / 64] = { 0 };
     for (unsigned i = 0; map && i < map->count; i++)
         if (map->entries[i].dirty)
@@ -202,6 +218,9 @@ bool x64_edge_is_free(struct x64_compile *c, uint32_t block)
     for (unsigned w = 0; w < X64_MAX_FIELDS / 64; w++)
         if (c->dirty[w])
             return false;
+    for (unsigned r = 0; r < X64_REGS; r++)
+        if (c->regs[r] < X64_MAX_INSNS && c->values[c->regs[r]].global && c->cells[c->regs[r]].slot < 0)
+            return false;
     return true;
 }
 
@@ -224,7 +243,9 @@ static void restore_snapshot(struct x64_compile *c, const struct x64_snapshot *s
             continue;
         c->regs[r] = id;
         c->cells[id].reg = (int8_t)r;
-        if (id >= X64_MAX_INSNS || !c->values[id].global) // a slot would be of a path not taken
+        if (id < X64_MAX_INSNS && c->values[id].global)
+            c->cells[id].slot = snap->slots[r];
+        else // a slot would be of a path not taken
             x64_release_slot(c, &c->cells[id]);
     }
     for (unsigned i = 0; i < snap->field_count; i++)
@@ -240,7 +261,7 @@ static void enter_map(struct x64_compile *c, const struct x64_map *map)
         enum ir_type type = c->layout->fields[entry->field].type;
         // An i32 may have come with junk above: as an i64 it counts as such.
         c->join_insns[k] = (struct ir_insn){ .op = IR_OP_nop, .type = type == IR_I32 ? IR_I64 : (uint8_t)type };
-        c->cells[id] = (struct x64_cell){ (int8_t)entry->reg, entry->reg >= X64_XMM0, -1, 0, 0, X64_NO_FIELD };
+        c->cells[id] = (struct x64_cell){ (int8_t)entry->reg, entry->reg >= X64_XMM0, -1, -1, 0, 0, X64_NO_FIELD };
         c->regs[entry->reg] = id;
         x64_bind_field(c, entry->field, id, entry->dirty);
     }
@@ -276,6 +297,8 @@ void x64_begin_block(struct x64_compile *c, uint32_t block)
     c->block_end = first + u->blocks[block].count;
     c->flags_value = c->flags_bool = c->arith = IR_NO_VALUE;
     find_hot(c, block);
+    for (uint32_t i = 0; i < c->global_count; i++)
+        c->cells[c->globals[i]].slot = c->cells[c->globals[i]].home;
     if (c->snapshot_owner[s] == block) {
         c->snapshot_owner[s] = IR_NO_VALUE;
         restore_snapshot(c, &c->snapshots[s]);

@@ -28,7 +28,6 @@ static void finish(struct x64_compile *c, const struct ir_insn *insn, enum x64_t
     x64_slow_access(c, insn, thunk, insn->arg, operands, insn->sub);
     x64_load_result(c, c->pos);
     x64_cold_back(c, back);
-    x64_def_done(c, c->pos);
 }
 
 static void lower_cas(struct x64_compile *c, const struct ir_insn *insn)

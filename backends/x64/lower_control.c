@@ -190,7 +190,6 @@ static void lower_call(struct x64_compile *c, const struct ir_insn *insn)
     else
         x64_def(c, c->pos);
     x64_load_value(c, c->pos, x64_frame_at(X64_FRAME_RET));
-    x64_def_done(c, c->pos);
 }
 
 bool x64_lower_control(struct x64_compile *c, const struct ir_insn *insn)

@@ -63,6 +63,5 @@ bool x64_lower_fcmp(struct x64_compile *c, const struct ir_insn *insn)
         return true;
     }
     pack(c, x64_def(c, c->pos), swapped);
-    x64_def_done(c, c->pos);
     return true;
 }

@@ -246,7 +246,6 @@ static void lower_flags_op(struct x64_compile *c, const struct ir_insn *insn)
     }
     emit_lahf(c);
     x64_mov_rr(c->e, false, x64_def(c, c->pos), X64_RAX);
-    x64_def_done(c, c->pos);
 }
 
 // ---- reading flags -----------------------------------------------------------------------------------------------
@@ -302,7 +301,6 @@ static void keep_bool(struct x64_compile *c, enum x64_cc cc)
     unsigned dst = x64_def(c, c->pos);
     x64_setcc(c->e, cc, dst);
     x64_extend(c->e, 0, false, false, dst, dst);
-    x64_def_done(c, c->pos);
 }
 
 static void lower_cond(struct x64_compile *c, const struct ir_insn *insn)
@@ -467,6 +465,5 @@ bool x64_lower_flags(struct x64_compile *c, const struct ir_insn *insn)
     case IR_OP_select: lower_select(c, insn); break;
     default: return false;
     }
-    x64_def_done(c, c->pos);
     return true;
 }

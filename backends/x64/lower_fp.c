@@ -79,7 +79,6 @@ void x64_fp_cold(struct x64_compile *c, const struct ir_insn *insn)
     x64_call_eval(c, insn);
     x64_load_value(c, c->pos, x64_frame_at(X64_FRAME_RET));
     x64_cold_back(c, back);
-    x64_def_done(c, c->pos);
 }
 
 // ---- arithmetic --------------------------------------------------------------------------------------------------
@@ -184,7 +183,6 @@ static bool lower_sign(struct x64_compile *c, const struct ir_insn *insn)
     x64_v3m(c->e, X64_0F | (neg ? 0x57 : 0x54), dst, xa, x64_constant(c, k)); // xorps, andps
     if (s.low)
         x64_v2(c->e, X64_MOVQ_XX, dst, dst);
-    x64_def_done(c, c->pos);
     return true;
 }
 
@@ -229,7 +227,6 @@ static bool lower_fcmpm(struct x64_compile *c, const struct ir_insn *insn)
     x64_v3i(c->e, x64_fp_op(s, 0xc2), dst, swap ? xb : xa, swap ? xa : xb, predicate);
     if (s.low)
         x64_v2(c->e, X64_MOVQ_XX, dst, dst);
-    x64_def_done(c, c->pos);
     return true;
 }
 

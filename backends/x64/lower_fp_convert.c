@@ -82,8 +82,6 @@ static bool lower_i2f(struct x64_compile *c, const struct ir_insn *insn)
     x64_v3(c->e, X64_0F | 0x2a | (s.wide ? X64_F2 : X64_F3) | x64_w(w), dst, dst, ra);
     if (!sign && from == IR_I64)
         x64_fp_cold(c, insn);
-    else
-        x64_def_done(c, c->pos);
     return true;
 }
 
@@ -139,7 +137,6 @@ static bool lower_vi2f(struct x64_compile *c, const struct ir_insn *insn)
         return false;
     unsigned xa = x64_use_xmm(c, insn->arg[0]), dst = x64_def_xmm(c, c->pos);
     x64_v2(c->e, X64_0F | 0x5b, dst, x64_fp_operand(c, s, xa, X64_XMM_T1)); // cvtdq2ps
-    x64_def_done(c, c->pos);
     return true;
 }
 

@@ -475,7 +475,5 @@ bool x64_lower_int(struct x64_compile *c, const struct ir_insn *insn)
     case IR_OP_bitcast: lower_bitcast(c, insn); break;
     default: return false;
     }
-    if (done)
-        x64_def_done(c, c->pos);
     return done;
 }

@@ -92,7 +92,6 @@ static bool lower_vget(struct x64_compile *c, const struct ir_insn *insn)
         x64_alu_ri(c->e, X64_AND, false, dst, 1);
     else if (own < 2)
         x64_extend(c->e, own, false, false, dst, dst);
-    x64_def_done(c, c->pos);
     return true;
 }
 
@@ -148,7 +147,6 @@ static bool lower_vzext(struct x64_compile *c, const struct ir_insn *insn)
             x64_v2(c->e, X64_MOVD_XR, dst, X64_RAX);
         }
     }
-    x64_def_done(c, c->pos);
     return true;
 }
 
@@ -270,7 +268,6 @@ static bool lower_narrow(struct x64_compile *c, const struct ir_insn *insn)
     unsigned xa = x64_use_xmm(c, insn->arg[0]), dst = x64_def_xmm(c, c->pos);
     if (insn->op == IR_OP_vxtn && sub < 3) {
         x64_v3m(c->e, PSHUFB, dst, xa, x64_constant(c, sub == 1 ? X64_C_UZP8_EVEN : X64_C_UZP16_EVEN));
-        x64_def_done(c, c->pos);
         return true;
     }
     if (insn->op == IR_OP_vxtn) {
@@ -286,7 +283,6 @@ static bool lower_narrow(struct x64_compile *c, const struct ir_insn *insn)
         x64_v3(c->e, sub == 1 ? P | 0x67 : P38 | 0x2b, dst, xa, xa); // packuswb, packusdw
     }
     x64_v2(c->e, X64_MOVQ_XX, dst, dst);
-    x64_def_done(c, c->pos);
     return true;
 }
 
@@ -302,7 +298,6 @@ bool x64_lower_lanes(struct x64_compile *c, const struct ir_insn *insn)
     case IR_OP_vlow: {
         unsigned xa = x64_use_xmm(c, insn->arg[0]), dst = x64_def_over_xmm(c, c->pos, insn->arg[0]);
         x64_v2(c->e, X64_MOVQ_XX, dst, xa);
-        x64_def_done(c, c->pos);
         return true;
     }
     case IR_OP_vext: case IR_OP_vzip: case IR_OP_vuzp: case IR_OP_vtrn: case IR_OP_vtbl: return lower_permute(c, insn);

@@ -204,7 +204,6 @@ static void lower_load(struct x64_compile *c, const struct ir_insn *insn)
     x64_slow_access(c, insn, X64_T_LOAD, NULL, 0, 0);
     x64_load_result(c, c->pos);
     x64_cold_back(c, back);
-    x64_def_done(c, c->pos);
 }
 
 static void lower_store(struct x64_compile *c, const struct ir_insn *insn)
@@ -249,7 +248,6 @@ static void lower_span(struct x64_compile *c, const struct ir_insn *insn)
     x64_alu_rr(c->e, X64_OR, true, X64_RCX, dst); // 0: both ends have the tag
     x64_mov_ri(c->e, dst, 0);
     x64_rm(c->e, X64_0F | (0x40 + X64_E) | X64_W, dst, x64_at(X64_RAX, offsetof(struct ir_tlb_entry, addend)));
-    x64_def_done(c, c->pos);
 }
 
 bool x64_lower_mem(struct x64_compile *c, const struct ir_insn *insn)

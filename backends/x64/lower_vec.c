@@ -44,7 +44,6 @@ void x64_vec_done(struct x64_compile *c, const struct ir_insn *insn, unsigned ds
 {
     if (insn->attr & IR_V_LO64)
         x64_v2(c->e, X64_MOVQ_XX, dst, dst);
-    x64_def_done(c, c->pos);
 }
 
 void x64_splat32(struct x64_compile *c, unsigned x, uint32_t word)
@@ -276,7 +275,6 @@ static bool lower_vmull(struct x64_compile *c, const struct ir_insn *insn)
         x64_v2(c->e, extend, dst, xb);
         x64_v3(c->e, sub ? P38 | 0x40 : P | 0xd5, dst, dst, X64_XMM_T1);
     }
-    x64_def_done(c, c->pos);
     return true;
 }
 
@@ -314,7 +312,6 @@ static bool lower_vaddv(struct x64_compile *c, const struct ir_insn *insn)
             x64_extend(c->e, sub, false, false, X64_RAX, X64_RAX);
         x64_v2(c->e, X64_MOVD_XR, dst, X64_RAX);
     }
-    x64_def_done(c, c->pos);
     return true;
 }
 
@@ -349,7 +346,6 @@ static bool lower_vpmull(struct x64_compile *c, const struct ir_insn *insn)
     unsigned xa = x64_use_xmm(c, insn->arg[0]), xb = x64_use_xmm(c, insn->arg[1]);
     unsigned dst = x64_def_over_xmm(c, c->pos, insn->arg[0]);
     x64_v3i(c->e, X64_0F3A | X64_66 | 0x44, dst, xa, xb, 0);
-    x64_def_done(c, c->pos);
     return true;
 }
 

@@ -55,8 +55,13 @@ static void order_blocks(struct x64_compile *c)
         uint32_t end = u->blocks[b].first + u->blocks[b].count;
         for (unsigned i = 0; i < n; i++) {
             c->block_preds[next[i]] += 1;
-            if (u->blocks[next[i]].first < end && end > c->loop_end[next[i]])
+            uint32_t head = u->blocks[next[i]].first;
+            if (head < end && end > c->loop_end[next[i]])
                 c->loop_end[next[i]] = end;
+            if (head < end && c->loop_count++ < X64_LOOPS) {
+                c->loops[c->loop_count - 1].first = head;
+                c->loops[c->loop_count - 1].end = end;
+            }
         }
     }
     c->block_preds[0] += 1;
@@ -70,6 +75,20 @@ void x64_clear_events(struct x64_compile *c)
         c->fields[c->touched[i]].next_is_put = false;
     }
     c->touched_count = 0;
+}
+
+// How long a value lives that is used at pos in another block: round each loop that it entered from outside.
+static uint32_t live_until(const struct x64_compile *c, uint32_t value, uint32_t pos)
+{
+    if (c->loop_count > X64_LOOPS)
+        return X64_NO_POS;
+    for (bool again = true; again;) {
+        again = false;
+        for (uint32_t k = 0; k < c->loop_count; k++)
+            if (value < c->loops[k].first && c->loops[k].first <= pos && pos < c->loops[k].end)
+                pos = c->loops[k].end, again = true;
+    }
+    return pos;
 }
 
 static void scan_block(struct x64_compile *c, uint32_t block, uint32_t *value_next)
@@ -96,11 +115,13 @@ static void scan_block(struct x64_compile *c, uint32_t block, uint32_t *value_ne
             av->uses++;
             c->next_use[i][k] = X64_NO_POS;
             if (a < first || a >= end) {
+                uint32_t until = live_until(c, a, i);
                 av->global = true;
+                av->last_use = until > av->last_use ? until : av->last_use;
                 continue;
             }
             c->next_use[i][k] = value_next[a];
-            if (av->last_use == 0)
+            if (av->last_use < i)
                 av->last_use = i;
             value_next[a] = i;
         }
@@ -113,7 +134,7 @@ void x64_prepare(struct x64_compile *c)
     uint32_t *value_next = c->barriers; // borrowed until the barriers are counted
     for (uint32_t i = 0; i < u->insn_count; i++) {
         c->values[i] = (struct x64_value){ .cell = i };
-        c->cells[i] = (struct x64_cell){ -1, false, -1, 0, 0, X64_NO_FIELD };
+        c->cells[i] = (struct x64_cell){ -1, false, -1, -1, 0, 0, X64_NO_FIELD };
         value_next[i] = X64_NO_POS;
     }
     for (uint32_t f = 0; f < c->layout->count; f++) {
@@ -121,7 +142,7 @@ void x64_prepare(struct x64_compile *c)
         c->fields[f].next_event = X64_NO_POS;
         c->fields[f].next_is_put = false;
     }
-    c->touched_count = 0;
+    c->touched_count = c->loop_count = c->global_count = 0;
     order_blocks(c);
     for (uint32_t k = u->block_count; k-- > 0;)
         if (u->blocks[c->block_order[k]].count)

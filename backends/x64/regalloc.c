@@ -5,8 +5,8 @@
 // A cell is a register and/or spill slot that holds one SSA value, the values that share its bits, and the state
 // fields bound to it: `get` binds, `put` binds and marks dirty. Invariants: a live value's cell has a register, a slot
 // or is a constant; a dirty field's cell likewise; a cell bound to fields only is dropped for free when they are
-// clean. Values used in other blocks have a slot from their definition on, so that nothing but fields and slots
-// crosses a join.
+// clean. A value that other blocks use goes to its slot where it must, at the latest on an edge to a join: nothing but
+// fields and slots crosses one.
 #include "backends/x64/compile.h"
 
 #include <string.h>
@@ -81,7 +81,7 @@ bool x64_imm32(const struct x64_compile *c, uint32_t value, int32_t *ret)
     return (int64_t)v == (int32_t)v;
 }
 
-static bool value_needed(const struct x64_compile *c, const struct x64_cell *cell)
+bool x64_needed(const struct x64_compile *c, const struct x64_cell *cell)
 {
     return cell->last_use > c->pos;
 }
@@ -89,12 +89,12 @@ static bool value_needed(const struct x64_compile *c, const struct x64_cell *cel
 bool x64_dies(const struct x64_compile *c, uint32_t value)
 {
     const struct x64_cell *cell = &c->cells[c->values[value].cell];
-    return !value_needed(c, cell);
+    return !x64_needed(c, cell);
 }
 
 void x64_release_slot(struct x64_compile *c, struct x64_cell *cell)
 {
-    if (cell->slot >= 0)
+    if (cell->slot >= 0 && cell->home < 0)
         c->slots_used[cell->slot / 64] &= ~(1ull << (cell->slot % 64));
     cell->slot = -1;
 }
@@ -118,11 +118,20 @@ static void take_slot(struct x64_compile *c, struct x64_cell *cell)
     cell->slot = 0;
 }
 
-static void spill(struct x64_compile *c, struct x64_cell *cell)
+void x64_spill(struct x64_compile *c, uint32_t id)
 {
+    struct x64_cell *cell = &c->cells[id];
     if (cell->slot >= 0)
         return;
-    take_slot(c, cell);
+    if (cell->home >= 0) {
+        cell->slot = cell->home;
+    } else {
+        take_slot(c, cell);
+        if (id < X64_MAX_INSNS && c->values[id].global && c->global_count < X64_SLOTS) {
+            cell->home = cell->slot;
+            c->globals[c->global_count++] = id;
+        }
+    }
     if (cell->vector)
         x64_v2m(c->e, X64_MOVUPS_ST, (unsigned)cell->reg - X64_XMM0, slot_at(cell));
     else
@@ -216,7 +225,7 @@ void x64_store_dirty(struct x64_compile *c)
 
 static void drop_if_unneeded(struct x64_compile *c, struct x64_cell *cell)
 {
-    if (cell->first_field != X64_NO_FIELD || value_needed(c, cell))
+    if (cell->first_field != X64_NO_FIELD || x64_needed(c, cell))
         return;
     if (cell->reg >= 0)
         c->regs[cell->reg] = IR_NO_VALUE;
@@ -256,8 +265,8 @@ static void evict(struct x64_compile *c, unsigned reg)
             x64_store_field(c, f);
         x64_unbind_field(c, f);
     }
-    if (value_needed(c, cell) && !x64_is_const(c, id))
-        spill(c, cell);
+    if (x64_needed(c, cell) && !x64_is_const(c, id))
+        x64_spill(c, id);
     cell->reg = -1;
     c->regs[reg] = IR_NO_VALUE;
     drop_if_unneeded(c, cell);
@@ -274,7 +283,7 @@ void x64_evict_all(struct x64_compile *c, uint32_t mask)
 
 static uint32_t cell_distance(const struct x64_compile *c, const struct x64_cell *cell)
 {
-    uint32_t next = value_needed(c, cell) ? cell->next_use : X64_NO_POS;
+    uint32_t next = x64_needed(c, cell) ? cell->next_use : X64_NO_POS;
     bool dirty = false;
     for (uint32_t f = cell->first_field; f != X64_NO_FIELD; f = c->fields[f].next) {
         uint32_t event = c->fields[f].next_event;
@@ -378,8 +387,7 @@ unsigned x64_use_xmm(struct x64_compile *c, uint32_t value)
 static void init_cell(struct x64_compile *c, uint32_t value, bool vector)
 {
     const struct x64_value *v = &c->values[value];
-    c->cells[value] = (struct x64_cell){ -1, vector, -1, v->global ? X64_NO_POS : v->last_use, v->first_use,
-                                         X64_NO_FIELD };
+    c->cells[value] = (struct x64_cell){ -1, vector, -1, -1, v->last_use, v->first_use, X64_NO_FIELD };
     c->values[value].cell = value;
 }
 
@@ -404,7 +412,7 @@ unsigned x64_def_xmm(struct x64_compile *c, uint32_t value)
 // May the register of a be overwritten now? Its fields must be clean, or be put again before anything can look.
 static bool may_take_over(struct x64_compile *c, struct x64_cell *cell)
 {
-    if (cell->reg < 0 || value_needed(c, cell))
+    if (cell->reg < 0 || x64_needed(c, cell))
         return false;
     for (uint32_t f = cell->first_field; f != X64_NO_FIELD; f = c->fields[f].next) {
         const struct x64_field *field = &c->fields[f];
@@ -456,7 +464,6 @@ static void copy_cell(struct x64_compile *c, uint32_t value, uint32_t id, bool v
         x64_vmov(c->e, to - X64_XMM0, from - X64_XMM0);
     else
         x64_mov_rr(c->e, x64_type(c, value) != IR_I32, to, from);
-    x64_def_done(c, value);
 }
 
 static void alias_cell(struct x64_compile *c, uint32_t value, uint32_t id)
@@ -468,7 +475,7 @@ static void alias_cell(struct x64_compile *c, uint32_t value, uint32_t id)
         return;
     }
     v->cell = id;
-    uint32_t last = v->global ? X64_NO_POS : v->last_use;
+    uint32_t last = v->last_use;
     if (cell->next_use == X64_NO_POS || cell->next_use <= c->pos || v->first_use < cell->next_use)
         cell->next_use = v->first_use;
     if (last > cell->last_use)
@@ -478,13 +485,6 @@ static void alias_cell(struct x64_compile *c, uint32_t value, uint32_t id)
 void x64_alias(struct x64_compile *c, uint32_t value, uint32_t of)
 {
     alias_cell(c, value, c->values[of].cell);
-}
-
-void x64_def_done(struct x64_compile *c, uint32_t value)
-{
-    uint32_t id = c->values[value].cell;
-    if (c->values[value].global && !x64_is_const(c, id) && c->cells[id].slot < 0)
-        spill(c, &c->cells[id]);
 }
 
 // ---- state fields ------------------------------------------------------------------------------------------------
@@ -518,7 +518,6 @@ void x64_get_field(struct x64_compile *c, uint32_t value, uint32_t field)
         x64_load(c->e, size, false, false, x64_def(c, value), x64_env(f->offset));
     }
     x64_bind_field(c, field, value, false);
-    x64_def_done(c, value);
 }
 
 void x64_put_field(struct x64_compile *c, uint32_t field, uint32_t value)
