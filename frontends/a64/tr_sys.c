@@ -216,7 +216,10 @@ static bool write_register(struct a64_tr *t, const struct a64_insn *i, unsigned 
         return true;
     ir_call(t->u, A64_HELPER_sysreg_write, a64_imm(t, false, r - a64_sysregs), value,
             a64_imm(t, false, trap_iss(i, op0, false)), IR_NO_VALUE);
-    if (r->flags & A64_SRF_KEY)
+    // The host's FP mode is set at the entry from the dispatcher: a chained jump would keep the old one.
+    if (r == &a64_sysregs[A64_SR_FPCR])
+        a64_exit_state(t);
+    else if (r->flags & A64_SRF_KEY)
         a64_exit_indirect(t, a64_pc(t, t->offset + 4), IR_JUMP_PLAIN);
     return true;
 }

@@ -15,6 +15,7 @@
 
 #include "base/bits.h"
 #include "frontends/a64/decode.h"
+#include "ir/env.h"
 #include "tests/fp/operands.h"
 #include "tests/insn/simd/engine.h"
 
@@ -343,5 +344,17 @@ Test(simd, access_traps)
             cr_expect(!wrong, "%s, %s: %s", a64_rows[row].name, simd_engine_names[n], wrong);
         }
     }
+    close_session(s);
+}
+
+// A write of FPCR goes through the dispatcher, where the host's rounding mode is set, and not through the
+// jump cache.
+Test(simd, fpcr_write_leaves)
+{
+    struct session *s = open_session();
+
+    for (unsigned n = 0; n < SIMD_UNICORN; n++)
+        if (s->engines[n])
+            cr_expect_eq(simd_engine_exit(s->engines[n], 0xd51b4400u /* msr fpcr, x0 */), IR_EXIT_STATE);
     close_session(s);
 }

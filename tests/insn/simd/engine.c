@@ -186,6 +186,17 @@ const char *simd_engine_trap(struct simd_engine *e, uint32_t word, uint32_t esr)
     return wrong;
 }
 
+int simd_engine_exit(struct simd_engine *e, uint32_t word)
+{
+    struct simd_state state;
+
+    memset(&state, 0, sizeof state);
+    load_state(e->cpu, &state);
+    if (build(e, &word, 1))
+        return -1;
+    return e->kind == SIMD_X64 ? compile_and_run(e) : interpret(e);
+}
+
 // ---- unicorn ------------------------------------------------------------------------------------
 
 enum { UC_REGS = 31 + 32 + 3 };

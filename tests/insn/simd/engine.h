@@ -29,5 +29,7 @@ const char *simd_engine_run(struct simd_engine *engine, const uint32_t *code, un
 // Runs one instruction in one of our engines with FP access disabled at EL1: NULL if all it did was to raise
 // the exception with this syndrome.
 const char *simd_engine_trap(struct simd_engine *engine, uint32_t word, uint32_t esr);
+// Runs one instruction in one of our engines; returns how the unit was left, an enum ir_exit, or -1.
+int simd_engine_exit(struct simd_engine *engine, uint32_t word);
 
 #endif
