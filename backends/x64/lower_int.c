@@ -171,6 +171,25 @@ static void lower_andn(struct x64_compile *c, const struct ir_insn *insn)
         c->arith = c->pos;
 }
 
+// a + (b << 1..3) is one LEA when nothing else wants the shifted value: the addition right behind it is done here.
+static bool lower_scaled_add(struct x64_compile *c, const struct ir_insn *insn, uint64_t count)
+{
+    const struct ir_insn *add = insn + 1;
+    uint32_t self = c->pos, at = (uint32_t)(add - c->unit->insns), other = add->arg[add->arg[0] == self];
+    if (insn->type != IR_I64 || count < 1 || count > 3 || at != self + 1 || add->op != IR_OP_add ||
+        c->values[self].uses != 1 || (add->arg[0] != self && add->arg[1] != self) || x64_flags_follow(c, add))
+        return false;
+    unsigned rb = x64_use(c, insn->arg[0]);
+    c->pos = at;
+    x64_begin_insn(c);
+    unsigned ra = x64_use(c, other), dst = x64_def_over(c, at, other);
+    x64_lea(c->e, true, dst, x64_at_index((int)ra, (int)rb, (unsigned)count, 0));
+    c->values[at].done = true;
+    x64_end_insn(c);
+    c->pos = self;
+    return true;
+}
+
 static bool lower_shift(struct x64_compile *c, const struct ir_insn *insn)
 {
     static const struct { enum x64_shift op; uint32_t bmi2; } rows[] = {
@@ -184,6 +203,8 @@ static bool lower_shift(struct x64_compile *c, const struct ir_insn *insn)
         return false;
     if (x64_const(c, insn->arg[1], &count)) {
         count &= w ? 63 : 31;
+        if (insn->op == IR_OP_shl && lower_scaled_add(c, insn, count))
+            return true;
         if (which == 3 && x64_has(c, X64_HAS_BMI2) && count) {
             unsigned ra = x64_use(c, insn->arg[0]), dst = x64_def_over(c, c->pos, insn->arg[0]);
             x64_vex_rr(c->e, X64_0F3A | X64_F2 | 0xf0 | X64_IMM1 | x64_w(w), dst, 0, ra);

@@ -161,3 +161,17 @@ Test(backend_chain, floating_point_exceptions_reach_env)
     cr_expect_eq(__builtin_ia32_stmxcsr(), before);
     toy_jit_destroy(&jit);
 }
+
+Test(backend_chain, scaled_addition)
+{
+    static struct piece piece;
+    start();
+    cr_assert_eq(add("b0:\n  insn 0x0, len=4\n  %1 = get.i64 x0\n  %2 = get.i64 x1\n  %3 = const.i64 0x3\n"
+                     "  %4 = shl.i64 %2, %3\n  %5 = add.i64 %4, %1\n  put x1, %5\n  exit_pc 0x4\n", &piece), 0);
+    toy.x[0] = 5;
+    toy.x[1] = 100;
+    enter(&piece);
+    cr_expect_eq(toy.x[1], 805);
+    cr_expect_eq(toy.x[0], 5);
+    toy_jit_destroy(&jit);
+}
