@@ -17,8 +17,13 @@ _Static_assert(sizeof(struct ir_tlb_entry) == 32, "the index is scaled for 32-by
 // rax := entry for the address in reg.
 static void tlb_entry(struct x64_compile *c, unsigned reg, unsigned mmu)
 {
-    x64_mov_rr(c->e, true, X64_RAX, reg);
-    x64_shift_ri(c->e, X64_SHR, true, X64_RAX, INDEX_SHIFT);
+    if (x64_has(c, X64_HAS_BMI2)) { // a rotation: the mask takes what came round
+        x64_vex_rr(c->e, X64_0F3A | X64_F2 | 0xf0 | X64_IMM1 | X64_W, X64_RAX, 0, reg);
+        x64_u8(c->e, INDEX_SHIFT);
+    } else {
+        x64_mov_rr(c->e, true, X64_RAX, reg);
+        x64_shift_ri(c->e, X64_SHR, true, X64_RAX, INDEX_SHIFT);
+    }
     x64_alu_rm(c->e, X64_AND, true, X64_RAX, x64_table(mmu, true));
     x64_alu_rm(c->e, X64_ADD, true, X64_RAX, x64_table(mmu, false));
 }
