@@ -84,6 +84,15 @@ static int wrap_helpers(struct accel *accel, struct error *err)
     return 0;
 }
 
+static void wait_until_parked(struct accel *accel)
+{
+    pthread_mutex_lock(&accel->lock);
+    for (unsigned i = 0; i < accel->cpu_count; i++)
+        while (!accel->cpus[i].parked)
+            pthread_cond_wait(&accel->changed, &accel->lock);
+    pthread_mutex_unlock(&accel->lock);
+}
+
 int accel_create(const struct accel_config *config, struct accel **ret_accel, struct error *err)
 {
     struct accel *accel = calloc(1, sizeof *accel);
@@ -125,6 +134,7 @@ int accel_create(const struct accel_config *config, struct accel **ret_accel, st
         accel_destroy(accel);
         return r;
     }
+    wait_until_parked(accel);
     *ret_accel = accel;
     return 0;
 }
@@ -224,11 +234,7 @@ void accel_pause(struct accel *accel)
     accel->pause_count++;
     pthread_mutex_unlock(&accel->lock);
     request_all(accel, REQ_PARK);
-    pthread_mutex_lock(&accel->lock);
-    for (unsigned i = 0; i < accel->cpu_count; i++)
-        while (!accel->cpus[i].parked)
-            pthread_cond_wait(&accel->changed, &accel->lock);
-    pthread_mutex_unlock(&accel->lock);
+    wait_until_parked(accel);
 }
 
 void accel_resume(struct accel *accel)
