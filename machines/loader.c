@@ -282,14 +282,10 @@ static int unpack(const char *path, uint8_t **data, uint64_t *size, uint64_t lim
     return 0;
 }
 
-int loader_add_kernel(struct loader *loader, const char *path, uint64_t ram_base, uint64_t ram_size,
-                      struct loader_entry *ret_entry, struct error *err)
+int loader_add_kernel_data(struct loader *loader, const char *path, uint8_t *data, uint64_t size, uint64_t ram_base,
+                           uint64_t ram_size, struct loader_entry *ret_entry, struct error *err)
 {
-    uint8_t *data;
-    uint64_t size;
-    int r = loader_read_file("-kernel", path, ram_size, &data, &size, err);
-    if (r)
-        return r;
+    int r = 0;
     enum file_kind kind = loader_identify(data, size);
     if (kind == FILE_ARM64_IMAGE_GZ) {
         r = unpack(path, &data, &size, ram_size, err);
@@ -310,6 +306,15 @@ int loader_add_kernel(struct loader *loader, const char *path, uint64_t ram_base
         return error_set(err, -EINVAL, "kernel '%s' is built for 32-bit ARM; this machine is ARM64", path);
     return error_set(err, -EINVAL,
                      "'%s' is not a kernel (neither an arm64 Image, plain or gzip, nor an ELF file)", path);
+}
+
+int loader_add_kernel(struct loader *loader, const char *path, uint64_t ram_base, uint64_t ram_size,
+                      struct loader_entry *ret_entry, struct error *err)
+{
+    uint8_t *data;
+    uint64_t size;
+    int r = loader_read_file("-kernel", path, ram_size, &data, &size, err);
+    return r ? r : loader_add_kernel_data(loader, path, data, size, ram_base, ram_size, ret_entry, err);
 }
 
 int loader_write(const struct loader *loader, struct mem_space *mem, struct error *err)

@@ -55,6 +55,9 @@ int loader_add(struct loader *loader, const char *name, uint64_t addr, uint8_t *
 // Reads a kernel (Image, gzip Image, zboot, ELF64) into RAM [ram_base, ram_base + ram_size).
 int loader_add_kernel(struct loader *loader, const char *path, uint64_t ram_base, uint64_t ram_size,
                       struct loader_entry *ret_entry, struct error *err);
+// The same for a kernel in memory; takes data (malloc'ed) in every case.
+int loader_add_kernel_data(struct loader *loader, const char *name, uint8_t *data, uint64_t size, uint64_t ram_base,
+                           uint64_t ram_size, struct loader_entry *ret_entry, struct error *err);
 // Reads an ELF64 executable for AArch64 wherever its segments say.
 int loader_add_elf(struct loader *loader, const char *path, uint8_t *data, uint64_t size,
                    struct loader_entry *ret_entry, struct error *err);

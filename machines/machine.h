@@ -42,6 +42,8 @@ struct machine_config {
     bool one_thread;        // accepted for -accel tcg,thread=single; vCPUs still have a thread each
     bool perf_map, no_chain;
     const char *kernel, *initrd, *append, *dtb, *bios;
+    const uint8_t *kernel_data; // a kernel in memory, borrowed, where kernel is NULL
+    size_t kernel_size;         // bytes
     struct keyval_list *devices, *drives, *chardevs, *fw_cfg;
     size_t device_count, drive_count, chardev_count, fw_cfg_count;
     const char *serial[MACHINE_MAX_SERIALS]; // chardev ids; NULL: nothing connected

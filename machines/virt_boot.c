@@ -142,6 +142,16 @@ static int load_bios(struct machine *m, struct error *err)
     return r ? r : loader_add(&m->loader, "firmware", virt_map[VIRT_FLASH].base, data, size, size, err);
 }
 
+static int load_kernel_data(struct machine *m, struct loader_entry *ret_entry, struct error *err)
+{
+    uint8_t *copy = malloc(m->config.kernel_size);
+    if (!copy)
+        return error_set(err, -ENOMEM, "out of memory");
+    memcpy(copy, m->config.kernel_data, m->config.kernel_size);
+    return loader_add_kernel_data(&m->loader, "kernel", copy, m->config.kernel_size, virt_map[VIRT_RAM].base,
+                                  m->config.ram_size, ret_entry, err);
+}
+
 int virt_load(struct machine *m, struct error *err)
 {
     struct virt *v = virt_of(m);
@@ -164,11 +174,13 @@ int virt_load(struct machine *m, struct error *err)
         r = load_bios(m, err);
     else if (m->config.kernel)
         r = loader_add_kernel(&m->loader, m->config.kernel, base, m->config.ram_size, &kernel, err);
+    else if (m->config.kernel_data)
+        r = load_kernel_data(m, &kernel, err);
     if (!r && m->config.initrd && !m->config.bios)
         r = load_initrd(m, kernel.high, err);
     if (!r)
         r = load_fdt(m, &kernel, err);
-    v->has_entry = m->start_given || m->config.bios || m->config.kernel;
+    v->has_entry = m->start_given || m->config.bios || m->config.kernel || m->config.kernel_data;
     v->entry = m->start_given ? m->start_entry : m->config.bios ? virt_map[VIRT_FLASH].base : kernel.entry;
     return r;
 }

@@ -50,6 +50,8 @@ int cli_parse_options(struct cli *cli, int argc, char *const argv[], enum cli_ac
 
 // "isomer run FILE...": recognises each file and fills the configuration.
 int cli_parse_run(struct cli *cli, int argc, char *const argv[], struct error *err);
+// "isomer demo [OPTION...]": the built-in guest program.
+int cli_parse_demo(struct cli *cli, int argc, char *const argv[], enum cli_action *action, struct error *err);
 
 // QEMU's short forms of a serial line or monitor ("stdio", "mon:stdio", "tcp:host:port,server=on,wait=off",
 // "chardev:id") as a character device. *ret_id is NULL for "none". *ret_monitor: a monitor shares it.

@@ -492,7 +492,8 @@ static const struct option options[] = {
 
 void cli_usage(const char *program, FILE *out)
 {
-    fprintf(out, "Usage: %s [OPTION...]\n       %s run FILE...\n\n", program, program);
+    fprintf(out, "Usage: %s [OPTION...]\n       %s run FILE... [OPTION...]\n       %s demo [OPTION...]\n\n", program,
+            program, program);
     for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
         const struct option *o = &options[i];
         if (!o->help)

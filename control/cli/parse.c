@@ -117,8 +117,13 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], FILE *out, enum cli
     if (!cli->program)
         cli->program = "isomer";
     *ret_action = CLI_RUN;
-    int r = argc && !strcmp(argv[0], "run") ? cli_parse_run(cli, argc - 1, argv + 1, err)
-                                            : cli_parse_options(cli, argc, argv, ret_action, err);
+    int r;
+    if (argc && !strcmp(argv[0], "run"))
+        r = cli_parse_run(cli, argc - 1, argv + 1, err);
+    else if (argc && !strcmp(argv[0], "demo"))
+        r = cli_parse_demo(cli, argc - 1, argv + 1, ret_action, err);
+    else
+        r = cli_parse_options(cli, argc, argv, ret_action, err);
     if (r || *ret_action == CLI_EXIT)
         return r;
     add_defaults(cli);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Owns "isomer run FILE...": what each file is decides what it becomes, by its content and never by its name.
+// Owns "isomer run FILE...": what each file is decides what it becomes, by its content and never by its name; and
+// "isomer demo", which runs a program of our own.
 #include "base/error.h"
 #include "control/cli/cli.h"
+#include "control/demo/image.h"
 #include "machines/loader.h"
 
 #include <errno.h>
@@ -63,4 +65,14 @@ int cli_parse_run(struct cli *cli, int argc, char *const argv[], struct error *e
     if (!r && !cli->machine.kernel && !cli->machine.bios)
         r = error_set(err, -EINVAL, "run: none of the files is a kernel");
     return r;
+}
+
+int cli_parse_demo(struct cli *cli, int argc, char *const argv[], enum cli_action *action, struct error *err)
+{
+    enum { DEMO_CPUS = 2 };
+    cli->machine.cpu = "max";
+    cli->machine.cpu_count = DEMO_CPUS;
+    cli->machine.kernel_data = demo_image;
+    cli->machine.kernel_size = sizeof demo_image;
+    return cli_parse_options(cli, argc, argv, action, err);
 }

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Talks to the human monitor the ways that tools do: all commands in one piece over standard input,
+and over a terminal shared with the serial line. monitor_test.py PROGRAM"""
+import re
+import subprocess
+import sys
+
+TALK = [
+    ("info status", r"VM status: running"),
+    ("stop", r""),
+    ("info status", r"VM status: paused"),
+    ("system_reset", r""),
+    ("info status", r"VM status: paused"),
+    ("cont", r""),
+    ("info status", r"VM status: running"),
+    ("xp/2xw 0x40000000", r"0000000040000000: 0xedfe0dd0 0x[0-9a-f]{8}"),
+    ("xp /4xb 0x40000000", r"0000000040000000: 0xd0 0x0d 0xfe 0xed"),
+    ("xp /1dw 0x40000000", r"0000000040000000: -302117424"),
+    ("xp 0x1000", r"0000000000001000: cannot access memory"),
+    ("xp /z 0", r"invalid char in format: 'z'"),
+    ("xp /x here", r"'here' is not an address"),
+    ("info mtree", r"memory\n(.*\n)*.*0000000040000000-0000000047ffffff ram  ram"),
+    ("info cpus", r"\* CPU #0: (on|off)\n  CPU #1: off"),
+    ("info name", r"test"),
+    ("info frob", r"unknown command: 'info frob'"),
+    ("frob 1", r"unknown command: 'frob'"),
+    ("help stop", r"stop\|s  -- stop emulation"),
+    ("frx\x7f\x7f\x7finfo status", r"VM status: running"),
+]
+OPTIONS = ["-name", "test", "-smp", "2", "-m", "128", "-display", "none"]
+
+
+def check(what, output):
+    """The answers between the prompts, in order."""
+    answers = output.replace("\r", "").split("(qemu) ")[1:]
+    for (command, wanted), answer in zip(TALK, answers):
+        text = answer.split("\n", 1)[-1].strip("\n")
+        if not re.fullmatch(wanted, text):
+            sys.exit(f"{what}: '{command}' answered\n{text}\nwanted {wanted}")
+    if len(answers) <= len(TALK):
+        sys.exit(f"{what}: {len(answers)} prompts for {len(TALK)} commands:\n{output}")
+
+
+def talk():
+    return "".join(c + "\n" for c, _ in TALK)
+
+
+def over_stdio(program):
+    done = subprocess.run([program, *OPTIONS, "-serial", "null", "-monitor", "stdio"], input=talk() + "quit\n",
+                          capture_output=True, text=True, timeout=20)
+    check("stdio", done.stdout)
+    if done.returncode:
+        sys.exit(f"quit ended with {done.returncode}")
+
+
+def over_mux(program):
+    done = subprocess.run([program, *OPTIONS, "-serial", "mon:stdio"], input="\x01c" + talk() + "quit\n",
+                          capture_output=True, text=True, timeout=20)
+    check("mon:stdio", done.stdout)
+    done = subprocess.run([program, *OPTIONS], input="\x01x", capture_output=True, text=True, timeout=20)
+    if done.returncode:
+        sys.exit(f"Ctrl-A x ended with {done.returncode}")
+
+
+def main():
+    for way in (over_stdio, over_mux):
+        way(sys.argv[1])
+    print("the monitor answers over standard input and a shared terminal")
+
+
+if __name__ == "__main__":
+    main()
