@@ -29,7 +29,9 @@ struct socket_chardev {
 
 static void leave(struct fd_channel *channel)
 {
+    enum { FLUSH_MS = 200 }; // a peer that only stopped sending still reads
     struct socket_chardev *s = (struct socket_chardev *)channel;
+    fd_channel_flush(channel, FLUSH_MS);
     fd_channel_disconnect(channel);
     if (s->peer >= 0)
         close(s->peer);
