@@ -23,8 +23,10 @@ int vcpu_set_fault(struct ir_env *env, const struct guest_fault *fault);
 // Guest-physical access by the table walker: size 4 or 8, naturally aligned, host order.
 enum mem_result vcpu_phys_read(struct ir_env *env, struct gpa addr, unsigned size, uint64_t *ret_value);
 
-// Call when a control register that takes part in guest_isa.context has changed: the switch happens here, so call it
-// at the context synchronisation event (ISB, exception entry and return), not at the register write.
+// A control register that takes part in guest_isa.context was written: until the switch, cached translations may be
+// used still, but what is found by new walks is not kept.
+void vcpu_context_pending(struct ir_env *env);
+// The switch itself, at the context synchronisation event (ISB, exception entry and return).
 void vcpu_context_changed(struct ir_env *env);
 // Drops translations. A broadcast is only waited for at vcpu_tlb_sync (DSB).
 void vcpu_tlbi(struct ir_env *env, const struct guest_tlbi *tlbi);

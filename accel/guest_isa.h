@@ -117,8 +117,8 @@ struct guest_isa {
     // mapping with protections for every MMU index of the regime; permission is NOT checked here. Otherwise the fault.
     bool (*walk)(struct ir_env *env, uint64_t va, enum guest_access access, unsigned mmu_index,
                  struct guest_mapping *ret_mapping, struct guest_fault *ret_fault);
-    // MMU index that instruction fetch uses now, and va without its tag bits, canonical.
-    unsigned (*fetch_mmu)(const struct ir_env *env);
+    // MMU index that instruction fetch uses under env.key, and va without its tag bits, canonical.
+    unsigned (*fetch_mmu)(uint32_t key);
     uint64_t (*canonical)(const struct ir_env *env, uint64_t va);
     // The context of the current control registers.
     void (*context)(const struct ir_env *env, struct guest_context *ret_context);

@@ -300,6 +300,11 @@ struct ir_env *accel_env(struct accel *accel, unsigned cpu)
 
 // ---- calls of helpers ----------------------------------------------------------------------------------------------
 
+void vcpu_context_pending(struct ir_env *env)
+{
+    vcpu_of(env)->context_pending = true;
+}
+
 void vcpu_context_changed(struct ir_env *env)
 {
     context_switch(vcpu_of(env));
@@ -319,8 +324,8 @@ static void queue_tlbi(struct vcpu *vcpu, const struct guest_tlbi *tlbi)
 void vcpu_tlbi(struct ir_env *env, const struct guest_tlbi *tlbi)
 {
     struct vcpu *self = vcpu_of(env);
-    context_invalidate(self, tlbi);
     tlb_invalidate(self->tlb, tlbi);
+    context_invalidate(self, tlbi);
     if (!tlbi->broadcast || self->accel->cpu_count == 1)
         return;
     self->tlbi_outstanding = true;

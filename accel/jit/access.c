@@ -17,12 +17,12 @@ static bool fault(struct vcpu *vcpu, enum guest_fault_kind kind, enum guest_acce
     return false;
 }
 
-static const struct guest_mapping *find_mapping(struct vcpu *vcpu, uint64_t va, enum guest_access access,
-                                                unsigned mmu)
+const struct guest_mapping *access_mapping(struct vcpu *vcpu, uint64_t va, enum guest_access access, unsigned mmu)
 {
     const struct guest_isa *isa = vcpu->accel->isa;
     uint64_t canonical = isa->canonical(vcpu->env, va);
-    const struct guest_mapping *map = tlb_find(vcpu->tlb, canonical, vcpu->context->id.asid);
+    const struct guest_mapping *map =
+        vcpu->context_pending ? NULL : tlb_find(vcpu->tlb, canonical, vcpu->context->id.asid);
     if (map)
         return map;
     struct guest_mapping walked;
@@ -30,6 +30,10 @@ static const struct guest_mapping *find_mapping(struct vcpu *vcpu, uint64_t va, 
     vcpu->stats.walks++;
     if (!isa->walk(vcpu->env, va, access, mmu, &walked, &vcpu->fault))
         return NULL;
+    if (vcpu->context_pending) {
+        vcpu->loose = walked;
+        return &vcpu->loose;
+    }
     return tlb_insert(vcpu->tlb, &walked);
 }
 
@@ -51,7 +55,7 @@ static void fill_inline(struct vcpu *vcpu, uint64_t va, enum guest_access access
     struct ir_tlb_entry *e = (void *)((char *)t->entries + ((va >> (IR_PAGE_BITS - 5)) & t->mask));
     uint64_t tag = va & page_mask;
     uint64_t host_page = (uint64_t)(uintptr_t)x->host & page_mask;
-    if (access != GUEST_EXEC && (x->map->device || vcpu->lockstep))
+    if (vcpu->context_pending || (access != GUEST_EXEC && (x->map->device || vcpu->lockstep)))
         return;
     if (vcpu->watch_any && access != GUEST_EXEC &&
         watched_page(vcpu, vcpu->accel->isa->canonical(vcpu->env, va) & page_mask))
@@ -82,7 +86,7 @@ static void fill_inline(struct vcpu *vcpu, uint64_t va, enum guest_access access
 
 bool access_translate(struct vcpu *vcpu, uint64_t va, enum guest_access access, unsigned mmu, struct xlat *ret)
 {
-    const struct guest_mapping *map = find_mapping(vcpu, va, access, mmu);
+    const struct guest_mapping *map = access_mapping(vcpu, va, access, mmu);
     if (!map)
         return false;
     if (!(map->prot >> (mmu * 4) & (1u << access)))

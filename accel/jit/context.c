@@ -18,6 +18,13 @@ static void clear_table(struct ir_tlb_entry *table)
     }
 }
 
+static void clear_tables(struct context *ctx)
+{
+    for (unsigned m = 0; m < IR_MMU_INDICES; m++)
+        if (ctx->tables[m])
+            clear_table(ctx->tables[m]);
+}
+
 static void new_generation(struct vcpu *vcpu, struct context *ctx)
 {
     ctx->gen = ++vcpu->next_gen;
@@ -26,14 +33,18 @@ static void new_generation(struct vcpu *vcpu, struct context *ctx)
         vcpu->env->gen = ctx->gen;
 }
 
+// Empties the tables; jumps that still hold under the guest's tables are kept. ctx is the context in use.
 static void flush(struct vcpu *vcpu, struct context *ctx)
 {
     vcpu->stats.flushes++;
-    for (unsigned m = 0; m < IR_MMU_INDICES; m++)
-        if (ctx->tables[m])
-            clear_table(ctx->tables[m]);
+    uint32_t old_gen = ctx->gen;
     new_generation(vcpu, ctx);
     ctx->stale = false;
+    if (vcpu->lockstep || vcpu->context_pending) {
+        clear_tables(ctx);
+        return;
+    }
+    context_carry(vcpu, ctx, ctx, old_gen);
 }
 
 static bool same_context(const struct guest_context *a, const struct guest_context *b)
@@ -62,7 +73,7 @@ static bool prepare(struct vcpu *vcpu, struct context *ctx)
     return true;
 }
 
-static struct context *find_or_replace(struct vcpu *vcpu, const struct guest_context *id)
+static struct context *find_or_replace(struct vcpu *vcpu, const struct guest_context *id, bool *ret_new)
 {
     struct context *oldest = &vcpu->contexts[0];
     for (unsigned i = 0; i < CONTEXTS; i++) {
@@ -75,11 +86,9 @@ static struct context *find_or_replace(struct vcpu *vcpu, const struct guest_con
             oldest = ctx;
     }
     vcpu->stats.context_misses++;
+    *ret_new = true;
     oldest->id = *id;
-    oldest->stale = oldest->live || oldest->gen;
     oldest->live = true;
-    if (!oldest->gen)
-        new_generation(vcpu, oldest);
     return oldest;
 }
 
@@ -87,10 +96,12 @@ void context_switch(struct vcpu *vcpu)
 {
     struct guest_context id = {0};
     vcpu->accel->isa->context(vcpu->env, &id);
+    vcpu->context_pending = false;
     struct context *ctx = vcpu->context;
+    bool is_new = false;
     if (!ctx || !ctx->live || !same_context(&ctx->id, &id)) {
         vcpu->stats.context_switches++;
-        ctx = find_or_replace(vcpu, &id);
+        ctx = find_or_replace(vcpu, &id, &is_new);
         if (!prepare(vcpu, ctx))
             abort(); // host out of memory for 0.5 MiB: nothing sensible is left to do
         vcpu->context = ctx;
@@ -101,8 +112,16 @@ void context_switch(struct vcpu *vcpu)
         env->jump_mask = (uint64_t)(JUMP_ENTRIES - 1) << 5;
         env->gen = ctx->gen;
     }
-    if (ctx->stale)
+    const struct context *donor = is_new && !vcpu->lockstep ? context_donor(vcpu, ctx) : NULL;
+    if (is_new) {
+        new_generation(vcpu, ctx);
+        ctx->stale = false;
+        clear_tables(ctx);
+        if (donor)
+            context_carry(vcpu, ctx, donor, donor->gen);
+    } else if (ctx->stale) {
         flush(vcpu, ctx);
+    }
     ctx->last_use = ++vcpu->use_clock;
 }
 

@@ -5,6 +5,7 @@
 //   safepoint.c requests to vCPUs and waiting for them                            units.c     unit table, links
 //   tlb.c       the tagged TLB of a vCPU                                          context.c   inline tables, jump caches
 //   access.c    slow paths of guest memory                                        code_write.c stores into code
+//   carry.c     jumps that outlive a flush, or come from another context
 //   debug.c     breakpoints, watchpoints, debugger memory                         stats.c     counters
 //   lockstep.c  compiled code against the interpreter
 //
@@ -109,6 +110,8 @@ struct vcpu {
     struct tlb *tlb;
     struct context contexts[CONTEXTS];
     struct context *context;
+    bool context_pending;            // control registers are ahead of context
+    struct guest_mapping loose;      // what a walk found meanwhile
     uint64_t use_clock;
     uint32_t next_gen;
     bool tlbi_outstanding; // broadcasts not yet waited for
@@ -134,6 +137,7 @@ struct code_page {
 
 struct unit {
     const void *entry; // host code; for the interpreter, not NULL
+    const uint8_t *host_page; // with key and offset: what the hash table finds it by
     uint32_t key, offset, bytes;
     _Atomic bool dead; // not in the table any more; memory lives until its chunk is recycled
     bool jump_cached; // a jump cache may point here
@@ -220,6 +224,10 @@ void context_forget_all(struct vcpu *vcpu);
 void context_forget_unit(struct vcpu *vcpu, const struct unit *unit); // any thread, after unit->dead was set
 void context_forget_writes(struct vcpu *vcpu, const struct mem_ram *ram, uint64_t page, uint64_t va_hint);
 void context_free(struct vcpu *vcpu);
+// carry.c: the best older context to take code from, or NULL; and the taking, after which to's tables hold nothing
+// else. from may be to itself, which has just got a new generation.
+const struct context *context_donor(const struct vcpu *vcpu, const struct context *to);
+void context_carry(struct vcpu *vcpu, struct context *to, const struct context *from, uint32_t from_gen);
 void context_jump_insert(struct vcpu *vcpu, uint64_t va, struct unit *unit);
 static inline struct ir_jump_entry *context_jump_slot(const struct ir_env *env, uint64_t va)
 {
@@ -231,6 +239,8 @@ extern const struct ir_runtime jit_runtime;
 // Translates and checks permission; fills the inline table where it may. false: vcpu.fault is set.
 bool access_translate(struct vcpu *vcpu, uint64_t va, enum guest_access access, unsigned mmu, struct xlat *ret);
 void vcpu_drain_tlbi(struct vcpu *vcpu);
+// The mapping of va from the tagged TLB or a table walk, without a permission check. NULL: vcpu.fault is set.
+const struct guest_mapping *access_mapping(struct vcpu *vcpu, uint64_t va, enum guest_access access, unsigned mmu);
 
 // ---- code_write.c --------------------------------------------------------------------------------------------------
 // Before units are read from a page: no inline write tag leads there afterwards. jit.translate_lock held.
@@ -247,7 +257,8 @@ int jit_create(struct accel *accel, struct error *err);
 void jit_destroy(struct accel *accel);
 // The unit at pc if it exists and the inline table knows where pc is. In code.
 struct unit *unit_known(struct vcpu *vcpu, uint64_t pc);
-// The unit for the code at host address `code` under vcpu's key, translated if need be. NULL when out of memory.
+// The unit for the code at `at` under vcpu's key, translated if need be. NULL when out of memory, or when requests came
+// in that must be attended to first.
 struct unit *unit_find(struct vcpu *vcpu, const struct xlat *at, uint64_t pc, uint32_t max_insns);
 void unit_link(struct vcpu *vcpu, struct backend_exit *exit, struct unit *to, uint64_t evictions);
 void unit_kill(struct accel *accel, struct unit *unit); // jit.lock held

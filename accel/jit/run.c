@@ -68,8 +68,8 @@ void vcpu_drain_tlbi(struct vcpu *vcpu)
         n = 1;
     }
     for (unsigned i = 0; i < n; i++) {
-        context_invalidate(vcpu, &queue[i]);
         tlb_invalidate(vcpu->tlb, &queue[i]);
+        context_invalidate(vcpu, &queue[i]);
     }
 }
 
@@ -131,10 +131,10 @@ static struct unit *make_unit(struct vcpu *vcpu, uint32_t max_insns)
     vcpu->fault = (struct guest_fault){.access = GUEST_EXEC, .va = env->pc};
     if (env->pc & (isa->insn_align - 1)) {
         vcpu->fault.kind = GUEST_FAULT_ALIGNMENT;
-    } else if (access_translate(vcpu, env->pc, GUEST_EXEC, isa->fetch_mmu(env), &x)) {
+    } else if (access_translate(vcpu, env->pc, GUEST_EXEC, isa->fetch_mmu(env->key), &x)) {
         if (x.host) {
             struct unit *unit = unit_find(vcpu, &x, env->pc, max_insns);
-            if (!unit)
+            if (!unit && !atomic_load(&vcpu->requests))
                 log_printf(vcpu->accel->log, LOG_GUEST_ERRORS, "cpu %u: cannot translate at %016llx\n", vcpu->index,
                            (unsigned long long)env->pc);
             return unit;

@@ -50,6 +50,10 @@ void safepoint_wait(struct accel *accel, struct vcpu *self)
                 sched_yield();
         }
     }
-    if (was_in_code)
-        vcpu_enter_code(self);
+    if (!was_in_code)
+        return;
+    vcpu_enter_code(self);
+    // Who waited for others while this vCPU did skipped it: it must not go on with what they invalidated.
+    if (atomic_fetch_and(&self->requests, ~(uint32_t)REQ_TLBI) & REQ_TLBI)
+        vcpu_drain_tlbi(self);
 }

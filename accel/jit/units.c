@@ -124,7 +124,7 @@ static struct unit *_Atomic *hash_slot(struct jit *jit, const uint8_t *host_page
 static struct unit *lookup(struct jit *jit, const uint8_t *host_page, uint32_t offset, uint32_t key)
 {
     struct unit *u = atomic_load_explicit(hash_slot(jit, host_page, offset, key), memory_order_acquire);
-    while (u && (u->page->host != host_page || u->offset != offset || u->key != key))
+    while (u && (u->host_page != host_page || u->offset != offset || u->key != key))
         u = atomic_load_explicit(&u->next_hash, memory_order_acquire);
     return u;
 }
@@ -154,7 +154,7 @@ void unit_kill(struct accel *accel, struct unit *unit)
     for (uint32_t i = 0; i < unit->exit_count; i++)
         if (unit->exits[i].linked)
             unlink_exit(jit, &unit->exits[i]);
-    struct unit *_Atomic *h = hash_slot(jit, unit->page->host, unit->offset, unit->key);
+    struct unit *_Atomic *h = hash_slot(jit, unit->host_page, unit->offset, unit->key);
     while (*h != unit)
         h = &(*h)->next_hash;
     *h = unit->next_hash;
@@ -331,6 +331,7 @@ static int translate(struct accel *accel, struct vcpu *vcpu, struct code_page *p
         return -ENOMEM;
     }
     unit->page = page;
+    unit->host_page = page->host;
     unit->key = vcpu->env->key;
     unit->offset = offset;
     unit->bytes = jit->scratch.guest_bytes;
@@ -376,7 +377,7 @@ static uint64_t now_ns(void)
 struct unit *unit_known(struct vcpu *vcpu, uint64_t pc)
 {
     const struct ir_env *env = vcpu->env;
-    const struct ir_tlb_table *t = &env->mmu[vcpu->accel->isa->fetch_mmu(env)];
+    const struct ir_tlb_table *t = &env->mmu[vcpu->accel->isa->fetch_mmu(env->key)];
     const struct ir_tlb_entry *e = (const void *)((const char *)t->entries + ((pc >> (IR_PAGE_BITS - 5)) & t->mask));
     uint64_t page = pc & ~(uint64_t)(IR_PAGE_SIZE - 1);
     vcpu->stats.lookups++;
@@ -418,7 +419,8 @@ struct unit *unit_find(struct vcpu *vcpu, const struct xlat *at, uint64_t pc, ui
     jit->translate_ns += now_ns() - begin;
     pthread_mutex_unlock(&jit->translate_lock);
     vcpu_enter_code(vcpu);
-    return unit;
+    // What was invalidated meanwhile may be the very translation that led here.
+    return atomic_load(&vcpu->requests) & (REQ_TLBI | REQ_CODE) ? NULL : unit;
 }
 
 void unit_link(struct vcpu *vcpu, struct backend_exit *exit, struct unit *to, uint64_t evictions)

@@ -5,6 +5,7 @@
 #include "frontends/a64/mmu.h"
 
 #include "accel/guest_api.h"
+#include "frontends/a64/key.h"
 #include "frontends/a64/regs.h"
 #include "frontends/a64/state.h"
 
@@ -38,9 +39,9 @@ uint64_t a64_isa_canonical(const struct ir_env *env, uint64_t va)
     return tbi(a64_cpu_const(env)->sys[A64_SR_TCR_EL1], va) ? (uint64_t)bits_sext(va, 56) : va;
 }
 
-unsigned a64_isa_fetch_mmu(const struct ir_env *env)
+unsigned a64_isa_fetch_mmu(uint32_t key)
 {
-    return a64_cpu_const(env)->el == 0 ? A64_MMU_EL0 : A64_MMU_EL1;
+    return a64_key_el(key) == 0 ? A64_MMU_EL0 : A64_MMU_EL1;
 }
 
 static uint64_t mix(uint64_t h, uint64_t v)

@@ -2,6 +2,7 @@
 // Owns the functions of system registers of the processor itself: control registers that change the key or
 // the context, PSTATE fields, FP control and status, identification that depends on the vCPU. Arm ARM (DDI
 // 0487) D17.2.
+#include "accel/guest_api.h"
 #include "frontends/a64/exception.h"
 #include "frontends/a64/helpers.h"
 #include "frontends/a64/key.h"
@@ -23,6 +24,7 @@ WRITE(control)
     cpu->sys[sr] = (value & writable) | (old & ~writable);
     if (cpu->sys[sr] != old) {
         cpu->context_dirty = 1;
+        vcpu_context_pending(&cpu->env);
         if (a64_sysregs[sr].flags & A64_SRF_KEY)
             a64_key_update(cpu);
     }

@@ -142,6 +142,10 @@ enum mem_result vcpu_phys_read(struct ir_env *env, struct gpa addr, unsigned siz
     return MEM_OK;
 }
 
+void vcpu_context_pending(struct ir_env *env)
+{
+}
+
 void vcpu_context_changed(struct ir_env *env) { flat_of(env)->context_changes++; }
 void vcpu_tlb_sync(struct ir_env *env) { flat_of(env)->tlb_syncs++; }
 void vcpu_send_event(struct ir_env *env) { flat_of(env)->events_sent++; }
@@ -281,7 +285,7 @@ int flat_run(struct flat *f, unsigned max_insns, unsigned units, uint64_t until)
     for (unsigned n = 0; n < units && env->pc != until; n++) {
         uint8_t *page;
         bool device;
-        int code = byte_at(f, env->pc & ~(uint64_t)(IR_PAGE_SIZE - 1), GUEST_EXEC, a64_isa.fetch_mmu(env),
+        int code = byte_at(f, env->pc & ~(uint64_t)(IR_PAGE_SIZE - 1), GUEST_EXEC, a64_isa.fetch_mmu(env->key),
                            &page, &device);
         if (code)
             f->fault.va = env->pc;

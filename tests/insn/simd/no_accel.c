@@ -16,6 +16,10 @@ enum mem_result vcpu_phys_read(struct ir_env *env, struct gpa addr, unsigned siz
 {
     abort();
 }
+void vcpu_context_pending(struct ir_env *env)
+{
+}
+
 void vcpu_context_changed(struct ir_env *env) {}
 void vcpu_tlbi(struct ir_env *env, const struct guest_tlbi *tlbi) { abort(); }
 void vcpu_tlb_sync(struct ir_env *env) { abort(); }
