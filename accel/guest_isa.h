@@ -43,6 +43,7 @@ struct guest_mapping {
     uint8_t page_bits; // log2 of the mapping's size, 12 or more
     int8_t level;      // of the walk, for permission faults
     bool global;       // matches every ASID
+    bool transient;    // not a translation of the guest's tables (MMU off): never kept in a TLB
     bool device;       // device memory: unaligned access faults, always the slow path
     uint32_t asid;
     uint32_t prot;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Carries jump-cache entries over a flush, or from an older context into one just made. A kernel runs in a new context
-// for each process with the same tables for its own half, and every fork invalidates an ASID under which kernel code
-// runs too: that code need not be looked up again one jump at a time.
+// Carries jump-cache entries from an older context into one just made. A kernel runs in a new context for each process
+// with the same tables for its own half: its code need not be looked up again one jump at a time.
 //
 // Nothing is taken on trust: each page of code is looked up afresh in the guest's tables, and only jumps to pages that
 // lead to the same memory as before are kept. Own thread only.
@@ -9,7 +8,7 @@
 
 #include "base/bits.h"
 
-enum { MEMO = 512, KEEP = 2 }; // KEEP: bit of an exec tag, set while carrying
+enum { MEMO = 512 };
 
 static const uint64_t page_mask = ~(uint64_t)(IR_PAGE_SIZE - 1);
 
@@ -55,23 +54,23 @@ static bool same_page(struct vcpu *vcpu, struct context *to, const struct contex
         return false;
     struct ir_tlb_entry *e = entry_of(to, mmu, page);
     e->addend = old->addend;
-    e->exec = page | KEEP;
+    e->exec = page;
     to->exec_pages[(page >> IR_PAGE_BITS) % EXEC_PAGES] = 1;
     return true;
 }
 
-static void carry_jumps(struct vcpu *vcpu, struct context *to, const struct context *from, uint32_t from_gen)
+static void carry_jumps(struct vcpu *vcpu, struct context *to, const struct context *from)
 {
     struct memo memo[MEMO] = {0};
     for (unsigned i = 0; i < JUMP_ENTRIES; i++) {
         const struct ir_jump_entry *j = &from->jumps[i];
-        if (j->va == 1 || j->key_gen >> 32 != from_gen)
+        if (j->va == 1 || j->key_gen >> 32 != from->gen)
             continue;
         uint64_t page = j->va & page_mask;
         unsigned mmu = vcpu->accel->isa->fetch_mmu((uint32_t)j->key_gen);
         struct memo *m = &memo[(page >> IR_PAGE_BITS) % MEMO];
         if (m->page != page || m->mmu != mmu) {
-            bool again = entry_of(to, mmu, page)->exec == (page | KEEP); // the memo forgot it
+            bool again = entry_of(to, mmu, page)->exec == page; // the memo forgot it
             *m = (struct memo){page, mmu, again || same_page(vcpu, to, from, page, mmu)};
         }
         if (!m->same)
@@ -81,23 +80,11 @@ static void carry_jumps(struct vcpu *vcpu, struct context *to, const struct cont
     }
 }
 
-// Only the exec tags just confirmed stay.
-static void settle(struct ir_tlb_entry *table)
-{
-    for (unsigned i = 0; i < INLINE_ENTRIES; i++) {
-        table[i].read = table[i].write = IR_TLB_INVALID;
-        table[i].exec = table[i].exec & KEEP ? table[i].exec & page_mask : IR_TLB_INVALID;
-    }
-}
-
-void context_carry(struct vcpu *vcpu, struct context *to, const struct context *from, uint32_t from_gen)
+void context_carry(struct vcpu *vcpu, struct context *to, const struct context *from)
 {
     const struct guest_fault fault = vcpu->fault; // walks of this vCPU's own making leave no trace
     pthread_mutex_lock(&vcpu->accel->jit.lock);   // no unit dies meanwhile
-    carry_jumps(vcpu, to, from, from_gen);
+    carry_jumps(vcpu, to, from);
     pthread_mutex_unlock(&vcpu->accel->jit.lock);
-    for (unsigned m = 0; m < IR_MMU_INDICES; m++)
-        if (to->tables[m])
-            settle(to->tables[m]);
     vcpu->fault = fault;
 }

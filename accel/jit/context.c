@@ -33,18 +33,12 @@ static void new_generation(struct vcpu *vcpu, struct context *ctx)
         vcpu->env->gen = ctx->gen;
 }
 
-// Empties the tables; jumps that still hold under the guest's tables are kept. ctx is the context in use.
 static void flush(struct vcpu *vcpu, struct context *ctx)
 {
     vcpu->stats.flushes++;
-    uint32_t old_gen = ctx->gen;
+    clear_tables(ctx);
     new_generation(vcpu, ctx);
     ctx->stale = false;
-    if (vcpu->lockstep || vcpu->context_pending) {
-        clear_tables(ctx);
-        return;
-    }
-    context_carry(vcpu, ctx, ctx, old_gen);
 }
 
 static bool same_context(const struct guest_context *a, const struct guest_context *b)
@@ -118,7 +112,7 @@ void context_switch(struct vcpu *vcpu)
         ctx->stale = false;
         clear_tables(ctx);
         if (donor)
-            context_carry(vcpu, ctx, donor, donor->gen);
+            context_carry(vcpu, ctx, donor);
     } else if (ctx->stale) {
         flush(vcpu, ctx);
     }

@@ -5,7 +5,7 @@
 //   safepoint.c requests to vCPUs and waiting for them                            units.c     unit table, links
 //   tlb.c       the tagged TLB of a vCPU                                          context.c   inline tables, jump caches
 //   access.c    slow paths of guest memory                                        code_write.c stores into code
-//   carry.c     jumps that outlive a flush, or come from another context
+//   carry.c     jumps that come from another context
 //   debug.c     breakpoints, watchpoints, debugger memory                         stats.c     counters
 //   lockstep.c  compiled code against the interpreter
 //
@@ -224,10 +224,9 @@ void context_forget_all(struct vcpu *vcpu);
 void context_forget_unit(struct vcpu *vcpu, const struct unit *unit); // any thread, after unit->dead was set
 void context_forget_writes(struct vcpu *vcpu, const struct mem_ram *ram, uint64_t page, uint64_t va_hint);
 void context_free(struct vcpu *vcpu);
-// carry.c: the best older context to take code from, or NULL; and the taking, after which to's tables hold nothing
-// else. from may be to itself, which has just got a new generation.
+// carry.c: the best older context to take code from, or NULL; and the taking, into one just made and empty.
 const struct context *context_donor(const struct vcpu *vcpu, const struct context *to);
-void context_carry(struct vcpu *vcpu, struct context *to, const struct context *from, uint32_t from_gen);
+void context_carry(struct vcpu *vcpu, struct context *to, const struct context *from);
 void context_jump_insert(struct vcpu *vcpu, uint64_t va, struct unit *unit);
 static inline struct ir_jump_entry *context_jump_slot(const struct ir_env *env, uint64_t va)
 {

@@ -210,6 +210,7 @@ static bool flat(struct walk *w, struct guest_mapping *ret)
         .pa = {va & ~bits_mask(IR_PAGE_BITS)},
         .page_bits = IR_PAGE_BITS,
         .global = true,
+        .transient = true,
         .device = true,
         .prot = 0x777,
     };
