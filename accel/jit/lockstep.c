@@ -305,6 +305,14 @@ static void report(struct vcpu *vcpu, const struct unit *unit, uint64_t pc)
     ir_print(unit->ir, stderr);
 }
 
+// Leaves rubbish where the trampoline's frame will be, so that a spill slot read before it is written shows.
+static __attribute__((noinline)) void soil_stack(void)
+{
+    volatile uint64_t rubbish[1024];
+    for (size_t i = 0; i < ARRAY_SIZE(rubbish); i++)
+        rubbish[i] = 0xa5a5a5a5deadbeefull * (i + 1);
+}
+
 int lockstep_run(struct vcpu *vcpu, struct unit *unit, bool *ret_differs)
 {
     struct accel *accel = vcpu->accel;
@@ -316,6 +324,7 @@ int lockstep_run(struct vcpu *vcpu, struct unit *unit, bool *ret_differs)
     atomic_store(&ls->scratch->budget, -1);
     ls->count = ls->at = ls->image_count = 0;
     ls->replaying = false;
+    soil_stack();
     int code = accel->jit.ops->enter(accel->jit.backend, env, unit->entry);
     ls->replaying = true;
     int interpreted = ir_interpret(unit->ir, ls->scratch, &lockstep_runtime, vcpu->slots);

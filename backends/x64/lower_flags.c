@@ -98,10 +98,10 @@ bool x64_flags_follow(const struct x64_compile *c, const struct ir_insn *insn)
     const struct ir_insn *insns = c->unit->insns;
     uint32_t self = (uint32_t)(insn - insns);
     for (uint32_t i = self + 1; i < c->block_end && i < self + 6; i++) {
-        if (is_flags_op(insns[i].op))
-            return makes(c, self, &insns[i]);
-        if (!x64_keeps_eflags(&insns[i]))
-            return false;
+        if (is_flags_op(insns[i].op) && makes(c, self, &insns[i]))
+            return true;
+        if (is_flags_op(insns[i].op) || !x64_keeps_eflags(&insns[i]))
+            break;
     }
     // The flags op may have come first and asked for this one early.
     for (uint32_t i = self; i-- > 0 && i + 6 > self;)
@@ -123,7 +123,7 @@ static bool hoist_arith(struct x64_compile *c, const struct ir_insn *flags)
             continue;
         }
         if (flags->op == IR_OP_flags_logic || insn->op < IR_OP_add || insn->op > IR_OP_sbc || !makes(c, i, flags) ||
-            c->values[i].done)
+            c->values[i].done || !x64_flags_follow(c, insn)) // else its operands would be gone, and no flags made
             return false;
         x64_lower(c, i);
         c->values[i].done = true;
