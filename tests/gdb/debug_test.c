@@ -132,7 +132,7 @@ Test(debug, breakpoints)
     start(&rig, 1);
     accel_breakpoint(rig.accel, BASE, true);
     unsigned seen = 0;
-    for (int i = 0; i < 100 && seen != 3; i++) { // both meet it, at once or one after the other, however often resumed
+    for (int i = 0; i < 20000 && seen != 3; i++) { // both meet it, at once or one after the other, however often resumed
         cr_expect_eq(run(&rig), ACCEL_STOP_BREAKPOINT);
         seen |= rig.cpus;
         cr_expect_eq(pc(&rig, 0), 0);
