@@ -17,6 +17,8 @@ from isotools.console import Console, ConsoleError  # noqa: E402
 from isotools.debian import Failure  # noqa: E402
 
 PANIC = r"Kernel panic|Internal error: Oops|Unable to handle kernel|Attempted to kill init"
+# MIDR's part numbers of the processors a board can be given.
+PARTS = {"cortex-a53": "0xd03", "cortex-a57": "0xd07", "cortex-a72": "0xd08"}
 COMPLAINTS = r"BUG:|WARNING:|Oops|rcu.*(stall|detected)|soft lockup|hung_task|Unexpected|irq .*nobody cared"
 
 
@@ -28,7 +30,8 @@ def parse():
     parser.add_argument("--gic", default="2", choices=("2", "3"))
     parser.add_argument("--smp", type=int, default=1)
     parser.add_argument("--memory", default="512")
-    parser.add_argument("--kpti", default="on", choices=("on", "off"), help="on: whatever a kaslr-seed brings")
+    parser.add_argument("--kpti", default="on", choices=("on", "off"),
+                        help="on: what Linux does when the board gives it a kaslr-seed; off: nokaslr")
     parser.add_argument("--accel", help="passed on as -accel")
     parser.add_argument("--end", default="poweroff", choices=("poweroff", "reboot", "again", "key"),
                         help="poweroff; reboot under -no-reboot; reboot and boot again; Ctrl-A x")
@@ -41,7 +44,7 @@ def parse():
 
 
 def command_line(args, files, initrd):
-    append = "console=ttyAMA0" + (" kpti=off" if args.kpti == "off" else "")
+    append = "console=ttyAMA0" + (" nokaslr" if args.kpti == "off" else "")
     command = [args.emulator, "-M", f"virt,gic-version={args.gic}", "-cpu", args.cpu, "-smp", str(args.smp),
                "-m", args.memory, "-nographic", "-kernel", files.kernel, "-initrd", initrd, "-append", append]
     if args.accel:
@@ -88,12 +91,13 @@ def inside(console, args, patience):
     console.expect(guest.PROMPT, patience)
     checks = Checks(console, patience)
     checks.same("machine", "uname -m", "aarch64")
+    if args.cpu in PARTS:
+        checks.same("processor", "sed -n 's/^CPU part.*: //p' /proc/cpuinfo | sort -u", PARTS[args.cpu])
     checks.same("processors", "nproc", str(args.smp))
     checks.same("processors online", "cat /sys/devices/system/cpu/online",
                 "0" if args.smp == 1 else f"0-{args.smp - 1}")
     checks.same("interrupt controller", "dmesg | grep -q GICv3: && echo 3 || echo 2", args.gic)
-    if args.kpti == "off":
-        checks.same("KPTI", "dmesg | grep -c 'detected: Kernel page table isolation'", "0")
+    checks.same("KPTI", "dmesg | grep -q 'detected: Kernel page table isolation' && echo on || echo off", args.kpti)
     checks.same("long line", "echo " + "0123456789abcdef" * 12 + " | md5sum | cut -c1-8", "a458718c")
     checks.same("complaints", f"dmesg | grep -E '{COMPLAINTS}'", "")
     if args.smp > 1:
