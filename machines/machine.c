@@ -276,6 +276,7 @@ static int start_from_reset(struct machine *m, struct error *err)
     pthread_mutex_lock(&m->lock);
     for (size_t i = 0; i < m->device_count; i++)
         device_reset(m->devices[i]);
+    m->panicked = false;
     pthread_mutex_unlock(&m->lock);
     if (m->accel)
         accel_reset(m->accel);
@@ -302,6 +303,11 @@ static void reset(struct machine *m)
         let_run(m);
 }
 
+static int ended_by_itself(const struct machine *m)
+{
+    return m->panicked ? MACHINE_GUEST_PANICKED : MACHINE_POWERED_OFF;
+}
+
 static void serve(struct machine *m, uint32_t requests)
 {
     if (requests & MACHINE_QUIT)
@@ -310,11 +316,11 @@ static void serve(struct machine *m, uint32_t requests)
         if (m->config.no_shutdown)
             stop_and_tell(m);
         else
-            machine_quit(m, MACHINE_POWERED_OFF);
+            machine_quit(m, ended_by_itself(m));
         return;
     }
     if (requests & MACHINE_RESET && m->config.no_reboot)
-        machine_quit(m, MACHINE_POWERED_OFF);
+        machine_quit(m, ended_by_itself(m));
     else if (requests & (MACHINE_RESET | MACHINE_HARD_RESET))
         reset(m);
     if (requests & MACHINE_STOP || atomic_load(&m->debug_stops))
@@ -419,7 +425,7 @@ void machine_destroy(struct machine *m)
     if (m->board->destroy)
         m->board->destroy(m);
     machine_close_drives(m);
-    machine_watchdog_destroy(m);
+    machine_serial_watch_destroy(m);
     for (size_t i = m->chardev_count; i-- > 0;) {
         chardev_mux_destroy(m->chardevs[i].mux);
         chardev_destroy(m->chardevs[i].chardev);

@@ -25,11 +25,13 @@ enum { MACHINE_MAX_SERIALS = 4 };
 enum machine_outcome {
     MACHINE_POWERED_OFF = 0, // also: reset under -no-reboot, quit in a monitor
     MACHINE_FAILED = 1,      // could not start, or the host failed us
-    MACHINE_GUEST_PANICKED = 3,
+    MACHINE_GUEST_PANICKED = 3, // and then ended by itself, or -action panic=exit-failure ended it
     MACHINE_HUNG = 4,         // -watchdog-timeout expired
     MACHINE_TIERS_DIFFER = 5, // -accel lockstep found a difference
     MACHINE_KILLED = 128,     // + the signal's number
 };
+
+enum machine_panic { MACHINE_PANIC_IS_NOTED, MACHINE_PANIC_PAUSES, MACHINE_PANIC_ENDS };
 
 struct machine_config {
     const char *board; // "virt", "none"
@@ -48,6 +50,7 @@ struct machine_config {
     size_t device_count, drive_count, chardev_count, fw_cfg_count;
     const char *serial[MACHINE_MAX_SERIALS]; // chardev ids; NULL: nothing connected
     bool no_reboot, no_shutdown, start_stopped;
+    enum machine_panic on_panic;
     unsigned watchdog_timeout; // seconds without progress, 0: off
     bool seeded;               // repeatable randomness from seed
     uint64_t seed;

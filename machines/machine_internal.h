@@ -84,7 +84,8 @@ struct machine {
     struct loop_fd signal_watch;
     int signal_fd;
     sigset_t old_signals;
-    struct machine_watchdog *watchdog; // or NULL
+    struct serial_watch *serial_watch; // or NULL
+    bool panicked; // since the last reset; main loop and serial line, machine lock held
 };
 
 extern const struct board board_virt, board_none;
@@ -99,9 +100,9 @@ void machine_vcpu_stopped(void *opaque, unsigned cpu, int reason);
 // The chardev for a device: *ret is NULL when id is NULL.
 int machine_take_chardev(struct machine *machine, const char *id, struct chardev **ret, struct error *err);
 
-// With -watchdog-timeout, puts the watch between a serial line and *chardev (which may be NULL).
+// Puts the watch (serial_watch.c) between a serial line and *chardev, which may be NULL.
 int machine_watch_serial(struct machine *machine, struct chardev **chardev, struct error *err);
-void machine_watchdog_destroy(struct machine *machine);
+void machine_serial_watch_destroy(struct machine *machine);
 
 // Opens what a -drive entry describes; if=virtio and no if= also makes the disk device, once the board is
 // there.

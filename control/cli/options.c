@@ -399,6 +399,45 @@ static int on_rtc(struct cli *cli, const char *arg, enum cli_action *action, str
     return r;
 }
 
+// QEMU's: what becomes of an event.
+static int on_action(struct cli *cli, const char *arg, enum cli_action *action, struct error *err)
+{
+    struct machine_config *m = &cli->machine;
+    static const struct row {
+        const char *event, *what;
+        enum { PANIC, REBOOT, SHUTDOWN } kind;
+        int value;
+    } rows[] = {
+        {"panic", "none", PANIC, MACHINE_PANIC_IS_NOTED},   {"panic", "pause", PANIC, MACHINE_PANIC_PAUSES},
+        {"panic", "shutdown", PANIC, MACHINE_PANIC_ENDS},   {"panic", "exit-failure", PANIC, MACHINE_PANIC_ENDS},
+        {"reboot", "reset", REBOOT, false},                 {"reboot", "shutdown", REBOOT, true},
+        {"shutdown", "poweroff", SHUTDOWN, false},          {"shutdown", "pause", SHUTDOWN, true},
+    };
+    struct keyval_list list;
+    int r = keyval_parse(arg, NULL, &list, err);
+    if (r)
+        return r;
+    static const char *const events[] = {"panic", "reboot", "shutdown"};
+    for (size_t e = 0; !r && e < sizeof events / sizeof *events; e++) {
+        const char *what = keyval_get(&list, events[e]);
+        const struct row *row = rows, *end = rows + sizeof rows / sizeof *rows;
+        while (what && row < end && (strcmp(row->event, events[e]) || strcmp(row->what, what)))
+            row++;
+        if (!what)
+            continue;
+        if (row == end)
+            r = error_set(err, -EINVAL, "-action: %s cannot be answered by '%s'", events[e], what);
+        else if (row->kind == PANIC)
+            m->on_panic = (enum machine_panic)row->value;
+        else
+            *(row->kind == REBOOT ? &m->no_reboot : &m->no_shutdown) = row->value;
+    }
+    if (!r && keyval_unused(&list))
+        r = error_set(err, -EINVAL, "-action does not know the event '%s'", keyval_unused(&list));
+    keyval_free(&list);
+    return r;
+}
+
 static int on_watchdog(struct cli *cli, const char *arg, enum cli_action *action, struct error *err)
 {
     uint64_t value;
@@ -453,6 +492,7 @@ static const struct option options[] = {
     {"rtc", "[base=utc][,clock=host|vm]", "the real-time clock", on_rtc},
     {"pidfile", "FILE", "write our process number there", on_pid_file},
     {"daemonize", NULL, "go to the background", on_daemonize},
+    {"action", "EVENT=WHAT,...", "panic=none|pause|shutdown|exit-failure, reboot=reset|shutdown, shutdown=poweroff|pause", on_action},
     {"watchdog-timeout", "SECONDS", "end with status 4 when the guest writes nothing for so long", on_watchdog},
     {"seed", "N", "repeatable randomness", on_seed},
     {"parallel", "none", "accepted", on_parallel},
