@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Runs the text files of this folder: short A64 programs with the state before and after, under the IR
-// interpreter.
+// interpreter and the x64 backend.
 //
 //   case NAME                a new case: reset state (EL1h, MMU off, memory zero), code at 0x10000
 //   set REG=VALUE ...        registers by the debugger's names, or irq, counter, normal, budget
@@ -22,7 +22,7 @@ enum { CODE = 0x10000, SIZE = 0x60000 };
 
 struct run {
     struct flat *flat;
-    const char *file;
+    const char *file, *engine;
     char name[128];
     unsigned line, words, cases, failures;
     bool ran, interrupt_tried, interrupt_taken, failed;
@@ -30,7 +30,8 @@ struct run {
 
 static void fail(struct run *r, const char *what, uint64_t got, uint64_t wanted)
 {
-    printf("%s:%u: %s: %s is %#" PRIx64 ", not %#" PRIx64 "\n", r->file, r->line, r->name, what, got, wanted);
+    printf("%s:%u: %s: %s, %s is %#" PRIx64 ", not %#" PRIx64 "\n", r->file, r->line, r->name, r->engine, what, got,
+           wanted);
     if (!r->failed)
         r->failures++;
     r->failed = true;
@@ -39,6 +40,7 @@ static void fail(struct run *r, const char *what, uint64_t got, uint64_t wanted)
 static void run_units(struct run *r, unsigned units)
 {
     r->ran = true;
+    flat_flush(r->flat);
     for (unsigned n = 0; n < units; n++) {
         // No unit runs past the last word of the case.
         uint64_t left = CODE + 4 * r->words - r->flat->cpu->env.pc;
@@ -216,22 +218,41 @@ static void read_line(struct run *r, char *line)
     }
 }
 
-int main(int argc, char **argv)
+// Every case of the files; false when a file cannot be read.
+static bool run_files(struct run *r, char **files, int count)
 {
-    struct run r = {.flat = flat_create(&(struct flat_config){.base = CODE, .size = SIZE})};
-    for (int n = 1; n < argc; n++) {
+    for (int n = 0; n < count; n++) {
         char line[512];
-        FILE *in = fopen(argv[n], "r");
+        FILE *in = fopen(files[n], "r");
         if (!in) {
-            printf("%s: %s\n", argv[n], strerror(errno));
-            return 1;
+            printf("%s: %s\n", files[n], strerror(errno));
+            return false;
         }
-        r.file = argv[n];
-        for (r.line = 1; fgets(line, sizeof line, in); r.line++)
-            read_line(&r, line);
+        r->file = files[n];
+        for (r->line = 1; fgets(line, sizeof line, in); r->line++)
+            read_line(r, line);
         fclose(in);
     }
-    printf("%u cases, %u fail\n", r.cases, r.failures);
-    flat_destroy(r.flat);
-    return r.failures != 0 || r.cases == 0;
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const engines[] = {[RUNNER_INTERPRETER] = "interpreter", [RUNNER_X64] = "x64"};
+    unsigned failures = 0;
+
+    for (unsigned engine = 0; engine < ARRAY_SIZE(engines); engine++) {
+        struct run r = {.engine = engines[engine],
+                        .flat = flat_create(&(struct flat_config){.engine = engine, .base = CODE, .size = SIZE})};
+        if (!r.flat) {
+            printf("%s: not on this host\n", r.engine);
+            continue;
+        }
+        if (!run_files(&r, argv + 1, argc - 1))
+            return 1;
+        printf("%s: %u cases, %u fail\n", r.engine, r.cases, r.failures);
+        failures += r.failures + !r.cases;
+        flat_destroy(r.flat);
+    }
+    return failures != 0;
 }

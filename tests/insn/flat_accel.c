@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,36 +33,76 @@ static int raise_fault(struct flat *f, enum guest_fault_kind kind, enum guest_ac
     return vcpu_set_fault(&f->cpu->env, &fault);
 }
 
-// Host address of one byte for an access, after walk and permission check.
-static int byte_at(struct flat *f, uint64_t va, enum guest_access access, unsigned mmu, uint8_t **ret,
-                   bool *ret_device)
+void flat_flush(struct flat *f)
+{
+    for (unsigned mmu = 0; mmu < IR_MMU_INDICES; mmu++)
+        for (unsigned n = 0; n < FLAT_TLB; n++) {
+            struct ir_tlb_entry *e = &f->tlb[mmu][n];
+            e->read = e->write = e->exec = IR_TLB_INVALID;
+        }
+}
+
+static bool fill_due(struct flat *f)
+{
+    f->dice = f->dice * 6364136223846793005u + 1442695040888963407u;
+    return f->fill_one_in <= 1 || (f->dice >> 33) % f->fill_one_in == 0;
+}
+
+// What lies behind one byte of an access.
+struct found {
+    uint8_t *host;
+    bool device;
+    uint32_t prot; // of the MMU index
+};
+
+static void fill(struct flat *f, uint64_t va, unsigned mmu, const struct found *found)
+{
+    uint64_t page = va & ~(uint64_t)(IR_PAGE_SIZE - 1), offset = va - page;
+    struct ir_tlb_entry *e = &f->tlb[mmu][(va >> IR_PAGE_BITS) % FLAT_TLB];
+    if (found->device || !fill_due(f))
+        return;
+    f->fills++;
+    e->read = found->prot & GUEST_R ? page : IR_TLB_INVALID;
+    e->write = found->prot & GUEST_W ? page : IR_TLB_INVALID;
+    e->addend = (uint64_t)(uintptr_t)found->host - offset - page;
+}
+
+// One byte for an access, after walk and permission check.
+static int byte_at(struct flat *f, uint64_t va, enum guest_access access, unsigned mmu, struct found *ret)
 {
     struct guest_mapping map;
     if (!a64_isa.walk(&f->cpu->env, va, access, mmu, &map, &f->fault))
         return IR_EXIT_FAULT;
-    if (!(map.prot >> 4 * mmu & 1u << access))
+    ret->prot = map.prot >> 4 * mmu;
+    if (!(ret->prot & 1u << access))
         return raise_fault(f, GUEST_FAULT_PERMISSION, access, va, map.level);
     uint64_t canonical = a64_isa.canonical(&f->cpu->env, va);
-    *ret = flat_at(f, map.pa.v + (canonical - map.va), 1);
-    *ret_device = map.device && !f->config.normal_memory;
-    return *ret ? IR_EXIT_NONE : raise_fault(f, GUEST_FAULT_EXTERNAL, access, va, 0);
+    ret->host = flat_at(f, map.pa.v + (canonical - map.va), 1);
+    ret->device = map.device && !f->config.normal_memory;
+    return ret->host ? IR_EXIT_NONE : raise_fault(f, GUEST_FAULT_EXTERNAL, access, va, 0);
 }
 
 static int bytes_at(struct flat *f, uint64_t va, uint32_t attr, enum guest_access access, uint8_t *ret[16])
 {
     unsigned size = ir_mem_bytes(attr), align = 1u << ((attr & IR_MEM_ALIGN) >> IR_MEM_ALIGN_SHIFT);
-    bool device;
+    struct found found;
     if (va & (align - 1))
         return raise_fault(f, GUEST_FAULT_ALIGNMENT, access, va, 0);
     for (unsigned n = 0; n < size; n++) {
-        int code = byte_at(f, va + n, access, ir_mem_mmu(attr), &ret[n], &device);
+        if (n && (va + n) % IR_PAGE_SIZE) {
+            ret[n] = ret[n - 1] + 1;
+            continue;
+        }
+        int code = byte_at(f, va + n, access, ir_mem_mmu(attr), &found);
         if (code) {
             if (n) // the FAR of an access that crosses a page is in the second page
                 f->fault.va = va + n;
             return code;
         }
-        if (device && va & (size - 1))
+        if (found.device && va & (size - 1))
             return raise_fault(f, GUEST_FAULT_ALIGNMENT, access, va, 0);
+        ret[n] = found.host;
+        fill(f, va + n, ir_mem_mmu(attr), &found);
     }
     return IR_EXIT_NONE;
 }
@@ -125,10 +166,9 @@ static const struct ir_runtime runtime = {vcpu_load, vcpu_store, flat_cas, flat_
 int vcpu_host_address(struct ir_env *env, uint64_t va, uint64_t len, enum guest_access access, unsigned mmu,
                       void **ret_host)
 {
-    uint8_t *at;
-    bool device;
-    int code = byte_at(flat_of(env), va, access, mmu, &at, &device);
-    *ret_host = code || device ? NULL : at;
+    struct found found = {0};
+    int code = byte_at(flat_of(env), va, access, mmu, &found);
+    *ret_host = code || found.device ? NULL : found.host;
     return code;
 }
 
@@ -142,11 +182,14 @@ enum mem_result vcpu_phys_read(struct ir_env *env, struct gpa addr, unsigned siz
     return MEM_OK;
 }
 
-void vcpu_context_pending(struct ir_env *env)
+void vcpu_context_pending(struct ir_env *env) { flat_flush(flat_of(env)); }
+
+void vcpu_context_changed(struct ir_env *env)
 {
+    flat_of(env)->context_changes++;
+    flat_flush(flat_of(env));
 }
 
-void vcpu_context_changed(struct ir_env *env) { flat_of(env)->context_changes++; }
 void vcpu_tlb_sync(struct ir_env *env) { flat_of(env)->tlb_syncs++; }
 void vcpu_send_event(struct ir_env *env) { flat_of(env)->events_sent++; }
 void vcpu_check_interrupts(struct ir_env *env) { flat_of(env)->interrupt_checks++; }
@@ -161,6 +204,7 @@ void vcpu_set_watch(struct ir_env *env, enum vcpu_watch_owner owner, const struc
 
 void vcpu_tlbi(struct ir_env *env, const struct guest_tlbi *tlbi)
 {
+    flat_flush(flat_of(env));
     flat_of(env)->tlbis++;
     flat_of(env)->last_tlbi = *tlbi;
 }
@@ -214,11 +258,18 @@ const struct vcpu_hypercall *vcpu_hypercall(const struct ir_env *env)
 struct flat *flat_create(const struct flat_config *config)
 {
     struct flat *f = calloc(1, sizeof *f);
-    struct vcpu_ports *ports = calloc(1, sizeof *ports);
-    struct vcpu_hypercall *calls = calloc(1, sizeof *calls);
     struct error err;
     f->config = *config;
-    f->mem = calloc(1, config->size);
+    struct runner_config runner = {.engine = config->engine, .runtime = &runtime, .features = config->features};
+    f->runner = runner_create(&runner);
+    if (!f->runner) {
+        free(f);
+        return NULL;
+    }
+    struct vcpu_ports *ports = calloc(1, sizeof *ports);
+    struct vcpu_hypercall *calls = calloc(1, sizeof *calls);
+    f->mem = aligned_alloc(IR_PAGE_SIZE, config->size);
+    memset(f->mem, 0, config->size);
     f->cpu = aligned_alloc(64, (sizeof *f->cpu + 63) & ~63u);
     memset(f->cpu, 0, sizeof *f->cpu);
     f->cpu->env.vcpu = f;
@@ -228,13 +279,15 @@ struct flat *flat_create(const struct flat_config *config)
                                  .ports = ports, .hypercall = calls, .gic_sysregs = config->gic_sysregs};
     if (a64_isa.create(&f->cpu->env, &c, &err))
         abort();
+    for (unsigned mmu = 0; mmu < IR_MMU_INDICES; mmu++)
+        f->cpu->env.mmu[mmu] = (struct ir_tlb_table){f->tlb[mmu], (FLAT_TLB - 1) << 5};
+    flat_flush(f);
     return f;
 }
 
 void flat_destroy(struct flat *f)
 {
-    ir_unit_free(&f->unit);
-    free(f->slots);
+    runner_destroy(f->runner);
     free((void *)f->cpu->ports);
     free((void *)f->cpu->hypercall);
     free(f->cpu);
@@ -245,6 +298,7 @@ void flat_destroy(struct flat *f)
 void flat_reset(struct flat *f)
 {
     a64_isa.reset(&f->cpu->env);
+    flat_flush(f);
     f->tlbis = f->tlb_syncs = f->context_changes = f->events_sent = f->interrupt_checks = f->hypercalls = 0;
     f->event = false;
     f->faults = f->watches = 0;
@@ -263,34 +317,24 @@ static int run_unit(struct flat *f, const uint8_t *page, unsigned max_insns)
                                       .offset = env->pc & (IR_PAGE_SIZE - 1),
                                       .page = page,
                                       .max_insns = max_insns};
-    struct error err;
     env->pc_page = env->pc & ~(uint64_t)(IR_PAGE_SIZE - 1);
-    ir_unit_reset(&f->unit, &a64_isa.ir);
-    a64_isa.translate(&request, &f->unit);
-    if (ir_verify(&f->unit, &err)) {
-        fprintf(stderr, "unit at %#llx: %s\n", (unsigned long long)env->pc, err.text);
-        ir_print(&f->unit, stderr);
-        return -1;
-    }
-    if (f->slot_count < f->unit.insn_count) {
-        f->slot_count = f->unit.insn_count * 2;
-        f->slots = realloc(f->slots, f->slot_count * sizeof *f->slots);
-    }
-    return ir_interpret(&f->unit, env, &runtime, f->slots);
+    int code = runner_run(f->runner, env, &request);
+    if (code < 0)
+        fprintf(stderr, "pc %#llx: %s\n", (unsigned long long)env->pc, runner_message(f->runner));
+    return code;
 }
 
 int flat_run(struct flat *f, unsigned max_insns, unsigned units, uint64_t until)
 {
     struct ir_env *env = &f->cpu->env;
     for (unsigned n = 0; n < units && env->pc != until; n++) {
-        uint8_t *page;
-        bool device;
+        struct found page;
         int code = byte_at(f, env->pc & ~(uint64_t)(IR_PAGE_SIZE - 1), GUEST_EXEC, a64_isa.fetch_mmu(env->key),
-                           &page, &device);
+                           &page);
         if (code)
             f->fault.va = env->pc;
         else
-            code = run_unit(f, page, max_insns);
+            code = run_unit(f, page.host, max_insns);
         f->last_exit = code;
         if (code == IR_EXIT_FAULT && f->config.stop_on_fault) {
             return code;

@@ -14,10 +14,17 @@ static uint32_t word_of(const struct a64_sysreg *r, bool read)
     return 0xd5000000u | (uint32_t)read << 21 | op0 << 19 | rest << 5 | 1; // X1
 }
 
-static struct flat *machine(unsigned el, bool gic)
+// One machine an engine and configuration serves the whole test.
+static struct flat *machine(enum runner_engine engine, unsigned el, bool gic)
 {
-    struct flat *f = flat_create(&(struct flat_config){.model = "cortex-a72", .base = CODE, .size = 0x60000,
-                                                       .gic_sysregs = gic, .normal_memory = true});
+    static struct flat *machines[2][2];
+    struct flat_config config = {.engine = engine, .model = "cortex-a72", .base = CODE, .size = 0x60000,
+                                 .gic_sysregs = gic, .normal_memory = true};
+    struct flat *f = machines[engine][gic];
+    if (!f)
+        f = machines[engine][gic] = flat_create(&config);
+    cr_assert_not_null(f);
+    flat_reset(f);
     struct a64_cpu *cpu = f->cpu;
     // Everything that could trap is let through.
     cpu->sys[A64_SR_VBAR_EL1] = VECTORS;
@@ -33,9 +40,9 @@ static struct flat *machine(unsigned el, bool gic)
 }
 
 // 'o' the next instruction follows, 'u' UNDEFINED, 't' trapped to EL1, '?' anything else.
-static char outcome(unsigned el, bool gic, const struct a64_sysreg *r, bool read)
+static char outcome_on(enum runner_engine engine, unsigned el, bool gic, const struct a64_sysreg *r, bool read)
 {
-    struct flat *f = machine(el, gic);
+    struct flat *f = machine(engine, el, gic);
     uint32_t word = word_of(r, read);
     flat_code(f, CODE, &word, 1);
     int code = flat_run(f, 1, 1, CODE + 4);
@@ -46,8 +53,14 @@ static char outcome(unsigned el, bool gic, const struct a64_sysreg *r, bool read
              : esr == 0x02000000                    ? 'u'
              : esr >> 26 == 0x18                    ? 't'
                                                     : '?';
-    flat_destroy(f);
     return c;
+}
+
+// The outcome both engines come to; 'd' where they differ.
+static char outcome(unsigned el, bool gic, const struct a64_sysreg *r, bool read)
+{
+    char a = outcome_on(RUNNER_INTERPRETER, el, gic, r, read), b = outcome_on(RUNNER_X64, el, gic, r, read);
+    return a == b ? a : 'd';
 }
 
 Test(sysreg, rows_are_in_order_of_encoding)
@@ -108,9 +121,10 @@ Test(sysreg, el0_traps)
          true},
         {A64_SR_PMSWINC_EL0, A64_SR_PMUSERENR_EL0, 3, false},
     };
-    for (unsigned n = 0; n < ARRAY_SIZE(rows); n++) {
+    for (unsigned k = 0; k < 2 * ARRAY_SIZE(rows); k++) {
+        unsigned n = k / 2;
         const struct a64_sysreg *r = &a64_sysregs[rows[n].sr];
-        struct flat *f = machine(0, false);
+        struct flat *f = machine(k & 1, 0, false);
         uint32_t word = word_of(r, rows[n].read);
         uint32_t op0 = r->enc >> 14, op1 = r->enc >> 11 & 7, crn = r->enc >> 7 & 15, crm = r->enc >> 3 & 15;
         uint32_t iss = op0 << 20 | (r->enc & 7) << 17 | op1 << 14 | crn << 10 | 1 << 5 | crm << 1 | rows[n].read;
@@ -120,18 +134,17 @@ Test(sysreg, el0_traps)
         flat_run(f, 1, 1, 1);
         cr_expect(f->cpu->env.pc == VECTORS + 0x400 && f->cpu->sys[A64_SR_ESR_EL1] == (0x62000000 | iss),
                   "%s: pc %#lx ESR %#lx", r->name, f->cpu->env.pc, f->cpu->sys[A64_SR_ESR_EL1]);
-        flat_destroy(f);
     }
 }
 
 Test(sysreg, writable_bits)
 {
-    for (unsigned n = 0; n < A64_SR_COUNT; n++) {
-        const struct a64_sysreg *r = &a64_sysregs[n];
+    for (unsigned k = 0; k < 2 * A64_SR_COUNT; k++) {
+        const struct a64_sysreg *r = &a64_sysregs[k / 2];
         if (r->write || r->trap || !(r->access & A64_EL1_W) || r->flags & A64_SRF_SPSEL_ONLY ||
             r->writable == 0)
             continue;
-        struct flat *f = machine(1, false);
+        struct flat *f = machine(k & 1, 1, false);
         uint32_t words[2] = {word_of(r, false), word_of(r, true)};
         f->cpu->x[1] = ~0ull;
         flat_code(f, CODE, words, 2);
@@ -139,7 +152,6 @@ Test(sysreg, writable_bits)
         if (r->access & A64_EL1_R)
             cr_expect_eq(f->cpu->x[1], r->writable | (r->reset & ~r->writable), "%s: %#lx", r->name,
                 f->cpu->x[1]);
-        flat_destroy(f);
     }
 }
 
