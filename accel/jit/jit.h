@@ -76,6 +76,9 @@ enum vcpu_request {
     REQ_SAFE = 1 << 4,  // someone waits for a safepoint
 };
 
+// Whether a vCPU may hold host addresses, or return addresses in translated code.
+enum vcpu_whereabouts { VCPU_OUTSIDE, VCPU_IN_CODE, VCPU_WAITS_IN_HELPER };
+
 enum { TLBI_QUEUE = 32, MAX_WATCH = 32 };
 
 struct vcpu_stats {
@@ -91,8 +94,9 @@ struct vcpu {
     bool thread_started;
 
     _Atomic uint32_t requests; // enum vcpu_request
-    _Atomic uint32_t in_code;  // 1 while translated code or a slow path may hold host addresses
+    _Atomic uint32_t in_code;  // enum vcpu_whereabouts
     _Atomic uint64_t safe_seq; // counts safepoints passed
+    _Atomic uint64_t outside_seq; // counts those passed outside translated code
     _Atomic uint32_t event;    // WFE's event register
 
     pthread_mutex_t lock;
@@ -205,6 +209,9 @@ static inline struct vcpu *vcpu_of(const struct ir_env *env)
 void vcpu_request(struct vcpu *vcpu, uint32_t bits);
 // Waits until every vCPU but self (NULL: none excepted) has passed a safepoint since the call. self counts as at one.
 void safepoint_wait(struct accel *accel, struct vcpu *self);
+// Waits until every vCPU but self has been outside translated code since the call, not even waiting in a helper called
+// from there. self is outside. Waiting in helpers ends without translate_lock, so its holder may call this.
+void safepoint_wait_outside(struct accel *accel, const struct vcpu *self);
 void vcpu_enter_code(struct vcpu *vcpu); // after this the vCPU is in code unless requests are set
 void vcpu_leave_code(struct vcpu *vcpu);
 

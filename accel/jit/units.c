@@ -2,7 +2,7 @@
 // Units: finding, translating, linking and killing them, and the code buffer they live in.
 //
 // The buffer is filled in chunks, in a ring. A full chunk makes room by killing the units of the next one: they are
-// unlinked, every vCPU forgets its jump caches and passes a safepoint, and only then is their memory used again.
+// unlinked, every vCPU forgets its jump caches and leaves translated code, and only then is their memory used again.
 #include "accel/jit/jit.h"
 #include "accel/jit/lockstep.h"
 
@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DEFAULT_CODE_SIZE = 128 << 20, MIN_CODE_SIZE = 4 << 20 };
+enum { DEFAULT_CODE_SIZE = 128 << 20, MIN_CODE_SIZE = 1 << 20 };
 
 static int map_code(struct code_buffer *code, size_t size, struct error *err)
 {
@@ -180,7 +180,7 @@ static void recycle_chunk(struct accel *accel, struct vcpu *self, unsigned chunk
             vcpu_request(&accel->cpus[i], REQ_CODE);
     if (self)
         context_forget_code(self);
-    safepoint_wait(accel, self);
+    safepoint_wait_outside(accel, self);
     syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0);
     for (struct unit *u = list, *next; u; u = next) {
         next = u->next_in_chunk;
