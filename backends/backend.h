@@ -28,10 +28,11 @@ struct code_buffer {
 struct backend_exit {
     const void *owner;       // accel's unit record, filled by accel
     int64_t pc_offset;       // successor PC relative to the pc_page the unit ran under
-    uint32_t patch;          // offset in the code buffer of the jump that link() rewrites
+    uint32_t patch;          // offset in the code buffer of the jump that link() rewrites; 0: it jumps to target
     uint32_t stub;           // offset of its unlinked form
     const void *linked;      // what it jumps to now, NULL when unlinked (accel's bookkeeping)
     struct backend_exit *next_incoming; // accel's list of exits that lead to one unit
+    const void *_Atomic target; // a region's (patch 0): where it jumps, here or to backend_stubs.exit_unlinked
 };
 
 enum { BACKEND_MAX_EXITS = 64 };
@@ -50,6 +51,7 @@ struct backend_config {
 };
 
 struct backend;
+struct backend_stubs;
 
 struct backend_ops {
     const char *name;
@@ -69,6 +71,8 @@ struct backend_ops {
     void (*unlink)(struct backend *backend, struct code_buffer *code, struct backend_exit *exit);
     // Disassembles code for the trace, best effort.
     void (*disassemble)(const void *code, size_t size, FILE *out);
+    // What regions of an optimiser leave through and call; lives as long as the backend. See optimiser.h.
+    const struct backend_stubs *(*stubs)(struct backend *backend);
 };
 
 extern const struct backend_ops x64_backend;

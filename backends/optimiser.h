@@ -17,19 +17,27 @@
 
 // Code the one-pass backend emits once for regions; addresses are executable. "Tail" stubs are jumped to with guest state
 // in env and the stack as at entry, arguments in r12, r13, r14 (LLVM: preserve_none). "Call" stubs are called with
-// arguments in rdi, rsi, rdx, rcx, r8, r9 and keep every register but rax and r11, vector registers too (preserve_all).
+// arguments in rdi, rsi, rdx, rcx and keep every register but rax and r11, vector registers too (preserve_all).
+//
+// FP exceptions: the host's control word accumulates those of the one-pass tier's code. A region that computes with the
+// host's FP operations starts behind fp_check, which moves them to env.fp_flags; from there on that word alone is true,
+// what the region's own operations leave in the control word is noise (they may be speculated), and the *_fp stubs
+// forget it on the way out. A region without such operations leaves the control word alone.
 struct backend_stubs {
     const void *exit_unlinked; // tail (env, struct backend_exit *): the target of an unlinked exit
     const void *jump;          // tail (env, pc): by the jump cache; sets pc_page
     const void *leave;         // tail (env, enum ir_exit code): env.pc is true
+    const void *exit_fp;       // tail (env, struct backend_exit *): to its target
+    const void *jump_fp, *leave_fp;
+    const void *fp_check;      // tail (env, body, const void *const *fallback): to body if the inexact exception is in
+                               // env.fp_flags or will be so, else to *fallback
     const void *load;          // call (env, va, attr) -> code; env.pc true; the value is in env.slow_value
     const void *store;         // call (env, va, attr) -> code; the value is in env.slow_value
-    const void *cas;           // call (env, va, attr): slow_value expected and then old, slow_operand desired
-    const void *rmw;           // call (env, va, attr, kind): slow_value operand and then old
+    const void *cas;           // call (env, va, attr) -> code: slow_value expected and then old, slow_operand desired
+    const void *rmw;           // call (env, va, attr, kind) -> code: slow_value operand and then old
     const void *eval;          // call (env, const struct backend_eval_site *, const union ir_value *args): ir_eval by
                                // its site; result in env.slow_value, exceptions in env.fp_flags
-    const void *fp_enter;      // call (env): moves exceptions from the host's control word to env.fp_flags
-    const void *fp_leave;      // call (env): forgets what the region's own operations left in the control word
+    const void *fp_sync;       // call (env): moves exceptions to env.fp_flags, for helpers that use state
 };
 
 // An operation for the eval stub.

@@ -46,6 +46,7 @@ enum ir_exit {
     IR_EXIT_HALT,   // wait for an interrupt (WFI, HLT), env.pc is next
     IR_EXIT_WAIT_EVENT, // wait for an event or an interrupt (WFE)
     IR_EXIT_YIELD,  // give other vCPUs a chance
+    IR_EXIT_HOT,    // the unit's heat counter ran out; go on at env.pc: its own PC or that of a poll in it
     IR_EXIT_COUNT
 };
 
@@ -72,7 +73,8 @@ struct ir_env {
     _Atomic uint32_t irq_pending; // bit n = input enum vcpu_irq n asserted
     uint32_t insn_count;          // counting mode
     void *vcpu;                   // struct vcpu, owned by accel
-    uint64_t host_scratch[8];     // the backend's own: saved host control words, spill of its trampoline
+    union ir_value slow_value, slow_operand; // of slow accesses that regions make (backends/optimiser.h)
+    uint64_t host_scratch[4];     // the backend's own
 };
 
 // Accumulated exceptions: ARM FPSR positions.

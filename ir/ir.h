@@ -123,6 +123,7 @@ struct ir_unit {
     uint32_t guest_insns; // how many guest instructions it covers
     uint32_t guest_bytes; // from the entry, contiguous
     uint32_t current;     // block being filled
+    int32_t *heat;        // what compiled code counts down at its entry and polls (IR_EXIT_HOT), or NULL
     bool failed;          // out of memory or over a limit while building; the unit is useless
 };
 

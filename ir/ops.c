@@ -222,6 +222,7 @@ const char *const ir_exit_names[IR_EXIT_COUNT] = {
     [IR_EXIT_HALT] = "halt",
     [IR_EXIT_WAIT_EVENT] = "wait_event",
     [IR_EXIT_YIELD] = "yield",
+    [IR_EXIT_HOT] = "hot",
 };
 
 static const struct ir_attr_name mem_names[] = {

@@ -19,6 +19,7 @@ void ir_unit_reset(struct ir_unit *unit, const struct ir_guest *guest)
     unit->guest_insns = 0;
     unit->guest_bytes = 0;
     unit->current = 0;
+    unit->heat = NULL;
     unit->failed = false;
 }
 

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 // Internal to backends/x64: the backend object, one compilation's state, and what the lowering files share.
 //
-// Register convention inside units: r12 = struct ir_env *; rsp = the trampoline's frame (enum x64_frame), 16-aligned;
-// rax, rcx, rdx and xmm13..15 are scratch within one operation; everything else is allocated. No register is
-// preserved by units. Values in host registers: integers narrower than 64 bits are zero-extended, except that bits
+// Register convention inside units: r12 = struct ir_env *; rsp = the trampoline's frame (enum x64_frame), 8 below a
+// multiple of 16, as after a call (optimiser.h); rax, rcx, rdx and xmm13..15 are scratch within one operation;
+// everything else is allocated. No register is preserved by units. Values in host registers: integers narrower than 64 bits are zero-extended, except that bits
 // above 32 of an i32 may be junk where x64_junk says so; scalars in xmm have junk above; flags are in packed
 // form (ir/types.h) in the low 16 bits, bits that are not named being junk.
 #ifndef BACKENDS_X64_COMPILE_H
 #define BACKENDS_X64_COMPILE_H
 
 #include "backends/backend.h"
+#include "backends/optimiser.h"
 #include "backends/x64/emit.h"
 #include "backends/x64/features.h"
 
@@ -19,10 +20,10 @@ enum { X64_ENV = X64_R12, X64_XMM0 = 16, X64_REGS = 32, X64_XMM_T1 = 13, X64_XMM
 
 // Offsets from rsp inside units.
 enum x64_frame {
-    X64_FRAME_ARGS = 0,    // 4 × union ir_value
-    X64_FRAME_RET = 64,    // union ir_value
-    X64_FRAME_MXCSR = 80,  // host's, guest's
-    X64_FRAME_SAVE = 96,   // thunks: 9 general registers, 16 vector registers
+    X64_FRAME_ARGS = 8,    // 4 × union ir_value, 16-aligned
+    X64_FRAME_RET = 72,    // union ir_value
+    X64_FRAME_MXCSR = 88,  // host's, guest's
+    X64_FRAME_SAVE = 104,  // thunks: 9 general registers, 16 vector registers
     X64_FRAME_SLOTS = X64_FRAME_SAVE + 80 + 16 * 16,
     X64_SLOTS = 256,       // spill slots of 16 bytes
     X64_FRAME_SIZE = X64_FRAME_SLOTS + 16 * X64_SLOTS + 8,
@@ -33,7 +34,7 @@ enum { X64_MAX_INSNS = 8192, X64_MAX_FIELDS = 256, X64_MAX_REFS = 16384, X64_COL
 
 // Shared code at the start of the buffer, by offset.
 enum x64_thunk {
-    X64_T_ENTER, X64_T_EXIT /* code in eax */, X64_T_EXIT_STUB, X64_T_EXIT_MISS, X64_T_EXIT_POLL_AT,
+    X64_T_ENTER, X64_T_EXIT /* code in eax */, X64_T_EXIT_STUB, X64_T_EXIT_MISS, X64_T_EXIT_POLL_AT, X64_T_EXIT_HOT_AT,
     X64_T_LOAD, X64_T_STORE, X64_T_CAS, X64_T_RMW, X64_T_EVAL,
     X64_T_LOAD_V, X64_T_STORE_V, X64_T_CAS_V, X64_T_RMW_V, // likewise, keeping vector registers
     X64_T_FP_SYNC,
@@ -102,12 +103,7 @@ struct x64_map {
     struct x64_map_entry entries[X64_MAP_ENTRIES];
 };
 
-// An operation for ir_eval.
 enum { X64_MAX_SITES = 1024, X64_LOOPS = 32 };
-struct x64_eval_site {
-    struct ir_insn insn;
-    uint8_t types[4]; // enum ir_type
-};
 
 enum x64_flags_kind { X64_FLAGS_INT, X64_FLAGS_FP, X64_FLAGS_FP_SWAPPED };
 
@@ -121,7 +117,7 @@ struct x64_compile {
     struct x64_refs refs;
     struct backend_exit *exits;
     uint32_t exit_count;
-    struct x64_eval_site *sites; // placed behind the cold code
+    struct backend_eval_site *sites; // placed behind the cold code
     uint32_t site_count;
     bool too_large;
 
@@ -176,6 +172,7 @@ struct backend {
     uint32_t constants; // offset of constant 0
     const uint8_t *rx;
     uint8_t *cold_buffer;
+    struct backend_stubs stubs;
     struct x64_compile compile; // scratch, reused
 };
 
@@ -324,7 +321,14 @@ static inline bool x64_in_xmm(enum ir_type t)
 void x64_write_constants(union v128 *to); // X64_C_COUNT of them
 void x64_call_eval(struct x64_compile *c, const struct ir_insn *insn); // its result is in the frame's RET
 int x64_emit_thunks(struct backend *b, struct code_buffer *code);
-int x64_eval_helper(struct ir_env *env, const struct x64_eval_site *site, const union ir_value *args,
+void x64_stmxcsr(struct x64_emit *e, struct x64_mem m);
+void x64_ldmxcsr(struct x64_emit *e, struct x64_mem m);
+// The exceptions of an MXCSR in `reg` go to env.fp_flags at ARM's places. Clobbers reg and temp; env: its register.
+void x64_collect_exceptions(struct x64_emit *e, unsigned env, unsigned reg, unsigned temp);
+void x64_call_c(struct x64_emit *e, const void *fn); // clobbers rax
+void x64_emit_stubs(struct backend *b, struct x64_emit *e); // stubs.c
+void x64_emit_heat(struct x64_compile *c, uint32_t offset); // lower_control.c; no state is dirty but as cold code knows
+int x64_eval_helper(struct ir_env *env, const struct backend_eval_site *site, const union ir_value *args,
                     union ir_value *ret);
 
 #endif

@@ -4,7 +4,7 @@
 #include "backends/x64/compile.h"
 #include "backends/x64/x64.h"
 
-int x64_eval_helper(struct ir_env *env, const struct x64_eval_site *site, const union ir_value *args,
+int x64_eval_helper(struct ir_env *env, const struct backend_eval_site *site, const union ir_value *args,
                     union ir_value *ret)
 {
     enum ir_type types[4];
@@ -18,7 +18,7 @@ int x64_eval_helper(struct ir_env *env, const struct x64_eval_site *site, const 
 
 void x64_call_eval(struct x64_compile *c, const struct ir_insn *insn)
 {
-    struct x64_eval_site site = { .insn = *insn };
+    struct backend_eval_site site = { .insn = *insn };
     for (unsigned k = 0; k < 4 && insn->arg[k] != IR_NO_VALUE; k++) {
         site.types[k] = (uint8_t)x64_type(c, insn->arg[k]);
         x64_store_value(c, insn->arg[k], x64_frame_at(X64_FRAME_ARGS + 16 * (int32_t)k));

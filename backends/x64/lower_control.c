@@ -19,6 +19,20 @@ static void lower_poll(struct x64_compile *c, const struct ir_insn *insn)
     x64_mov_ri(c->e, X64_RAX, (uint32_t)insn->imm);
     x64_jmp(c->e, X64_REF_CODE, x64_thunk_at(c, X64_T_EXIT_POLL_AT));
     c->e = &c->hot;
+    if (c->unit->heat)
+        x64_emit_heat(c, (uint32_t)insn->imm);
+}
+
+void x64_emit_heat(struct x64_compile *c, uint32_t offset)
+{
+    x64_mov_ri(c->e, X64_RAX, (uint64_t)(uintptr_t)c->unit->heat);
+    x64_alu_mi(c->e, X64_SUB, false, x64_at(X64_RAX, 0), 1);
+    x64_jcc(c->e, X64_S, X64_REF_COLD, x64_pos(&c->cold));
+    x64_cold_begin(c);
+    x64_store_dirty(c);
+    x64_mov_ri(c->e, X64_RAX, offset);
+    x64_jmp(c->e, X64_REF_CODE, x64_thunk_at(c, X64_T_EXIT_HOT_AT));
+    c->e = &c->hot;
 }
 
 // Is this block lowered right after the current one?
@@ -177,8 +191,9 @@ static void lower_call(struct x64_compile *c, const struct ir_insn *insn)
     x64_mov_rr(c->e, true, X64_RDI, X64_ENV);
     x64_lea(c->e, true, X64_RSI, x64_frame_at(X64_FRAME_ARGS));
     x64_lea(c->e, true, X64_RDX, x64_frame_at(X64_FRAME_RET));
-    x64_mov_ri(c->e, X64_RAX, (uint64_t)(uintptr_t)helper->fn);
-    x64_rr(c->e, 0xff, 2, X64_RAX);
+    x64_alu_ri(c->e, X64_SUB, true, X64_RSP, 8);
+    x64_call_c(c->e, (const void *)helper->fn);
+    x64_alu_ri(c->e, X64_ADD, true, X64_RSP, 8);
     if (helper->flags & IR_HELPER_EXITS) {
         x64_test_rr(c->e, false, X64_RAX, X64_RAX);
         x64_jcc(c->e, X64_NE, X64_REF_CODE, x64_thunk_at(c, X64_T_EXIT));

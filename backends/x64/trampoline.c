@@ -27,25 +27,24 @@ static void push_pop(struct x64_emit *e, uint32_t op, unsigned reg)
     x64_u8(e, op | (reg & 7));
 }
 
-static void ldmxcsr(struct x64_emit *e, struct x64_mem m)
+void x64_ldmxcsr(struct x64_emit *e, struct x64_mem m)
 {
     x64_rm(e, X64_0F | 0xae, 2, m);
 }
 
-static void stmxcsr(struct x64_emit *e, struct x64_mem m)
+void x64_stmxcsr(struct x64_emit *e, struct x64_mem m)
 {
     x64_rm(e, X64_0F | 0xae, 3, m);
 }
 
-// ecx = MXCSR: its exception bits go to env.fp_flags at ARM's places. Clobbers ecx, edx.
-static void collect_exceptions(struct x64_emit *e)
+void x64_collect_exceptions(struct x64_emit *e, unsigned env, unsigned reg, unsigned temp)
 {
-    x64_mov_rr(e, false, X64_RDX, X64_RCX);
-    x64_alu_ri(e, X64_AND, false, X64_RCX, IR_FP_IOC);
-    x64_shift_ri(e, X64_SHR, false, X64_RDX, 1); // past DE, which ARM has no use for
-    x64_alu_ri(e, X64_AND, false, X64_RDX, IR_FP_DZC | IR_FP_OFC | IR_FP_UFC | IR_FP_IXC);
-    x64_alu_rr(e, X64_OR, false, X64_RCX, X64_RDX);
-    x64_alu_mr(e, X64_OR, false, x64_env(offsetof(struct ir_env, fp_flags)), X64_RCX);
+    x64_mov_rr(e, false, temp, reg);
+    x64_alu_ri(e, X64_AND, false, reg, IR_FP_IOC);
+    x64_shift_ri(e, X64_SHR, false, temp, 1); // past DE, which ARM has no use for
+    x64_alu_ri(e, X64_AND, false, temp, IR_FP_DZC | IR_FP_OFC | IR_FP_UFC | IR_FP_IXC);
+    x64_alu_rr(e, X64_OR, false, reg, temp);
+    x64_alu_mr(e, X64_OR, false, x64_at((int)env, offsetof(struct ir_env, fp_flags)), reg);
 }
 
 static void emit_enter(struct backend *b, struct x64_emit *e)
@@ -55,19 +54,19 @@ static void emit_enter(struct backend *b, struct x64_emit *e)
         push_pop(e, 0x50, callee_saved[i]);
     x64_alu_ri(e, X64_SUB, true, X64_RSP, X64_FRAME_SIZE);
     x64_mov_rr(e, true, X64_ENV, X64_RDI);
-    stmxcsr(e, x64_frame_at(X64_FRAME_MXCSR));
+    x64_stmxcsr(e, x64_frame_at(X64_FRAME_MXCSR));
     x64_load(e, 2, false, false, X64_RAX, x64_env(offsetof(struct ir_env, fp_mode)));
     x64_alu_ri(e, X64_AND, false, X64_RAX, 3);
     x64_lea(e, true, X64_RCX, x64_at_code(b->constants + 16 * X64_C_ROUND));
-    ldmxcsr(e, x64_at_index(X64_RCX, X64_RAX, 2, 0));
+    x64_ldmxcsr(e, x64_at_index(X64_RCX, X64_RAX, 2, 0));
     x64_mov_mi(e, 3, x64_env(offsetof(struct ir_env, link_exit)), 0);
     x64_rr(e, 0xff, 4, X64_RSI);
 
     b->thunks[X64_T_EXIT] = e->origin + x64_pos(e);
-    stmxcsr(e, x64_frame_at(X64_FRAME_MXCSR + 4));
+    x64_stmxcsr(e, x64_frame_at(X64_FRAME_MXCSR + 4));
     x64_load(e, 2, false, false, X64_RCX, x64_frame_at(X64_FRAME_MXCSR + 4));
-    ldmxcsr(e, x64_frame_at(X64_FRAME_MXCSR));
-    collect_exceptions(e);
+    x64_ldmxcsr(e, x64_frame_at(X64_FRAME_MXCSR));
+    x64_collect_exceptions(e, X64_ENV, X64_RCX, X64_RDX);
     x64_alu_ri(e, X64_ADD, true, X64_RSP, X64_FRAME_SIZE);
     for (unsigned i = sizeof(callee_saved); i-- > 0;)
         push_pop(e, 0x58, callee_saved[i]);
@@ -102,15 +101,20 @@ static void emit_exits(struct backend *b, struct x64_emit *e)
     set_pc(e);
     x64_mov_ri(e, X64_RAX, IR_EXIT_POLL);
     x64_jmp(e, X64_REF_CODE, b->thunks[X64_T_EXIT]);
+    // eax = offset
+    b->thunks[X64_T_EXIT_HOT_AT] = e->origin + x64_pos(e);
+    set_pc(e);
+    x64_mov_ri(e, X64_RAX, IR_EXIT_HOT);
+    x64_jmp(e, X64_REF_CODE, b->thunks[X64_T_EXIT]);
 
     b->thunks[X64_T_FP_SYNC] = e->origin + x64_pos(e);
-    stmxcsr(e, in_thunk(X64_FRAME_MXCSR + 4));
+    x64_stmxcsr(e, in_thunk(X64_FRAME_MXCSR + 4));
     x64_load(e, 2, false, false, X64_RCX, in_thunk(X64_FRAME_MXCSR + 4));
     x64_test_ri(e, X64_RCX, 0x3d);
     uint32_t none = x64_jcc_short(e, X64_E);
     x64_alu_mi(e, X64_AND, false, in_thunk(X64_FRAME_MXCSR + 4), ~0x3f);
-    ldmxcsr(e, in_thunk(X64_FRAME_MXCSR + 4));
-    collect_exceptions(e);
+    x64_ldmxcsr(e, in_thunk(X64_FRAME_MXCSR + 4));
+    x64_collect_exceptions(e, X64_ENV, X64_RCX, X64_RDX);
     x64_land(e, none);
     x64_room(e);
     x64_u8(e, 0xc3);
@@ -129,12 +133,10 @@ static void save_registers(struct x64_emit *e, bool vectors, bool restore)
         x64_v2m(e, restore ? X64_MOVUPS_LD : X64_MOVUPS_ST, i, in_thunk(X64_FRAME_SAVE + 80 + 16 * (int32_t)i));
 }
 
-static void call_c(struct x64_emit *e, const void *fn)
+void x64_call_c(struct x64_emit *e, const void *fn)
 {
     x64_mov_ri(e, X64_RAX, (uint64_t)(uintptr_t)fn);
-    x64_alu_ri(e, X64_SUB, true, X64_RSP, 8);
     x64_rr(e, 0xff, 2, X64_RAX);
-    x64_alu_ri(e, X64_ADD, true, X64_RSP, 8);
 }
 
 static void emit_memory_thunk(struct backend *b, struct x64_emit *e, enum x64_thunk plain, const void *fn, bool vectors)
@@ -157,7 +159,7 @@ static void emit_memory_thunk(struct backend *b, struct x64_emit *e, enum x64_th
         }
         x64_lea(e, true, X64_R9, in_thunk(X64_FRAME_RET));
     }
-    call_c(e, fn);
+    x64_call_c(e, fn);
     save_registers(e, vectors, true);
     x64_test_rr(e, false, X64_RAX, X64_RAX);
     uint32_t leave = x64_jcc_short(e, X64_NE);
@@ -168,7 +170,7 @@ static void emit_memory_thunk(struct backend *b, struct x64_emit *e, enum x64_th
     x64_jmp(e, X64_REF_CODE, b->thunks[X64_T_EXIT]);
 }
 
-// rax = struct x64_eval_site.
+// rax = struct backend_eval_site.
 static void emit_eval(struct backend *b, struct x64_emit *e)
 {
     b->thunks[X64_T_EVAL] = e->origin + x64_pos(e);
@@ -177,7 +179,7 @@ static void emit_eval(struct backend *b, struct x64_emit *e)
     x64_mov_rr(e, true, X64_RSI, X64_RAX);
     x64_lea(e, true, X64_RDX, in_thunk(X64_FRAME_ARGS));
     x64_lea(e, true, X64_RCX, in_thunk(X64_FRAME_RET));
-    call_c(e, (const void *)x64_eval_helper);
+    x64_call_c(e, (const void *)x64_eval_helper);
     save_registers(e, true, true);
     x64_room(e);
     x64_u8(e, 0xc3);
@@ -186,7 +188,7 @@ static void emit_eval(struct backend *b, struct x64_emit *e)
 int x64_emit_thunks(struct backend *b, struct code_buffer *code)
 {
     size_t start = (code->used + 63) & ~(size_t)63;
-    size_t need = sizeof(union v128) * X64_C_COUNT + 8192;
+    size_t need = sizeof(union v128) * X64_C_COUNT + 16384;
     if (start + need > code->size)
         return -1;
     b->constants = (uint32_t)start;
@@ -204,6 +206,7 @@ int x64_emit_thunks(struct backend *b, struct code_buffer *code)
         emit_memory_thunk(b, &e, X64_T_RMW, (const void *)rt->rmw, vectors);
     }
     emit_eval(b, &e);
+    x64_emit_stubs(b, &e);
     if (e.full)
         return -1;
     code->used = start + x64_pos(&e);

@@ -100,7 +100,7 @@ static uint32_t position_of(const struct x64_compile *c, uint8_t kind, uint32_t 
     switch (kind) {
     case X64_REF_HOT: return c->hot.origin + target;
     case X64_REF_COLD: return at.cold + target;
-    case X64_REF_SITE: return at.sites + target * (uint32_t)sizeof(struct x64_eval_site);
+    case X64_REF_SITE: return at.sites + target * (uint32_t)sizeof(struct backend_eval_site);
     case X64_REF_BLOCK: return c->hot.origin + c->block_offset[target];
     default: return target;
     }
@@ -119,6 +119,15 @@ static void resolve(struct x64_compile *c, struct code_buffer *code, struct plac
 }
 
 enum { BREAKPOINT = 0xcc };
+
+// Of the unit's own PC.
+static uint32_t first_offset(const struct ir_unit *unit)
+{
+    for (uint32_t i = unit->blocks[0].first; i < unit->blocks[0].first + unit->blocks[0].count; i++)
+        if (unit->insns[i].op == IR_OP_insn)
+            return (uint32_t)unit->insns[i].imm;
+    return 0;
+}
 
 static int compile(struct backend *b, const struct ir_unit *unit, struct code_buffer *code,
                    struct backend_exit *exits, struct backend_unit *ret_unit)
@@ -144,6 +153,8 @@ static int compile(struct backend *b, const struct ir_unit *unit, struct code_bu
     c->pinned = 0;
     c->insn_offset = 0;
     x64_prepare(c);
+    if (unit->heat)
+        x64_emit_heat(c, first_offset(unit));
     for (uint32_t k = 0; k < unit->block_count; k++) {
         uint32_t block = c->block_order[k];
         if (unit->blocks[block].count == 0)
@@ -193,13 +204,23 @@ static void patch(struct code_buffer *code, const struct backend_exit *exit, uin
 static void link_exit(struct backend *b, struct code_buffer *code, struct backend_exit *exit, const void *entry)
 {
     (void)b;
-    patch(code, exit, (uint32_t)((const uint8_t *)entry - code->rx));
+    if (exit->patch == 0)
+        atomic_store_explicit(&exit->target, entry, memory_order_release);
+    else
+        patch(code, exit, (uint32_t)((const uint8_t *)entry - code->rx));
 }
 
 static void unlink_exit(struct backend *b, struct code_buffer *code, struct backend_exit *exit)
 {
-    (void)b;
-    patch(code, exit, exit->stub);
+    if (exit->patch == 0)
+        atomic_store_explicit(&exit->target, b->stubs.exit_unlinked, memory_order_release);
+    else
+        patch(code, exit, exit->stub);
+}
+
+static const struct backend_stubs *stubs(struct backend *b)
+{
+    return &b->stubs;
 }
 
 static void disassemble(const void *code, size_t size, FILE *out)
@@ -211,5 +232,5 @@ static void disassemble(const void *code, size_t size, FILE *out)
 
 const struct backend_ops x64_backend = {
     .name = "x64", .create = create, .destroy = destroy, .compile = compile, .enter = enter, .link = link_exit,
-    .unlink = unlink_exit, .disassemble = disassemble,
+    .unlink = unlink_exit, .disassemble = disassemble, .stubs = stubs,
 };

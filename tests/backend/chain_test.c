@@ -120,6 +120,29 @@ Test(backend_chain, exits_to_other_pages_use_the_jump_cache)
     toy_jit_destroy(&jit);
 }
 
+Test(backend_chain, heat_counts_down_at_the_entry_and_at_polls)
+{
+    static struct piece piece;
+    static int32_t heat;
+    struct error err = { "" };
+    struct ir_unit unit = { 0 };
+    start();
+    cr_assert_eq(ir_parse("b0:\n  insn 0x40, len=4\n  br b1\nb1:\n  insn 0x44, len=4\n  %3 = get.i64 x0\n  %4 = const.i64 1\n"
+                          "  %5 = add.i64 %3, %4\n  put x0, %5\n  poll 0x44\n  br b1\n", &toy_guest, &unit, &err), 0, "%s", err.text);
+    unit.heat = &heat;
+    cr_assert_eq(x64_backend.compile(jit.backend, &unit, &jit.code, piece.exits, &piece.unit), 0);
+    cr_expect_eq(enter(&piece), IR_EXIT_HOT);
+    cr_expect_eq(toy.env.pc, 0x7040);
+    cr_expect_eq(toy.x[0], 0);
+    heat = 5;
+    cr_expect_eq(enter(&piece), IR_EXIT_HOT);
+    cr_expect_eq(toy.env.pc, 0x7044);
+    cr_expect_eq(toy.x[0], 5);
+    cr_expect_eq(heat, -1);
+    ir_unit_free(&unit);
+    toy_jit_destroy(&jit);
+}
+
 Test(backend_chain, a_full_buffer_is_left_as_it_was)
 {
     static struct piece piece;
