@@ -11,11 +11,9 @@
 // code to return from the helper at once, with the fault recorded.
 int vcpu_load(struct ir_env *env, uint64_t va, uint32_t memop, union ir_value *ret_value);
 int vcpu_store(struct ir_env *env, uint64_t va, uint32_t memop, const union ir_value *value);
-// Translates len bytes that do not cross a 4 KiB page for access; *ret_host is a host address good until the next
-// safepoint, or NULL where the page is not plain RAM (use vcpu_load/vcpu_store then). Writers need GUEST_WRITE:
-// code on the page has been invalidated.
-int vcpu_host_address(struct ir_env *env, uint64_t va, uint64_t len, enum guest_access access, unsigned mmu_index,
-                      void **ret_host);
+// Zeroes len bytes that do not cross a 4 KiB page, as one write. *ret_done is false, and nothing has happened, where the
+// page is not plain RAM: the caller stores instead.
+int vcpu_zero(struct ir_env *env, uint64_t va, uint64_t len, unsigned mmu_index, bool *ret_done);
 
 // Records a fault found by a helper itself; returns IR_EXIT_FAULT to be returned in turn.
 int vcpu_set_fault(struct ir_env *env, const struct guest_fault *fault);

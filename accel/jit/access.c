@@ -177,6 +177,15 @@ static void copy(void *to, const void *from, unsigned size)
     }
 }
 
+// After len bytes at x were written past the inline table. Code is looked for only now: a page may have been translated
+// since its lines were last looked at, and another vCPU must not translate the old bytes after it was.
+static void wrote(struct vcpu *vcpu, const struct xlat *x, uint64_t len)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    if (atomic_load_explicit(&x->range->ram->code_lines[x->offset >> MEM_PAGE_BITS], memory_order_relaxed))
+        code_invalidate(vcpu->accel, vcpu, x->range->ram, x->offset, len);
+}
+
 static bool read_part(struct vcpu *vcpu, const struct xlat *x, uint64_t va, unsigned size, uint8_t *bytes)
 {
     if (!x->host)
@@ -191,10 +200,12 @@ static bool write_part(struct vcpu *vcpu, const struct xlat *x, uint64_t va, uns
         return mmio(vcpu, x, va, size, true, bytes);
     if (x->range->flags & MEM_READONLY)
         return true;
-    if (x->write_ok)
+    if (x->write_ok) {
         copy(x->host, bytes, size);
-    else
+        wrote(vcpu, x, size);
+    } else {
         code_store(vcpu->accel, vcpu, x->range->ram, x->offset, bytes, size);
+    }
     return true;
 }
 
@@ -291,24 +302,20 @@ int vcpu_store(struct ir_env *env, uint64_t va, uint32_t attr, const union ir_va
 
 // ---- atomics -------------------------------------------------------------------------------------------------------
 
-// A host address where an atomic of size bytes may be done; the page's code has been invalidated.
-static uint8_t *atomic_address(struct vcpu *vcpu, uint64_t va, uint32_t attr)
+// Where an atomic may be done, which the caller reports with wrote(). A store-exclusive only writes; of the others a watch
+// of reads is met first.
+static bool atomic_translate(struct vcpu *vcpu, uint64_t va, uint32_t attr, struct xlat *ret)
 {
     unsigned size = ir_mem_bytes(attr), mmu = ir_mem_mmu(attr);
-    struct xlat x;
-    if (va & (size - 1)) {
-        fault(vcpu, GUEST_FAULT_ALIGNMENT, GUEST_WRITE, va, 0);
-        return NULL;
-    }
-    if (!check_watch(vcpu, va, size, GUEST_WRITE, mmu) || !access_translate(vcpu, va, GUEST_WRITE, mmu, &x))
-        return NULL;
-    if (!x.host || (x.range->flags & MEM_READONLY)) {
-        fault(vcpu, GUEST_FAULT_UNSUPPORTED_EXCLUSIVE, GUEST_WRITE, va, x.map->level);
-        return NULL;
-    }
-    if (!x.write_ok)
-        code_invalidate(vcpu->accel, vcpu, x.range->ram, x.offset, size);
-    return x.host;
+    if (va & (size - 1))
+        return fault(vcpu, GUEST_FAULT_ALIGNMENT, GUEST_WRITE, va, 0);
+    if (!(attr & IR_MEM_EXCLUSIVE) && !check_watch(vcpu, va, size, GUEST_READ, mmu))
+        return false;
+    if (!check_watch(vcpu, va, size, GUEST_WRITE, mmu) || !access_translate(vcpu, va, GUEST_WRITE, mmu, ret))
+        return false;
+    if (!ret->host || (ret->range->flags & MEM_READONLY))
+        return fault(vcpu, GUEST_FAULT_UNSUPPORTED_EXCLUSIVE, GUEST_WRITE, va, ret->map->level);
+    return true;
 }
 
 static bool cas_host(uint8_t *host, unsigned size, union v128 *expected, const union v128 *desired)
@@ -333,15 +340,16 @@ static int jit_cas(struct ir_env *env, uint64_t va, uint32_t attr, const union i
                    const union ir_value *desired, union ir_value *ret_old)
 {
     unsigned size = ir_mem_bytes(attr);
-    uint8_t *host = atomic_address(vcpu_of(env), va, attr);
-    if (!host)
+    struct xlat x;
+    if (!atomic_translate(vcpu_of(env), va, attr, &x))
         return IR_EXIT_FAULT;
     union v128 e = expected->v, d = desired->v;
     if (attr & IR_MEM_BE) {
         reverse(e.b, size);
         reverse(d.b, size);
     }
-    cas_host(host, size, &e, &d);
+    if (cas_host(x.host, size, &e, &d) && memcmp(&e, &d, size))
+        wrote(vcpu_of(env), &x, size);
     union ir_value old = {.i = 0};
     memcpy(&old, &e, size);
     finish_load(&old, attr);
@@ -370,11 +378,11 @@ static int jit_rmw(struct ir_env *env, uint64_t va, uint32_t attr, enum ir_rmw k
                    union ir_value *ret_old)
 {
     unsigned size = ir_mem_bytes(attr);
-    uint8_t *host = atomic_address(vcpu_of(env), va, attr);
-    if (!host)
+    struct xlat x;
+    if (!atomic_translate(vcpu_of(env), va, attr, &x))
         return IR_EXIT_FAULT;
     union v128 old = {0}, next;
-    memcpy(&old, host, size);
+    memcpy(&old, x.host, size);
     union ir_value seen;
     do {
         seen = (union ir_value){.v = old};
@@ -384,7 +392,9 @@ static int jit_rmw(struct ir_env *env, uint64_t va, uint32_t attr, enum ir_rmw k
             next = operand->v;
         if (attr & IR_MEM_BE)
             reverse(next.b, size);
-    } while (!cas_host(host, size, &old, &next));
+    } while (!cas_host(x.host, size, &old, &next));
+    if (memcmp(&old, &next, size))
+        wrote(vcpu_of(env), &x, size);
     finish_load(&seen, attr);
     *ret_old = seen;
     return IR_EXIT_NONE;
@@ -392,22 +402,24 @@ static int jit_rmw(struct ir_env *env, uint64_t va, uint32_t attr, enum ir_rmw k
 
 const struct ir_runtime jit_runtime = {.load = vcpu_load, .store = vcpu_store, .cas = jit_cas, .rmw = jit_rmw};
 
-int vcpu_host_address(struct ir_env *env, uint64_t va, uint64_t len, enum guest_access access, unsigned mmu,
-                      void **ret_host)
+int vcpu_zero(struct ir_env *env, uint64_t va, uint64_t len, unsigned mmu, bool *ret_done)
 {
     struct vcpu *vcpu = vcpu_of(env);
     struct xlat x;
-    *ret_host = (void *)(uintptr_t)inline_hit(env, va, mmu << IR_MEM_MMU_SHIFT, access == GUEST_WRITE);
-    if (*ret_host)
+    void *host = (void *)(uintptr_t)inline_hit(env, va, mmu << IR_MEM_MMU_SHIFT, true);
+    *ret_done = true;
+    if (host) {
+        memset(host, 0, len);
         return IR_EXIT_NONE;
-    if (!check_watch(vcpu, va, (unsigned)len, access, mmu) || !access_translate(vcpu, va, access, mmu, &x))
+    }
+    if (!check_watch(vcpu, va, (unsigned)len, GUEST_WRITE, mmu) || !access_translate(vcpu, va, GUEST_WRITE, mmu, &x))
         return IR_EXIT_FAULT;
-    *ret_host = NULL;
-    if (!x.host || (access == GUEST_WRITE && (x.range->flags & MEM_READONLY)))
+    if (!x.host || (x.range->flags & MEM_READONLY)) {
+        *ret_done = false;
         return IR_EXIT_NONE;
-    if (access == GUEST_WRITE && !x.write_ok)
-        code_invalidate(vcpu->accel, vcpu, x.range->ram, x.offset, len);
-    *ret_host = x.host;
+    }
+    memset(x.host, 0, len);
+    wrote(vcpu, &x, len);
     return IR_EXIT_NONE;
 }
 

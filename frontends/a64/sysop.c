@@ -112,15 +112,11 @@ WRITE(dc_zva)
     uint64_t size = 4ull << bits_get(cpu->model->dczid, 0, 4), va = value & ~(size - 1);
     unsigned index = data_index(cpu);
     const union ir_value zero = {0};
-    void *host;
+    bool done;
 
-    int code = vcpu_host_address(&cpu->env, va, size, GUEST_WRITE, index, &host);
-    if (code)
+    int code = vcpu_zero(&cpu->env, va, size, index, &done);
+    if (code || done)
         return code;
-    if (host) {
-        memset(host, 0, size);
-        return IR_EXIT_NONE;
-    }
     struct guest_mapping map;
     struct guest_fault fault;
     if (a64_isa_walk(&cpu->env, va, GUEST_WRITE, index, &map, &fault) && map.device) {

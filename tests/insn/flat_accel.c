@@ -163,12 +163,13 @@ static int flat_rmw(struct ir_env *env, uint64_t va, uint32_t attr, enum ir_rmw 
 
 static const struct ir_runtime runtime = {vcpu_load, vcpu_store, flat_cas, flat_rmw};
 
-int vcpu_host_address(struct ir_env *env, uint64_t va, uint64_t len, enum guest_access access, unsigned mmu,
-                      void **ret_host)
+int vcpu_zero(struct ir_env *env, uint64_t va, uint64_t len, unsigned mmu, bool *ret_done)
 {
     struct found found = {0};
-    int code = byte_at(flat_of(env), va, access, mmu, &found);
-    *ret_host = code || found.device ? NULL : found.host;
+    int code = byte_at(flat_of(env), va, GUEST_WRITE, mmu, &found);
+    *ret_done = !code && !found.device;
+    if (*ret_done)
+        memset(found.host, 0, len);
     return code;
 }
 

@@ -6,8 +6,7 @@
 
 int vcpu_load(struct ir_env *env, uint64_t va, uint32_t memop, union ir_value *ret_value) { abort(); }
 int vcpu_store(struct ir_env *env, uint64_t va, uint32_t memop, const union ir_value *value) { abort(); }
-int vcpu_host_address(struct ir_env *env, uint64_t va, uint64_t len, enum guest_access access,
-                      unsigned mmu_index, void **ret_host)
+int vcpu_zero(struct ir_env *env, uint64_t va, uint64_t len, unsigned mmu_index, bool *ret_done)
 {
     abort();
 }

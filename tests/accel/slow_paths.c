@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+// Slow paths of memory, called as translated code calls them on a stopped machine with its MMU off: writes to pages with
+// code are reported after the bytes changed, and watchpoints see both halves of an atomic.
+#include "tests/accel/small.h"
+
+#include "base/error.h"
+
+#include <criterion/criterion.h>
+#include <sched.h>
+#include <stdlib.h>
+
+enum { WORD = SMALL_RAM + 0x3000, ATTR8 = 3, ROUNDS = 1500 };
+
+static struct small *small;
+static struct ir_env *env;
+static struct vcpu *vcpu;
+
+static void set_up(void)
+{
+    small = small_create(ACCEL_JIT, 1, 1 << 20, 0);
+    env = accel_env(small->accel, 0);
+    vcpu = &small->accel->cpus[0];
+    context_switch(vcpu);
+}
+static void tear_down(void)
+{
+    small_destroy(small);
+}
+TestSuite(slow_paths, .init = set_up, .fini = tear_down);
+
+// ---- order of a write and what it invalidates --------------------------------------------------------------------------
+
+struct observer {
+    struct code_page page;
+    const uint64_t *word;
+    _Atomic bool quit;
+    _Atomic uint64_t expected; // what the word must be when the page changes next, 0: not armed
+    uint64_t early;            // times it was not that yet
+};
+
+static void *observe(void *opaque)
+{
+    struct observer *o = opaque;
+    while (!o->quit) {
+        uint64_t expected = o->expected;
+        uint64_t before = __atomic_load_n(&o->page.changes, __ATOMIC_SEQ_CST);
+        if (!expected)
+            continue;
+        uint64_t word = 0;
+        for (unsigned n = 0; n < 100000 && !o->quit; n++) {
+            if (__atomic_load_n(&o->page.changes, __ATOMIC_SEQ_CST) == before && o->expected == expected)
+                continue;
+            word = __atomic_load_n(o->word, __ATOMIC_SEQ_CST);
+            o->early += word < expected;
+            break;
+        }
+    }
+    return NULL;
+}
+
+static void by_cas(uint64_t value)
+{
+    union ir_value old = {.i = value - 1}, next = {.i = value}, seen;
+    cr_assert_eq(jit_runtime.cas(env, WORD, ATTR8, &old, &next, &seen), 0);
+}
+static void by_rmw(uint64_t value)
+{
+    union ir_value one = {.i = 1}, seen;
+    cr_assert_eq(jit_runtime.rmw(env, WORD, ATTR8, IR_RMW_ADD, &one, &seen), 0);
+}
+static void by_store(uint64_t value)
+{
+    cr_assert_eq(jit_runtime.store(env, WORD, ATTR8, &(union ir_value){.i = value}), 0);
+}
+static void by_zero(uint64_t value)
+{
+    bool done;
+    *(uint64_t *)small_at(small, WORD) = UINT64_MAX;
+    cr_assert_eq(vcpu_zero(env, WORD, 64, 1, &done), 0);
+    cr_assert(done);
+    *(uint64_t *)small_at(small, WORD) = value;
+}
+
+static const struct {
+    const char *name;
+    void (*write)(uint64_t value);
+} writers[] = {{"cas", by_cas}, {"rmw", by_rmw}, {"store", by_store}};
+
+static void put_page(struct code_page *page)
+{
+    struct jit *jit = &small->accel->jit;
+    *page = (struct code_page){.host = small_at(small, WORD & ~0xfffull), .ram = small->ram, .ram_page = 3};
+    jit->pages[((uintptr_t)page->host >> MEM_PAGE_BITS) % PAGE_HASH] = page;
+}
+
+static void take_page(const struct code_page *page)
+{
+    small->accel->jit.pages[((uintptr_t)page->host >> MEM_PAGE_BITS) % PAGE_HASH] = NULL;
+}
+
+Test(slow_paths, code_is_invalidated_after_the_write)
+{
+    for (size_t w = 0; w < ARRAY_SIZE(writers); w++) {
+        struct observer o = {.word = small_at(small, WORD)};
+        pthread_t thread;
+        put_page(&o.page);
+        *(uint64_t *)small_at(small, WORD) = 0;
+        pthread_create(&thread, NULL, observe, &o);
+        for (uint64_t i = 1; i <= ROUNDS; i++) {
+            o.expected = i;
+            for (unsigned n = 0; n < 200; n++)
+                __builtin_ia32_pause();
+            atomic_store(&small->ram->code_lines[3], 1);
+            writers[w].write(i);
+        }
+        o.quit = true;
+        pthread_join(thread, NULL);
+        cr_expect_eq(o.early, 0, "%s: %llu times before", writers[w].name, (unsigned long long)o.early);
+        cr_expect_eq(o.page.changes, ROUNDS, "%s: %llu", writers[w].name, (unsigned long long)o.page.changes);
+        take_page(&o.page);
+    }
+}
+
+// A write that found no code to mind on the way, but there was some when it was done.
+Test(slow_paths, zeroing_reports_code)
+{
+    struct code_page page;
+    put_page(&page);
+    by_zero(1);
+    cr_expect_eq(page.changes, 0);
+    atomic_store(&small->ram->code_lines[3], 1);
+    by_zero(2);
+    cr_expect_eq(page.changes, 1);
+    take_page(&page);
+}
+
+// ---- watchpoints -------------------------------------------------------------------------------------------------------
+
+enum op { LOAD, STORE, CAS, RMW, STORE_EXCLUSIVE, LOAD_EXCLUSIVE, OPS };
+enum { NO = -1 };
+
+// What each operation meets first under a watch of reads, of writes, of both.
+static const struct {
+    const char *name;
+    int met[3];
+} watch_rows[OPS] = {
+    [LOAD] = {"load", {GUEST_READ, NO, GUEST_READ}},
+    [STORE] = {"store", {NO, GUEST_WRITE, GUEST_WRITE}},
+    [CAS] = {"cas", {GUEST_READ, GUEST_WRITE, GUEST_READ}},
+    [RMW] = {"rmw", {GUEST_READ, GUEST_WRITE, GUEST_READ}},
+    [STORE_EXCLUSIVE] = {"store-exclusive", {NO, GUEST_WRITE, GUEST_WRITE}},
+    [LOAD_EXCLUSIVE] = {"load-exclusive", {GUEST_READ, NO, GUEST_READ}},
+};
+
+static int run_op(enum op op)
+{
+    union ir_value a = {.i = 0}, b = {.i = 5}, seen;
+    const uint32_t exclusive = ATTR8 | IR_MEM_EXCLUSIVE | IR_MEM_ATOMIC;
+    switch (op) {
+    case LOAD: return jit_runtime.load(env, WORD, ATTR8, &seen);
+    case STORE: return jit_runtime.store(env, WORD, ATTR8, &b);
+    case CAS: return jit_runtime.cas(env, WORD, ATTR8 | IR_MEM_ATOMIC, &a, &b, &seen);
+    case RMW: return jit_runtime.rmw(env, WORD, ATTR8 | IR_MEM_ATOMIC, IR_RMW_ADD, &b, &seen);
+    case STORE_EXCLUSIVE: return jit_runtime.cas(env, WORD, exclusive, &a, &b, &seen);
+    default: return jit_runtime.load(env, WORD, exclusive, &seen);
+    }
+}
+
+Test(slow_paths, watchpoints_see_atomics)
+{
+    for (unsigned op = 0; op < OPS; op++)
+        for (unsigned w = 0; w < 3; w++) {
+            const struct vcpu_watch watch = {.va = WORD + 4, .len = 1, .access = (uint8_t)(w + 1), .mmu_mask = 0xff};
+            *(uint64_t *)small_at(small, WORD) = 0;
+            vcpu_set_watch(env, VCPU_WATCH_GUEST, &watch, 1);
+            int code = run_op(op), met = watch_rows[op].met[w];
+            cr_expect_eq(code, met == NO ? IR_EXIT_NONE : IR_EXIT_FAULT, "%s under %u", watch_rows[op].name, w + 1);
+            if (code && met != NO)
+                cr_expect(vcpu->fault.kind == GUEST_FAULT_WATCHPOINT && vcpu->fault.access == met, "%s under %u",
+                          watch_rows[op].name, w + 1);
+            if (met != NO)
+                cr_expect_eq(*(uint64_t *)small_at(small, WORD), 0, "%s under %u wrote", watch_rows[op].name, w + 1);
+        }
+}
