@@ -12,9 +12,10 @@
 #include <stdio.h>
 #include <string.h>
 
-// The linker's names for the ends of the section in which Test() leaves a pointer to each test.
-extern struct criterion_test *const __start_cr_tst[];
-extern struct criterion_test *const __stop_cr_tst[];
+// The linker's names for the ends of the section in which Test() leaves a pointer to each test. Absent in programs
+// that bring their own main and only need what assertions call.
+extern struct criterion_test *const __start_cr_tst[] __attribute__((weak));
+extern struct criterion_test *const __stop_cr_tst[] __attribute__((weak));
 // The same of TestSuite(), absent where a program has none.
 extern struct criterion_suite *const __start_cr_sts[] __attribute__((weak));
 extern struct criterion_suite *const __stop_cr_sts[] __attribute__((weak));
@@ -86,7 +87,7 @@ static const struct criterion_suite *suite_of(const struct criterion_test *test)
     return NULL;
 }
 
-int main(void)
+__attribute__((weak)) int main(void)
 {
     unsigned ran = 0, failed = 0;
     for (struct criterion_test *const *at = __start_cr_tst; at < __stop_cr_tst; at++) {
