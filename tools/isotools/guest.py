@@ -41,6 +41,9 @@ if [ -e /etc/isomer/run ]; then
     sync
 else
     cd /root
+    # Without -f these ask process 1, which is this script and would not hear them.
+    for way in poweroff reboot halt; do echo "alias $way='sync; $way -f'"; done >/etc/shellrc
+    export ENV=/etc/shellrc
     echo "This is $(uname -sr) on $(uname -m). 'poweroff' ends the machine."
     setsid cttyhack sh
 fi
