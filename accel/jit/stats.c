@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Counters of the accelerator as text, for "info jit".
 #include "accel/jit/jit.h"
+#include "accel/jit/lockstep.h"
 
 #include <stddef.h>
 
@@ -29,6 +30,11 @@ static const struct {
     {"context flushes", offsetof(struct vcpu_stats, flushes)},
 };
 
+static void print_name(FILE *out, const char *name)
+{
+    fprintf(out, "%-36s", name);
+}
+
 void accel_print_stats(struct accel *accel, FILE *out)
 {
     const struct jit *jit = &accel->jit;
@@ -37,10 +43,16 @@ void accel_print_stats(struct accel *accel, FILE *out)
             (unsigned long long)jit->units_killed, (unsigned long long)jit->links_made,
             (unsigned long long)jit->evictions, (double)jit->translate_ns * 1e-9);
     for (size_t r = 0; r < ARRAY_SIZE(rows); r++) {
-        fprintf(out, "%-36s", rows[r].name);
+        print_name(out, rows[r].name);
         for (unsigned i = 0; i < accel->cpu_count; i++)
             fprintf(out, " %12llu",
                     (unsigned long long)*(const uint64_t *)((const char *)&accel->cpus[i].stats + rows[r].offset));
         fputc('\n', out);
     }
+    if (accel->config.engine != ACCEL_LOCKSTEP)
+        return;
+    print_name(out, "units compared");
+    for (unsigned i = 0; i < accel->cpu_count; i++)
+        fprintf(out, " %12llu", (unsigned long long)lockstep_units(&accel->cpus[i]));
+    fputc('\n', out);
 }
