@@ -48,7 +48,7 @@ enum x64_constant {
     X64_C_ONE64, X64_C_B01, X64_C_B0F, X64_C_B7F, X64_C_B80, X64_C_H00FF, X64_C_BREV_LO, X64_C_BREV_HI, X64_C_POP4, X64_C_CLZ4,
     X64_C_REV16, X64_C_REV32, X64_C_REV64, X64_C_WREV32, X64_C_WREV64, X64_C_TBL_BIAS, X64_C_SHIFTROWS, X64_C_ISHIFTROWS,
     X64_C_H0001, X64_C_UZP8_EVEN, X64_C_UZP8_ODD, X64_C_UZP16_EVEN, X64_C_UZP16_ODD, X64_C_LO64,
-    X64_C_2P32_32, X64_C_2P63_32, X64_C_2P32_64, X64_C_2P63_64,
+    X64_C_EXP_32, X64_C_EXP_64, X64_C_2P32_32, X64_C_2P63_32, X64_C_2P32_64, X64_C_2P63_64,
     X64_C_COUNT,
 };
 
@@ -62,6 +62,9 @@ struct x64_value {
     bool done;          // lowered ahead of its place
     bool fused;         // an i1 held in EFLAGS only: cond or icmp
     uint8_t cc;         // of a fused icmp; fused conds take theirs from the flags
+    bool in_xmm;        // an integer that only vector registers want: loaded to be FP, or FP to be stored
+    uint32_t float_uses, store_uses; // that take an integer from a vector register
+    uint32_t rank;      // of the block that defines it
 };
 
 struct x64_cell {
@@ -72,6 +75,7 @@ struct x64_cell {
     uint32_t last_use;   // over all values that share it
     uint32_t next_use;   // an estimate, for eviction
     uint16_t first_field; // bound state fields, X64_NO_FIELD none
+    uint8_t width;       // of a vector register: bytes beyond which it holds zeros, 0 where not known
 };
 enum { X64_NO_FIELD = 0xffff };
 
@@ -191,6 +195,8 @@ unsigned x64_temp(struct x64_compile *c, uint32_t avoid); // a free general regi
 void x64_alias(struct x64_compile *c, uint32_t value, uint32_t of);
 bool x64_const(const struct x64_compile *c, uint32_t value, uint64_t *ret);
 bool x64_imm32(const struct x64_compile *c, uint32_t value, int32_t *ret); // fits a sign-extended immediate
+bool x64_zero_above(const struct x64_compile *c, uint32_t value); // its vector register, beyond its type
+void x64_set_width(struct x64_compile *c, uint32_t value, unsigned bytes); // likewise, from here on
 bool x64_junk(const struct x64_compile *c, uint32_t value);  // an i32 with junk above bit 31
 void x64_def_const(struct x64_compile *c, uint32_t value);
 bool x64_dies(const struct x64_compile *c, uint32_t value); // not needed after this instruction
@@ -315,6 +321,10 @@ static inline enum ir_type x64_type(const struct x64_compile *c, uint32_t value)
 static inline bool x64_in_xmm(enum ir_type t)
 {
     return ir_type_is_float(t) || t == IR_V128;
+}
+static inline bool x64_value_in_xmm(const struct x64_compile *c, uint32_t value)
+{
+    return c->cells[c->values[value].cell].vector;
 }
 
 // ---- trampoline.c, evaluate.c ------------------------------------------------------------------------------------

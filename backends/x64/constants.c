@@ -45,6 +45,9 @@ static const union v128 constants[X64_C_COUNT] = {
     [X64_C_UZP16_EVEN] = BYTES(0, 1, 4, 5, 8, 9, 12, 13, Z, Z, Z, Z, Z, Z, Z, Z),
     [X64_C_UZP16_ODD] = BYTES(2, 3, 6, 7, 10, 11, 14, 15, Z, Z, Z, Z, Z, Z, Z, Z),
     [X64_C_LO64] = { .d = { ~0ull, 0 } },
+    // Bits of an exponent plus 1 that are all 0 for 1, the smallest normal's, and for that of infinities and NaNs.
+    [X64_C_EXP_32] = { .s = { 0x7e800000u } },
+    [X64_C_EXP_64] = { .d = { 0x7fd0000000000000ull } },
     [X64_C_2P32_32] = REP_S(0x4f800000u),
     [X64_C_2P63_32] = REP_S(0x5f000000u),
     [X64_C_2P32_64] = REP_D(0x41f0000000000000ull),

@@ -163,22 +163,23 @@ static void load_entry(struct x64_compile *c, const struct x64_map_entry *entry)
     }
 }
 
-// Values that live on go to their slots, on this edge only.
-static void spill_globals(struct x64_compile *c)
+// Values that live on go to their slots, on this edge only. Those defined in blocks from the target on do not: the way
+// from there to a use makes them anew.
+static void spill_globals(struct x64_compile *c, uint32_t target)
 {
     for (unsigned r = 0; r < X64_REGS; r++) {
         uint32_t id = c->regs[r];
         if (id >= X64_MAX_INSNS || !c->values[id].global || c->cells[id].slot >= 0 || x64_is_const(c, id) ||
-            !x64_needed(c, &c->cells[id]))
+            !x64_needed(c, &c->cells[id]) || c->values[id].rank >= c->block_rank[target])
             continue;
         x64_spill(c, id);
         c->cells[id].slot = -1;
     }
 }
 
-static void conform(struct x64_compile *c, const struct x64_map *map)
+static void conform(struct x64_compile *c, uint32_t target, const struct x64_map *map)
 {
-    spill_globals(c);
+    spill_globals(c, target);
     uint64_t kept[X64_MAX_FIELDS / 64] = { 0 };
     for (unsigned i = 0; map && i < map->count; i++)
         if (map->entries[i].dirty)
@@ -208,7 +209,7 @@ void x64_edge(struct x64_compile *c, uint32_t block)
     struct x64_map *map = c->block_map[block] >= 0 ? &c->maps[c->block_map[block]] : NULL;
     if (!map && !x64_lowered(c, block) && c->block_preds[block] > 1)
         map = make_map(c, block);
-    conform(c, map);
+    conform(c, block, map);
 }
 
 bool x64_edge_is_free(struct x64_compile *c, uint32_t block)

@@ -59,17 +59,31 @@ void x64_fp_check(struct x64_compile *c, struct x64_shape s, unsigned x, bool ti
         any_lane(c, s, X64_XMM_T1, cold);
         return;
     }
-    x64_v2(c->e, X64_0F | 0x2e | (s.wide ? X64_66 : 0), x, x); // ucomiss, ucomisd
-    x64_jcc(c->e, X64_P, X64_REF_COLD, cold);
-    if (!tiny)
+    uint32_t compare = X64_0F | 0x2e | (s.wide ? X64_66 : 0); // ucomiss, ucomisd
+    if (!tiny) {
+        x64_v2(c->e, compare, x, x);
+        x64_jcc(c->e, X64_P, X64_REF_COLD, cold);
         return;
+    }
+    // Both at once by the exponent; the cold code looks closer.
+    uint32_t add = X64_0F | X64_66 | (s.wide ? 0xd4 : 0xfe), test = X64_0F38 | X64_66 | 0x17; // paddq, paddd, ptest
+    x64_v3m(c->e, add, X64_XMM_T1, x, x64_constant(c, s.wide ? X64_C_MIN64 : X64_C_MIN32));
+    x64_v2m(c->e, test, X64_XMM_T1, x64_constant(c, s.wide ? X64_C_EXP_64 : X64_C_EXP_32));
+    x64_jcc(c->e, X64_E, X64_REF_COLD, cold);
+    uint32_t back = x64_pos(&c->hot);
+    x64_cold_begin(c);
+    assert(x64_pos(c->e) == cold);
+    x64_v2(c->e, compare, x, x);
+    uint32_t nan = x64_jcc_short(c->e, X64_P);
     x64_v2(c->e, X64_MOVD_RX | x64_w(s.wide), x, X64_RAX);
     x64_alu_rr(c->e, X64_ADD, s.wide, X64_RAX, X64_RAX); // without the sign
     if (s.wide)
         x64_alu_rm(c->e, X64_CMP, true, X64_RAX, x64_constant(c, X64_C_TWICE_MIN64));
     else
         x64_alu_ri(c->e, X64_CMP, false, X64_RAX, 0x01000000);
-    x64_jcc(c->e, X64_E, X64_REF_COLD, cold);
+    x64_jcc(c->e, X64_NE, X64_REF_HOT, back);
+    x64_land(c->e, nan);
+    c->e = &c->hot;
 }
 
 void x64_fp_cold(struct x64_compile *c, const struct ir_insn *insn)
@@ -85,6 +99,7 @@ void x64_fp_cold(struct x64_compile *c, const struct ir_insn *insn)
 
 struct arith_row {
     uint8_t opcode;
+    bool commutes; // up to the NaN chosen, which cold code does
     bool tiny; // the result can be inexact and of the smallest normal magnitude
 };
 
@@ -93,12 +108,16 @@ static bool lower_arith(struct x64_compile *c, const struct ir_insn *insn, struc
     struct x64_shape s;
     if (!x64_fp_shape(insn, insn->type, &s) || !x64_fp_host_mode(c, insn->attr))
         return false;
-    unsigned xa = x64_use_xmm(c, insn->arg[0]);
-    unsigned xb = insn->arg[1] == IR_NO_VALUE ? xa : x64_use_xmm(c, insn->arg[1]);
+    uint32_t a = insn->arg[0], b = insn->arg[1];
+    if (row.commutes && x64_zero_above(c, b) && !x64_zero_above(c, a)) // the result takes what is above from a
+        a = insn->arg[1], b = insn->arg[0];
+    unsigned xa = x64_use_xmm(c, a), xb = b == IR_NO_VALUE ? xa : x64_use_xmm(c, b);
     unsigned dst = x64_def_xmm(c, c->pos);
     uint32_t cold = x64_pos(&c->cold);
+    if (!s.vector && x64_zero_above(c, a))
+        x64_set_width(c, c->pos, s.wide ? 8 : 4);
     xa = x64_fp_operand(c, s, xa, X64_XMM_T1);
-    if (insn->arg[1] == IR_NO_VALUE) {
+    if (b == IR_NO_VALUE) {
         if (s.vector)
             x64_v2(c->e, x64_fp_op(s, row.opcode), dst, xa);
         else
@@ -132,6 +151,8 @@ static bool lower_fma(struct x64_compile *c, const struct ir_insn *insn)
         x64_v2(c->e, X64_MOVQ_XX, dst, xc);
     else
         x64_vmov(c->e, dst, xc);
+    if (!s.vector && x64_zero_above(c, insn->arg[2]))
+        x64_set_width(c, c->pos, s.wide ? 8 : 4);
     unsigned signs = (insn->attr & IR_FP_NEG_PRODUCT ? 1u : 0) | (insn->attr & IR_FP_NEG_ADDEND ? 2u : 0);
     uint32_t op = X64_0F38 | X64_66 | (opcodes[signs] + (s.vector ? 0u : 1u)) | x64_w(s.wide);
     x64_vex_rr(c->e, op, dst, xa, xb);
@@ -236,11 +257,11 @@ bool x64_lower_fp(struct x64_compile *c, const struct ir_insn *insn)
         return false;
     x64_clobber_flags(c);
     switch (insn->op) {
-    case IR_OP_fadd: return lower_arith(c, insn, (struct arith_row){ 0x58, false });
-    case IR_OP_fsub: return lower_arith(c, insn, (struct arith_row){ 0x5c, false });
-    case IR_OP_fmul: return lower_arith(c, insn, (struct arith_row){ 0x59, true });
-    case IR_OP_fdiv: return lower_arith(c, insn, (struct arith_row){ 0x5e, true });
-    case IR_OP_fsqrt: return lower_arith(c, insn, (struct arith_row){ 0x51, false });
+    case IR_OP_fadd: return lower_arith(c, insn, (struct arith_row){ 0x58, true, false });
+    case IR_OP_fsub: return lower_arith(c, insn, (struct arith_row){ 0x5c, false, false });
+    case IR_OP_fmul: return lower_arith(c, insn, (struct arith_row){ 0x59, true, true });
+    case IR_OP_fdiv: return lower_arith(c, insn, (struct arith_row){ 0x5e, false, true });
+    case IR_OP_fsqrt: return lower_arith(c, insn, (struct arith_row){ 0x51, false, false });
     case IR_OP_fma: return lower_fma(c, insn);
     case IR_OP_fmin:
     case IR_OP_fminnm: return lower_minmax(c, insn, false);

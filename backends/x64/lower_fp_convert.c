@@ -79,6 +79,7 @@ static bool lower_i2f(struct x64_compile *c, const struct ir_insn *insn)
         ra = X64_RAX;
     }
     x64_v3(c->e, X64_PXOR, dst, dst, dst);
+    x64_set_width(c, c->pos, s.wide ? 8 : 4);
     x64_v3(c->e, X64_0F | 0x2a | (s.wide ? X64_F2 : X64_F3) | x64_w(w), dst, dst, ra);
     if (!sign && from == IR_I64)
         x64_fp_cold(c, insn);

@@ -418,13 +418,14 @@ static bool lower_crc32(struct x64_compile *c, const struct ir_insn *insn)
 static void lower_bitcast(struct x64_compile *c, const struct ir_insn *insn)
 {
     uint32_t a = insn->arg[0];
-    bool to_xmm = x64_in_xmm(insn->type), from_xmm = x64_in_xmm(x64_type(c, a));
+    bool to_xmm = x64_in_xmm(insn->type) || c->values[c->pos].in_xmm, from_xmm = x64_value_in_xmm(c, a);
     uint32_t w = x64_w(x64_type_log2(insn->type) == 3);
     if (to_xmm == from_xmm) {
         x64_alias(c, c->pos, a);
     } else if (to_xmm) {
         unsigned ra = x64_use(c, a);
         x64_v2(c->e, X64_MOVD_XR | w, x64_def_xmm(c, c->pos), ra);
+        x64_set_width(c, c->pos, 1u << x64_type_log2(insn->type));
     } else {
         unsigned xa = x64_use_xmm(c, a), dst = x64_def(c, c->pos);
         x64_v2(c->e, X64_MOVD_RX | w, xa, dst);

@@ -80,7 +80,12 @@ static bool lower_vdupl(struct x64_compile *c, const struct ir_insn *insn)
 static bool lower_vget(struct x64_compile *c, const struct ir_insn *insn)
 {
     static const uint32_t ops[4] = { P3A | 0x14, P3A | 0x15, P3A | 0x16, P3A | 0x16 | X64_W };
-    unsigned sub = insn->sub & 3, xa = x64_use_xmm(c, insn->arg[0]), dst = x64_def(c, c->pos);
+    unsigned sub = insn->sub & 3;
+    if (c->values[c->pos].in_xmm) {
+        x64_alias(c, c->pos, insn->arg[0]);
+        return true;
+    }
+    unsigned xa = x64_use_xmm(c, insn->arg[0]), dst = x64_def(c, c->pos);
     if (insn->imm == 0 && sub >= 2)
         x64_v2(c->e, X64_MOVD_RX | x64_w(sub == 3), xa, dst);
     else
@@ -133,20 +138,25 @@ static bool lower_vset(struct x64_compile *c, const struct ir_insn *insn)
 static bool lower_vzext(struct x64_compile *c, const struct ir_insn *insn)
 {
     enum ir_type type = x64_type(c, insn->arg[0]);
-    if (!x64_in_xmm(type)) {
+    if (x64_value_in_xmm(c, insn->arg[0]) && x64_zero_above(c, insn->arg[0])) {
+        x64_alias(c, c->pos, insn->arg[0]);
+        return true;
+    }
+    if (!x64_value_in_xmm(c, insn->arg[0])) {
         unsigned ra = x64_use(c, insn->arg[0]);
         x64_v2(c->e, X64_MOVD_XR | x64_w(type == IR_I64), x64_def_xmm(c, c->pos), ra);
     } else {
         unsigned xa = x64_use_xmm(c, insn->arg[0]), dst = x64_def_over_xmm(c, c->pos, insn->arg[0]);
-        if (type == IR_F64) {
+        if (type == IR_F64 || type == IR_I64) {
             x64_v2(c->e, X64_MOVQ_XX, dst, xa);
-        } else if (type == IR_F32) {
+        } else if (type == IR_F32 || type == IR_I32) {
             x64_v3i(c->e, INSERTPS, dst, xa, xa, 0x0e);
         } else {
             x64_v2i(c->e, P3A | 0x15, xa, X64_RAX, 0); // pextrw
             x64_v2(c->e, X64_MOVD_XR, dst, X64_RAX);
         }
     }
+    x64_set_width(c, c->pos, 1u << x64_type_log2(type));
     return true;
 }
 
@@ -298,6 +308,7 @@ bool x64_lower_lanes(struct x64_compile *c, const struct ir_insn *insn)
     case IR_OP_vlow: {
         unsigned xa = x64_use_xmm(c, insn->arg[0]), dst = x64_def_over_xmm(c, c->pos, insn->arg[0]);
         x64_v2(c->e, X64_MOVQ_XX, dst, xa);
+        x64_set_width(c, c->pos, 8);
         return true;
     }
     case IR_OP_vext: case IR_OP_vzip: case IR_OP_vuzp: case IR_OP_vtrn: case IR_OP_vtbl: return lower_permute(c, insn);

@@ -189,7 +189,7 @@ static void lower_load(struct x64_compile *c, const struct ir_insn *insn)
 {
     unsigned addr = x64_use(c, insn->arg[0]);
     int token = insn->arg[1] == IR_NO_VALUE ? X64_NONE : (int)x64_use(c, insn->arg[1]);
-    bool vector = x64_in_xmm(insn->type);
+    bool vector = x64_in_xmm(insn->type) || c->values[c->pos].in_xmm;
     unsigned dst = vector ? x64_def_xmm(c, c->pos) : x64_def_over(c, c->pos, insn->arg[0]);
     uint32_t cold = x64_pos(&c->cold);
     if (always_slow(insn)) {
@@ -208,13 +208,15 @@ static void lower_load(struct x64_compile *c, const struct ir_insn *insn)
     x64_store(c->e, 3, x64_frame_at(X64_FRAME_ARGS), addr);
     x64_slow_access(c, insn, X64_T_LOAD, NULL, 0, 0);
     x64_load_result(c, c->pos);
+    if (vector && (insn->attr & IR_MEM_SIZE) >= 2)
+        x64_set_width(c, c->pos, ir_mem_bytes(insn->attr));
     x64_cold_back(c, back);
 }
 
 static void lower_store(struct x64_compile *c, const struct ir_insn *insn)
 {
     uint32_t value = insn->arg[1];
-    bool vector = x64_in_xmm(x64_type(c, value));
+    bool vector = x64_value_in_xmm(c, value);
     unsigned addr = x64_use(c, insn->arg[0]);
     int token = insn->arg[2] == IR_NO_VALUE ? X64_NONE : (int)x64_use(c, insn->arg[2]);
     int32_t imm;
@@ -243,15 +245,18 @@ static void lower_span(struct x64_compile *c, const struct ir_insn *insn)
 {
     int32_t lo = (int32_t)(uint32_t)insn->imm, hi = (int32_t)(uint32_t)(insn->imm >> 32);
     unsigned addr = x64_use(c, insn->arg[0]), dst = x64_def(c, c->pos);
-    x64_lea(c->e, true, dst, x64_at((int)addr, lo));
-    tlb_entry(c, dst, ir_mem_mmu(insn->attr));
+    if ((int64_t)hi - lo > IR_PAGE_SIZE) {
+        x64_alu_rr(c->e, X64_XOR, false, dst, dst);
+        return;
+    }
+    // The entry of the first byte's page never has the tag of the next page, where the last byte is if not on the same.
+    if (lo)
+        x64_lea(c->e, true, dst, x64_at((int)addr, lo));
+    tlb_entry(c, lo ? dst : addr, ir_mem_mmu(insn->attr));
     x64_lea(c->e, true, X64_RCX, x64_at((int)addr, hi - 1));
-    x64_alu_ri(c->e, X64_AND, true, dst, -IR_PAGE_SIZE);
     x64_alu_ri(c->e, X64_AND, true, X64_RCX, -IR_PAGE_SIZE);
-    x64_alu_rm(c->e, X64_SUB, true, X64_RCX, tag_of(insn->sub & 1));
-    x64_alu_rm(c->e, X64_SUB, true, dst, tag_of(insn->sub & 1));
-    x64_alu_rr(c->e, X64_OR, true, X64_RCX, dst); // 0: both ends have the tag
-    x64_mov_ri(c->e, dst, 0);
+    x64_alu_rr(c->e, X64_XOR, false, dst, dst);
+    x64_alu_rm(c->e, X64_CMP, true, X64_RCX, tag_of(insn->sub & 1));
     x64_rm(c->e, X64_0F | (0x40 + X64_E) | X64_W, dst, x64_at(X64_RAX, offsetof(struct ir_tlb_entry, addend)));
 }
 

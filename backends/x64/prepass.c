@@ -91,6 +91,33 @@ static uint32_t live_until(const struct x64_compile *c, uint32_t value, uint32_t
     return pos;
 }
 
+// Does this use take an integer of `width` bytes from a vector register as well as from a general one?
+static void note_vector_use(struct x64_compile *c, const struct ir_insn *user, unsigned k, uint32_t value)
+{
+    enum ir_type type = x64_type(c, value);
+    unsigned size = x64_type_log2(type);
+    if (type != IR_I32 && type != IR_I64)
+        return;
+    if ((user->op == IR_OP_bitcast && x64_in_xmm(user->type)) || user->op == IR_OP_vzext)
+        c->values[value].float_uses++;
+    else if (user->op == IR_OP_st && k == 1 && !(user->attr & (IR_MEM_BE | IR_MEM_RELEASE)) &&
+             (user->attr & IR_MEM_SIZE) == size)
+        c->values[value].store_uses++;
+}
+
+// After all uses: where will the value live?
+static bool lives_in_xmm(const struct x64_compile *c, const struct ir_insn *insn, const struct x64_value *v)
+{
+    unsigned size = x64_type_log2(insn->type);
+    if ((insn->type != IR_I32 && insn->type != IR_I64) || v->float_uses + v->store_uses != v->uses || !v->uses)
+        return false;
+    if (insn->op == IR_OP_ld)
+        return v->float_uses && (insn->attr & (IR_MEM_SIZE | IR_MEM_SIGNED | IR_MEM_BE)) == size;
+    if (insn->op == IR_OP_vget)
+        return insn->imm == 0 && insn->sub == size;
+    return insn->op == IR_OP_bitcast && x64_in_xmm(x64_type(c, insn->arg[0]));
+}
+
 static void scan_block(struct x64_compile *c, uint32_t block, uint32_t *value_next)
 {
     const struct ir_unit *u = c->unit;
@@ -100,6 +127,8 @@ static void scan_block(struct x64_compile *c, uint32_t block, uint32_t *value_ne
         const struct ir_insn *insn = &u->insns[i];
         struct x64_value *v = &c->values[i];
         v->first_use = value_next[i];
+        v->rank = c->block_rank[block];
+        v->in_xmm = lives_in_xmm(c, insn, v);
         if (insn->op == IR_OP_get || insn->op == IR_OP_put) {
             const struct x64_field *field = &c->fields[insn->imm];
             // The low bit says whether the next event is a put.
@@ -113,6 +142,7 @@ static void scan_block(struct x64_compile *c, uint32_t block, uint32_t *value_ne
                 break;
             struct x64_value *av = &c->values[a];
             av->uses++;
+            note_vector_use(c, insn, k, a);
             c->next_use[i][k] = X64_NO_POS;
             if (a < first || a >= end) {
                 uint32_t until = live_until(c, a, i);

@@ -65,6 +65,17 @@ bool x64_const(const struct x64_compile *c, uint32_t value, uint64_t *ret)
     return true;
 }
 
+bool x64_zero_above(const struct x64_compile *c, uint32_t value)
+{
+    unsigned width = c->cells[c->values[value].cell].width;
+    return width && width <= 1u << x64_type_log2(x64_type(c, value));
+}
+
+void x64_set_width(struct x64_compile *c, uint32_t value, unsigned bytes)
+{
+    c->cells[c->values[value].cell].width = (uint8_t)bytes;
+}
+
 bool x64_junk(const struct x64_compile *c, uint32_t value)
 {
     return x64_type(c, value) == IR_I32 && x64_cell_insn(c, c->values[value].cell)->type == IR_I64;
@@ -374,13 +385,13 @@ static unsigned use_cell(struct x64_compile *c, uint32_t id, bool vector)
 
 unsigned x64_use(struct x64_compile *c, uint32_t value)
 {
-    assert(!x64_in_xmm(x64_type(c, value)));
+    assert(!x64_value_in_xmm(c, value));
     return use_cell(c, c->values[value].cell, false);
 }
 
 unsigned x64_use_xmm(struct x64_compile *c, uint32_t value)
 {
-    assert(x64_in_xmm(x64_type(c, value)));
+    assert(x64_value_in_xmm(c, value));
     return use_cell(c, c->values[value].cell, true) - X64_XMM0;
 }
 
@@ -514,6 +525,7 @@ void x64_get_field(struct x64_compile *c, uint32_t value, uint32_t field)
         } else {
             x64_v2m(c->e, ops[size], x, x64_env(f->offset));
         }
+        x64_set_width(c, value, 1u << size);
     } else {
         x64_load(c->e, size, false, false, x64_def(c, value), x64_env(f->offset));
     }

@@ -14,8 +14,8 @@ void x64_store_value(struct x64_compile *c, uint32_t value, struct x64_mem m)
             bits = c->unit->vpool[k->imm];
         else
             x64_const(c, value, &bits.d[0]);
-        if (type == IR_F32 || type == IR_F16) // lane 0 of a constant vector
-            bits.d[0] &= type == IR_F32 ? UINT32_MAX : UINT16_MAX;
+        if (type == IR_F32 || type == IR_F16 || type == IR_I32) // lane 0 of a constant vector
+            bits.d[0] &= type == IR_F16 ? UINT16_MAX : UINT32_MAX;
         for (unsigned i = 0; i < (type == IR_V128 ? 2 : 1); i++, m.disp += 8) {
             if ((int64_t)bits.d[i] == (int32_t)bits.d[i]) {
                 x64_mov_mi(c->e, 3, m, (int32_t)bits.d[i]);
@@ -26,7 +26,7 @@ void x64_store_value(struct x64_compile *c, uint32_t value, struct x64_mem m)
         }
         return;
     }
-    if (!x64_in_xmm(type)) {
+    if (!c->cells[id].vector) {
         unsigned r = x64_use(c, value);
         if (type == IR_FLAGS) {
             x64_mov_rr(c->e, false, X64_RAX, r);
@@ -66,5 +66,5 @@ void x64_load_value(struct x64_compile *c, uint32_t value, struct x64_mem m)
     if (!cell->vector)
         x64_load(c->e, size, false, true, (unsigned)cell->reg, m);
     else
-        x64_v2m(c->e, size == 4 ? X64_MOVUPS_LD : X64_MOVSD_LD, (unsigned)cell->reg - X64_XMM0, m);
+        x64_v2m(c->e, size == 4 ? X64_MOVUPS_LD : size == 2 ? X64_MOVSS_LD : X64_MOVSD_LD, (unsigned)cell->reg - X64_XMM0, m);
 }
