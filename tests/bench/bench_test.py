@@ -1,70 +1,277 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Tries what stands behind tools/bench and tools/guest-image without booting anything: reading a guest's output, each
-reason to refuse, the arithmetic, the cpio writer, and that guestbench.c has the kernels the groups name."""
+"""Tries what stands behind tools/bench and tools/guest-image without booting anything: choosing rows, reading a guest's
+output, each reason to refuse, the arithmetic, the tables and the JSON, and that the rows named are the rows there are."""
+import importlib.machinery
+import importlib.util
 import io
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import types
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "..", "tools"))
+TOOLS = os.path.join(HERE, "..", "..", "tools")
+sys.path.insert(0, TOOLS)
+sys.dont_write_bytecode = True
+from isotools import benchguest, benchreport, benchrun, programs, workdata  # noqa: E402
 from isotools import benchstats as bs  # noqa: E402
+from isotools.benchstats import Refused  # noqa: E402
+from isotools.console import ConsoleError  # noqa: E402
 from isotools.initramfs import Initramfs  # noqa: E402
 
 OUTPUT = ("[ 1.0] noise\r\r\nISOMER-FACT kpti on\r\r\nISOMER-FACT cpus 1\r\r\n"
-          "KERNEL int       best 0.10000 first 0.20000 sum e943\r\r\nKERNEL call best 2.0 first 2.5 sum ff\r\r\n")
+          "KERNEL int       best 0.10000 first 0.20000 sum e943\r\r\nKERNEL openssl-aes best 2.0 first 2.5 sum ff\r\r\n")
+FACTS = {"kpti": "on", "meltdown": "x", "cpus": "1"}
 
 
-def run(scale=1.0, total="e943"):
-    return {"kernels": {"int": {"best": 2.0 * scale, "first": 3.0, "sum": total}, "call": {"best": 1.0, "first": 1.0, "sum": "1"}},
-            "boot": {"boot wall": 1.0, "boot guest": 1.0, "power-off": 0.0}, "kpti": "on", "meltdown": "x", "cpus": "1"}
+def timed(seconds, total="e943"):
+    return {"best": seconds, "first": seconds, "sum": total}
 
 
-class Arithmetic(unittest.TestCase):
+def round_of(failed=None, **seconds):
+    return {"rows": {name: timed(value) for name, value in seconds.items()}, "failed": failed or {}, "sessions": {}}
+
+
+def options(**more):
+    return types.SimpleNamespace(runs=2, reps=1, program_reps=1, logs=None, timeout=5, machine="virt", memory="512",
+                                 append="", guest="cloud", **more)
+
+
+class Rows(unittest.TestCase):
+    def test_choose(self):
+        self.assertEqual(bs.choose(), list(bs.ROWS))
+        self.assertEqual(bs.choose("exec,int"), ["int", "exec"])
+        self.assertEqual(bs.choose("fork@2", "memory"), ["chase", "memcpy", "str", "malloc", "fork@2"])
+        for rows, groups in (("nonesuch", None), (None, "nonesuch")):
+            with self.assertRaisesRegex(ValueError, "nonesuch"):
+                bs.choose(rows, groups)
+        self.assertLessEqual(set(bs.QUICK), set(bs.ROWS))
+        self.assertEqual(len(set(bs.ROWS)), len(bs.ROWS))
+
+    def test_kernels_exist(self):
+        with open(os.path.join(HERE, "guestbench.c"), encoding="utf-8") as stream:
+            table = re.findall(r'\{"(\w+)", run_\w+\}', stream.read())
+        self.assertEqual(sorted(table), sorted(bs.KERNELS))
+
+    def test_programs_exist(self):
+        scripts = {name[:-3] for name in os.listdir(programs.SCRIPTS) if name.endswith(".sh")} - {"prepare"}
+        self.assertEqual(scripts, set(bs.GROUPS["programs"]))
+        for name in scripts:
+            self.assertTrue(programs.needs(name), name)
+        self.assertTrue(programs.own_result("gcc"))
+        self.assertFalse(programs.own_result("sort"))
+
+    def test_sessions(self):
+        sessions = {s.name: s for s in benchguest.divide(["boot wall", "int", "fork", "fork@2", "xz"])}
+        self.assertEqual(sessions["kernels"].names, ["int", "fork"])
+        self.assertEqual((sessions["smp2"].names, sessions["smp2"].smp), (["fork"], 2))
+        self.assertEqual(sessions["smp2"].row_of("fork"), "fork@2")
+        sessions["programs"].initrd = sessions["programs"].image = "f"
+        files = types.SimpleNamespace(kernel="k")
+        self.assertIn("file=f,if=none,format=raw,readonly=on,id=programs", sessions["programs"].machine(files, options()))
+        self.assertIn("progbench 2 /bench xz\n", sessions["programs"].script({"kernels": 3, "programs": 2}))
+        self.assertIn("\nguestbench 3 int fork\n", sessions["kernels"].script({"kernels": 3, "programs": 2}))
+        self.assertEqual([s.name for s in benchguest.divide(["xz"])], ["programs"])
+
+
+class Refusals(unittest.TestCase):
     def test_parse(self):
         got = bs.parse_guest(OUTPUT)
-        self.assertEqual(got["kernels"]["int"], {"best": 0.1, "first": 0.2, "sum": "e943"})
-        self.assertEqual((got["kpti"], got["cpus"], len(got["kernels"])), ("on", "1", 2))
-        with self.assertRaises(bs.Refused):
-            bs.parse_guest(OUTPUT + "UNSTABLE int: 1, then 2\r\n")
+        self.assertEqual(got["rows"]["int"], {"best": 0.1, "first": 0.2, "sum": "e943"})
+        self.assertEqual((got["kpti"], got["cpus"], len(got["rows"])), ("on", "1", 2))
+        bad = bs.parse_guest(OUTPUT + "UNSTABLE int: 1, then 2\r\nFAILED git exit status 1\r\n")["failed"]
+        self.assertIn("1, then 2", bad["int"])
+        self.assertEqual(bad["git"], "exit status 1")
 
     def test_clock(self):
         bs.check_clock("x", 10.0, 10.25)
         for guest in (9.6, 10.4):
-            with self.assertRaises(bs.Refused):
+            with self.assertRaises(Refused):
                 bs.check_clock("x", 10.0, guest)
 
-    def test_kpti(self):
-        bs.check_kpti(run(), run())
-        with self.assertRaises(bs.Refused):
-            bs.check_kpti(run(), {**run(), "kpti": "off"})
+    def test_alike(self):
+        bs.check_alike(("a", FACTS), ("b", dict(FACTS)))
+        for key in FACTS:
+            with self.assertRaisesRegex(Refused, key):
+                bs.check_alike(("a", FACTS), ("b", {**FACTS, key: "other"}))
 
     def test_sums(self):
-        bs.check_sums({"ours": [run(), run()], "peer": [run()]}, ["int"])
-        for bad in ({"ours": [run()], "peer": [run(total="0")]}, {"ours": [run(), run(total="0")], "peer": [run()]}):
-            with self.assertRaises(bs.Refused):
-                bs.check_sums(bad, ["int"])
-        with self.assertRaises(bs.Refused):
-            bs.check_sums({"ours": [run()], "peer": [run()]}, ["crc"])
+        for sides, why in (({"ours": [round_of(int=1), round_of(int=2)], "peer": [round_of(int=1)]}, None),
+                           ({"ours": [round_of(int=1)], "peer": [round_of(crc=1)]}, "peer, run 1: printed no result"),
+                           ({"ours": [round_of({"int": "exit status 3"})], "peer": [round_of(int=1)]}, "exit status 3")):
+            refused = {}
+            bs.check_sums(sides, ["int", "boot wall"], refused)
+            self.assertEqual(list(refused), ["int"] if why else [])
+            self.assertIn(why or "", refused.get("int", ""))
+        wrong = round_of(int=1)
+        wrong["rows"]["int"]["sum"] = "0"
+        for sides in ({"ours": [round_of(int=1), wrong], "peer": []}, {"ours": [round_of(int=1)], "peer": [wrong]}):
+            refused = {}
+            bs.check_sums(sides, ["int"], refused)
+            self.assertIn("computed", refused["int"])
 
-    def test_reduce(self):
-        runs = {"ours": [run(1), run(1), run(9)], "peer": [run(2), run(1.5), run(2)]}
-        rows = {r["name"]: r for r in bs.reduce_rows(runs, ["int", "call"])}
-        self.assertEqual((rows["int"]["ours"], rows["int"]["peer"], rows["int"]["ratio"]), (2.0, 4.0, 2.0))
+
+class Arithmetic(unittest.TestCase):
+    ROUNDS = {"ours": [round_of(int=2, call=1), round_of(int=2, call=1), round_of(int=18, call=1)],
+              "peer a": [round_of(int=4, call=8), round_of(int=3, call=8), round_of(int=4, call=8)],
+              "peer b": [round_of(int=9, call=4)] * 3, "native": [round_of(int=0.5)] * 3}
+
+    def reduce(self, refused=None):
+        return bs.reduce_rows(self.ROUNDS, ["int", "call"], ["peer a", "peer b"], ["ours"], refused or {}, ["native"])
+
+    def test_best_peer_counts(self):
+        rows = {row["name"]: row for row in self.reduce()}
+        self.assertEqual((rows["int"]["base"], rows["int"]["ratios"]), ("peer a", {"ours": 2.0}))
+        self.assertEqual((rows["call"]["base"], rows["call"]["ratios"]), ("peer b", {"ours": 4.0}))
         self.assertAlmostEqual(rows["int"]["spread"], 8.0)
-        means = bs.geomeans(rows.values())
-        self.assertAlmostEqual(means["integer"], 2 ** 0.5)
-        self.assertNotIn("system", means)
-        self.assertIn("2.00", bs.table(list(rows.values()), means, "ours", "peer"))
+        self.assertEqual(bs.slowdown(rows["int"], "ours"), 4.0)
+        self.assertIsNone(bs.slowdown(rows["call"], "ours"))
 
-    def test_kernel_names(self):
-        with open(os.path.join(HERE, "guestbench.c"), encoding="utf-8") as stream:
-            table = re.findall(r'\{"(\w+)", run_\w+\}', stream.read())
-        self.assertEqual(sorted(table), sorted(bs.KERNELS))
+    def test_geomeans(self):
+        means = bs.geomeans(self.reduce(), {}, lambda row: row["ratios"]["ours"])
+        self.assertAlmostEqual(means["integer"], 8 ** 0.5)
+        self.assertAlmostEqual(means["kernels"], 8 ** 0.5)
+        self.assertNotIn("system", means)
+        means = bs.geomeans(self.reduce({"int": "why"}), {"int": "why"}, lambda row: row["ratios"]["ours"])
+        self.assertEqual(means, {})
+        self.assertIsNone(bs.geomean([]))
+
+    def test_table(self):
+        text = benchreport.table(self.reduce({"crc": "why"}), {"crc": "why"}, ["peer a", "peer b"], ["ours"], native=True)
+        self.assertRegex(text, r"(?m)^int +4\.0000 a +2\.0000 +2\.00 +800% +0\.5000 +8\.00 +4\.00$")
+        self.assertRegex(text, r"(?m)^call +4\.0000 b +1\.0000 +4\.00 +0%$")
+        self.assertIn("refused: crc: why", text)
+        self.assertNotRegex(text, r"(?m)^  integer")
+        self.assertRegex(benchreport.table(self.reduce(), {}, ["peer a"], ["ours"]), r"(?m)^  integer +2\.83$")
+
+    def test_several_targets(self):
+        rows = bs.reduce_rows({"a": [round_of(int=6)], "b": [round_of(int=3)], "c": [round_of(int=12)]}, ["int"], ["a"],
+                              ["b", "c"], {})
+        self.assertEqual(rows[0]["ratios"], {"b": 2.0, "c": 0.5})
+
+
+class Actor:
+    """A side that plays what it is told: a dict of facts, or an exception."""
+    version, cpu, args = "Actor 1", "any", []
+
+    def __init__(self, name, *script):
+        self.name, self.script, self.calls = name, list(script), 0
+
+    def command(self, session, files, opts):
+        return ["actor", session.name]
+
+    def run(self, session, files, opts, log=None):
+        self.calls += 1
+        one = self.script[(self.calls - 1) % len(self.script)]
+        if isinstance(one, Exception):
+            raise one
+        return {"summary": "", "failed": {}, "clock": {"host": 1, "guest": 1}, **FACTS, **one}
+
+
+class Campaigns(unittest.TestCase):
+    def campaign(self, ours, peer, rows=("int", "fork@2")):
+        files = types.SimpleNamespace(version="6.1")
+        campaign = benchrun.Campaign([ours, peer], benchguest.divide(rows), files, options(), [(ours.name, peer.name)])
+        stderr, sys.stderr = sys.stderr, io.StringIO()
+        try:
+            campaign.run()
+        finally:
+            sys.stderr = stderr
+        return campaign
+
+    def test_json(self):
+        both = {"rows": {"int": timed(1.0), "fork": timed(3.0)}}
+        campaign = self.campaign(Actor("ours", both), Actor("peer", {"rows": {"int": timed(2.0), "fork": timed(3.0)}}))
+        rows = bs.reduce_rows(campaign.rounds, ["int", "fork@2"], ["peer"], ["ours"], campaign.refused)
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "out.json")
+            benchreport.write_json(path, campaign, rows, ["peer"], ["ours"], ["gcc_1"], (0, 0, 0))
+            with open(path, encoding="utf-8") as stream:
+                got = json.load(stream)
+        self.assertEqual(got["geomeans"]["ratio"]["ours"], {"integer": 2.0, "smp2": 1.0, "kernels": 2.0})
+        self.assertEqual(len(got["rounds"]["ours"]), 2)
+        self.assertEqual(got["rounds"]["peer"][1]["rows"]["int"]["best"], 2.0)
+        self.assertEqual(got["sides"]["ours"]["commands"]["kernels"], ["actor", "kernels"])
+        self.assertEqual((got["guest"]["packages"], got["refused"], got["options"]["runs"]), (["gcc_1"], {}, 2))
+
+    def test_differing_guests_refuse_their_session(self):
+        both = {"rows": {"int": timed(1.0), "fork": timed(3.0)}}
+        peer = Actor("peer", {**both, "kpti": "off"}, both, both)
+        campaign = self.campaign(Actor("ours", both), peer)
+        self.assertEqual(list(campaign.refused), ["int"])
+        self.assertIn("kpti", campaign.refused["int"])
+        self.assertEqual(peer.calls, 3)  # the session given up is not run again
+
+    def test_a_crash_refuses_its_session(self):
+        both = {"rows": {"int": timed(1.0), "fork": timed(3.0)}}
+        campaign = self.campaign(Actor("ours", both, ConsoleError("the emulator ended")), Actor("peer", both))
+        self.assertEqual(list(campaign.refused), ["fork@2"])
+        self.assertIn("ours: the emulator ended", campaign.refused["fork@2"])
+
+
+class CommandLine(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        loader = importlib.machinery.SourceFileLoader("bench_tool", os.path.join(TOOLS, "bench"))
+        cls.tool = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench_tool", loader))
+        loader.exec_module(cls.tool)
+
+    def test_quick(self):
+        args = self.tool.parse(["--quick", "--reps", "2"])
+        self.assertEqual((args.runs, args.reps, args.program_reps), (1, 2, 1))
+        self.assertEqual(self.tool.choose(args), [row for row in bs.ROWS if row in bs.QUICK])
+
+    def test_ab(self):
+        args = self.tool.parse(["ab", "--ours", "/bin/true", "--", "-accel jit", "/bin/echo -m 64", ""])
+        sides, bases, targets, alike = self.tool.sides_of(args)
+        self.assertEqual([(s.name, s.executable, s.args) for s in sides],
+                         [("a", "/bin/true", ["-accel", "jit"]), ("b", "/bin/echo", ["-m", "64"]), ("c", "/bin/true", [])])
+        self.assertEqual((bases, targets, alike), (["a"], ["b", "c"], [("a", "b"), ("a", "c")]))
+
+    def test_peers(self):
+        args = self.tool.parse(["--ours", "/bin/true", "--peer", "/bin/true", "--peer-cpus", "cortex-a72", "max"])
+        sides, bases, targets, alike = self.tool.sides_of(args)
+        self.assertEqual(([s.cpu for s in sides], targets), (["cortex-a72", "cortex-a72", "max"], ["ours"]))
+        self.assertEqual((bases, alike), (["peer cortex-a72", "peer max"], [("ours", "peer cortex-a72")]))
+
+
+class Inputs(unittest.TestCase):
+    def test_same_bytes_and_working_key(self):
+        rng = workdata.random.Random(1)
+        pem = workdata.rsa_pem(rng, 512)
+        self.assertEqual(pem, workdata.rsa_pem(workdata.random.Random(1), 512))
+        source = workdata.c_source(workdata.random.Random(1), 10)
+        self.assertNotIn("@", source)
+        if shutil.which("openssl"):
+            subprocess.run(["openssl", "rsa", "-check", "-noout"], input=pem.encode(), check=True, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
+
+
+@unittest.skipUnless("PROGBENCH" in os.environ, "no progbench was built")
+class ProgramRunner(unittest.TestCase):
+    def test_results(self):
+        scripts = {"prepare": "echo unseen", "good": "pwd >place; ls; echo $DATA | wc -l", "fails": "echo x; exit 3",
+                   "killed": "kill -9 $$", "wavers": "echo $$"}
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in scripts.items():
+                with open(os.path.join(folder, name + ".sh"), "w", encoding="ascii") as stream:
+                    stream.write(text)
+            done = subprocess.run([os.environ["PROGBENCH"], "2", folder, "good", "fails", "killed", "wavers", "absent"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+        self.assertEqual(done.returncode, 1)
+        got = bs.parse_guest(done.stdout)
+        self.assertEqual(list(got["rows"]), ["good"])
+        self.assertTrue(got["rows"]["good"]["sum"].endswith("0008"))  # "place", "1" and their ends of line
+        self.assertEqual(got["failed"]["fails"], "exit status 3")
+        self.assertEqual(got["failed"]["killed"], "ended by signal 9")
+        self.assertIn("changed", got["failed"]["wavers"])
+        self.assertIn("absent", got["failed"])
 
 
 class Cpio(unittest.TestCase):

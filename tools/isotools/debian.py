@@ -2,12 +2,17 @@
 """Fetches Debian packages of another architecture without touching the system's package database.
 
 apt runs with an architecture, a state folder and a cache of its own below `.cache/apt/`, and with the system's
-sources and keyrings, so that mirrors, proxies and signatures are those the machine already has. Nothing is
-installed: a package is downloaded and unpacked by dpkg-deb. Raises Failure with one sentence for the user."""
+sources and keyrings, so that mirrors, proxies and signatures are those the machine already has; a suite other than the
+system's is looked for on the same mirror. Nothing is installed and nothing needs root: packages are
+downloaded and unpacked by dpkg-deb. Raises Failure with one sentence for the user."""
+import glob
 import os
 import re
 import shutil
 import subprocess
+
+
+SUITE_SOURCE = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {} {} main\n"
 
 
 class Failure(Exception):
@@ -18,9 +23,18 @@ def _run(command, **more):
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, **more)
 
 
+def system_mirror():
+    """Where the system's apt finds Debian itself, as opposed to its security updates or others' packages."""
+    result = _run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"])
+    found = [uri for uri in result.stdout.split() if re.search(r"/debian/?$", uri)]
+    if not found:
+        raise Failure("the system's apt sources name no mirror of Debian.")
+    return found[0]
+
+
 class PrivateApt:
-    def __init__(self, cache_dir, architecture):
-        self.dir = os.path.join(cache_dir, "apt", architecture)
+    def __init__(self, cache_dir, architecture, suite=None):
+        self.dir = os.path.join(cache_dir, "apt", f"{architecture}-{suite}" if suite else architecture)
         self.architecture = architecture
         for tool in ("apt-get", "apt-cache", "dpkg-deb"):
             if not shutil.which(tool):
@@ -36,6 +50,13 @@ class PrivateApt:
             "Dir::Cache": self.dir, "Dir::Cache::archives": self.dir + "/archives",
             "Acquire::Languages": "none", "APT::Update::Post-Invoke::": "", "Dir::Log": self.dir,
         }
+        if suite:
+            source = os.path.join(self.dir, "sources.list")
+            with open(source, "w", encoding="ascii") as stream:
+                stream.write(SUITE_SOURCE.format(system_mirror(), suite))
+            # a mirror that lags may show a release file of a moving suite past its validity date
+            settings.update({"Dir::Etc::sourcelist": source, "Dir::Etc::sourceparts": "/dev/null",
+                             "Acquire::Check-Valid-Until": "false"})
         self.options = [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
 
         self.complaint = ""
@@ -74,8 +95,46 @@ class PrivateApt:
             raise Failure(f"apt could not download {name} {version} ({(lines or ['no reason given'])[0]}).")
         return os.path.join(folder, found[0])
 
+    def download_closure(self, packages):
+        """Paths of the packages' .debs and of all they depend on, whatever the system has installed. Essential
+        packages come only where something names them."""
+        archives = os.path.join(self.dir, "archives")
+        for name in os.listdir(archives):
+            if name.endswith(".deb"):
+                os.unlink(os.path.join(archives, name))
+        result = _run(["apt-get", "-q", "-y", *self.options, "-o", "Debug::NoLocking=1", "--no-install-recommends",
+                       "--download-only", "install", *packages])
+        found = sorted(os.path.join(archives, f) for f in os.listdir(archives) if f.endswith(".deb"))
+        if result.returncode != 0 or not found:
+            lines = [ln for ln in result.stderr.splitlines() if ln.startswith("E:")]
+            raise Failure(f"apt could not bring {' '.join(packages)} ({(lines or [self.complaint or 'no reason'])[0]}).")
+        return found
+
 
 def unpack(deb, folder):
     result = _run(["dpkg-deb", "-x", deb, folder])
     if result.returncode != 0:
         raise Failure(f"dpkg-deb could not unpack {os.path.basename(deb)} ({result.stderr.strip()}).")
+
+
+def make_tree(folder, apt, packages, trim=()):
+    """Unpacks the packages and what they need into `folder`, complete or not at all, without what the patterns in `trim` name;
+    folder + ".packages" then lists the .debs, which is what the caller tells that the tree is there by."""
+    scratch = folder + ".new"
+    shutil.rmtree(scratch, ignore_errors=True)
+    apt.update()
+    debs = apt.download_closure(packages)
+    os.makedirs(scratch)
+    for deb in debs:
+        unpack(deb, scratch)
+        os.unlink(deb)
+    for pattern in trim:
+        for path in glob.glob(os.path.join(scratch, pattern)):
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.rename(scratch, folder)
+    with open(folder + ".packages", "w", encoding="utf-8") as stream:
+        stream.writelines(os.path.basename(deb)[:-len(".deb")].replace("%3a", ":") + "\n" for deb in debs)

@@ -79,7 +79,7 @@ def _fetch(apt, package, follow, folder):
 
 
 @contextlib.contextmanager
-def _locked(root):
+def locked(root):
     """One fetch at a time: parallel tests share the cache."""
     with open(os.path.join(root, "lock"), "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -98,7 +98,7 @@ def ensure(flavour="cloud", refresh=False, note=lambda text: None):
     os.makedirs(root, exist_ok=True)
     pieces = [(os.path.join(root, flavour), *KERNELS[flavour]),
               (os.path.join(root, "busybox"), "busybox-static", None)]
-    with _locked(root):
+    with locked(root):
         wanted = [row for row in pieces if refresh or not _have(row[0])]
         if wanted:
             apt = PrivateApt(cache_dir(), "arm64")
