@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// FP, Advanced SIMD and cryptographic instructions against libunicorn, or QEMU where ISOMER_SIMD_GUEST is
+// FP, Advanced SIMD and cryptographic instructions against libunicorn, or QEMU where ISOMER_STREAM_GUEST is
 // set: single instructions of every live row, then random streams, from random states biased to edge values
 // under random FPCR. General and vector registers, NZCV and FPSR must agree. A stream that differs is cut to
 // its first instruction that does.
@@ -137,7 +137,7 @@ static struct session *open_session(void)
     for (unsigned n = 0; n < SIMD_UNICORN; n++)
         if (!only || !strcmp(only, simd_engine_names[n]))
             s->engines[n] = simd_engine_open(n);
-    s->oracle = simd_engine_open(getenv("ISOMER_SIMD_GUEST") ? SIMD_QEMU : SIMD_UNICORN);
+    s->oracle = simd_engine_open(getenv("ISOMER_STREAM_GUEST") ? SIMD_QEMU : SIMD_UNICORN);
     cr_assert(s->oracle, "no oracle");
     cr_assert(only || s->engines[SIMD_INTERPRETER], "no engine");
     return s;

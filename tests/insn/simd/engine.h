@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The same A64 stream in one of several engines, over registers only: our translators under the IR
-// interpreter or the x64 backend, libunicorn, and qemu-aarch64 with the program of qemu_guest.c. Streams end
+// interpreter or the x64 backend, libunicorn, and qemu-aarch64 with the program of tests/insn/streams. Streams end
 // by falling off; they access no memory and do not branch. One thread.
 #ifndef SIMD_ENGINE_H
 #define SIMD_ENGINE_H
@@ -20,7 +20,7 @@ struct simd_state {
 
 struct simd_engine;
 
-// NULL where this host cannot run the engine. QEMU needs the guest program's path in ISOMER_SIMD_GUEST.
+// NULL where this host cannot run the engine. QEMU needs the guest program's path in ISOMER_STREAM_GUEST.
 struct simd_engine *simd_engine_open(enum simd_engine_kind kind);
 void simd_engine_close(struct simd_engine *engine);
 // Runs count instructions on *state. NULL, or what went wrong in words that live until the next call.
