@@ -43,7 +43,6 @@ struct guest_mapping {
     uint8_t page_bits; // log2 of the mapping's size, 12 or more
     int8_t level;      // of the walk, for permission faults
     bool global;       // matches every ASID
-    bool transient;    // not a translation of the guest's tables (MMU off): never kept in a TLB
     bool device;       // device memory: unaligned access faults, always the slow path
     uint32_t asid;
     uint32_t prot;
@@ -55,6 +54,7 @@ struct guest_context {
     uint64_t root[2]; // table roots, without ASID bits
     uint64_t digest;  // of control registers that change translation (TCR, SCTLR.M, MAIR ...)
     uint32_t asid, vmid;
+    bool flat;       // translation is off: no mapping is kept, and none that was kept before holds
 };
 
 enum guest_tlbi_kind { GUEST_TLBI_ALL, GUEST_TLBI_ASID, GUEST_TLBI_VA, GUEST_TLBI_VA_ALL_ASID };

@@ -21,8 +21,8 @@ const struct guest_mapping *access_mapping(struct vcpu *vcpu, uint64_t va, enum 
 {
     const struct guest_isa *isa = vcpu->accel->isa;
     uint64_t canonical = isa->canonical(vcpu->env, va);
-    const struct guest_mapping *map =
-        vcpu->context_pending ? NULL : tlb_find(vcpu->tlb, canonical, vcpu->context->id.asid);
+    bool kept = !vcpu->context_pending && !vcpu->context->id.flat;
+    const struct guest_mapping *map = kept ? tlb_find(vcpu->tlb, canonical, vcpu->context->id.asid) : NULL;
     if (map)
         return map;
     struct guest_mapping walked;
@@ -30,7 +30,7 @@ const struct guest_mapping *access_mapping(struct vcpu *vcpu, uint64_t va, enum 
     vcpu->stats.walks++;
     if (!isa->walk(vcpu->env, va, access, mmu, &walked, &vcpu->fault))
         return NULL;
-    if (vcpu->context_pending) {
+    if (!kept) {
         vcpu->loose = walked;
         return &vcpu->loose;
     }

@@ -115,7 +115,7 @@ struct vcpu {
     struct context contexts[CONTEXTS];
     struct context *context;
     bool context_pending;            // control registers are ahead of context
-    struct guest_mapping loose;      // what a walk found meanwhile
+    struct guest_mapping loose;      // what a walk found that is not to be kept
     uint64_t use_clock;
     uint32_t next_gen;
     bool tlbi_outstanding; // broadcasts not yet waited for

@@ -59,7 +59,8 @@ void a64_isa_context(const struct ir_env *env, struct guest_context *ret)
     *ret = (struct guest_context){0};
     // Without the MMU only the tags of addresses matter.
     ret->digest = mix(1, sctlr & SCTLR_M ? tcr : tcr & (TCR_TBI0 | TCR_TBI1));
-    if (!(sctlr & SCTLR_M))
+    ret->flat = !(sctlr & SCTLR_M);
+    if (ret->flat)
         return;
     ret->digest = mix(mix(ret->digest, sctlr & (SCTLR_M | SCTLR_WXN | SCTLR_EE)), cpu->sys[A64_SR_MAIR_EL1]);
     ret->root[0] = ttbr0 & bits_mask(48);
@@ -210,7 +211,6 @@ static bool flat(struct walk *w, struct guest_mapping *ret)
         .pa = {va & ~bits_mask(IR_PAGE_BITS)},
         .page_bits = IR_PAGE_BITS,
         .global = true,
-        .transient = true,
         .device = true,
         .prot = 0x777,
     };

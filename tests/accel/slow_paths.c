@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Slow paths of memory, called as translated code calls them on a stopped machine with its MMU off: writes to pages with
-// code are reported after the bytes changed, and watchpoints see both halves of an atomic.
+// code are reported after the bytes changed, watchpoints see both halves of an atomic, and what the MMU's being off makes
+// of addresses is not remembered.
 #include "tests/accel/small.h"
 
-#include "base/error.h"
+#include "frontends/a64/mmu.h"
+#include "frontends/a64/regs.h"
+#include "frontends/a64/state.h"
 
 #include <criterion/criterion.h>
-#include <sched.h>
 #include <stdlib.h>
 
 enum { WORD = SMALL_RAM + 0x3000, ATTR8 = 3, ROUNDS = 1500 };
@@ -181,4 +183,36 @@ Test(slow_paths, watchpoints_see_atomics)
             if (met != NO)
                 cr_expect_eq(*(uint64_t *)small_at(small, WORD), 0, "%s under %u wrote", watch_rows[op].name, w + 1);
         }
+}
+
+// ---- the MMU on and off ------------------------------------------------------------------------------------------------
+
+static void turn_mmu(bool on)
+{
+    struct a64_cpu *cpu = a64_cpu_of(env);
+    cpu->sys[A64_SR_MAIR_EL1] = 0xff;
+    cpu->sys[A64_SR_TCR_EL1] = 0x200803519;
+    cpu->sys[A64_SR_TTBR0_EL1] = SMALL_RAM + 0x1000;
+    cpu->sys[A64_SR_SCTLR_EL1] = (cpu->sys[A64_SR_SCTLR_EL1] & ~1ull) | on;
+    vcpu_context_changed(env);
+}
+
+// The table's block leads from the first GiB to the second's memory, so an address means one thing with the MMU on and
+// another with it off; there is no invalidation in between.
+Test(slow_paths, translations_do_not_outlive_the_mmu)
+{
+    union ir_value seen;
+    *(uint64_t *)small_at(small, SMALL_RAM + 0x1000 + 2 * 8) = SMALL_RAM | 0x701;     // 0x8000'0000: RAM
+    *(uint64_t *)small_at(small, SMALL_RAM + 0x1000 + 1 * 8) = 0x80000000ull | 0x701; // RAM's own address: nothing
+    *(uint64_t *)small_at(small, WORD) = 77;
+    for (unsigned i = 0; i < 3; i++) {
+        turn_mmu(false);
+        cr_expect_eq(jit_runtime.load(env, WORD, ATTR8 | 1 << IR_MEM_MMU_SHIFT, &seen), 0, "off, %u", i);
+        cr_expect_eq(seen.i, 77);
+        cr_expect_eq(jit_runtime.load(env, WORD + 0x40000000ull, ATTR8 | 1 << IR_MEM_MMU_SHIFT, &seen), IR_EXIT_FAULT);
+        turn_mmu(true);
+        cr_expect_eq(jit_runtime.load(env, WORD, ATTR8 | 1 << IR_MEM_MMU_SHIFT, &seen), IR_EXIT_FAULT, "on, %u", i);
+        cr_expect_eq(jit_runtime.load(env, WORD + 0x40000000ull, ATTR8 | 1 << IR_MEM_MMU_SHIFT, &seen), 0, "on, %u", i);
+        cr_expect_eq(seen.i, 77);
+    }
 }
