@@ -120,10 +120,11 @@ static void resolve(struct x64_compile *c, struct code_buffer *code, struct plac
 
 enum { BREAKPOINT = 0xcc };
 
-// Of the unit's own PC.
+// Of the unit's own PC. Its first instruction may be in another block than the first, where a loop goes back to it; but
+// before all others.
 static uint32_t first_offset(const struct ir_unit *unit)
 {
-    for (uint32_t i = unit->blocks[0].first; i < unit->blocks[0].first + unit->blocks[0].count; i++)
+    for (uint32_t i = 0; i < unit->insn_count; i++)
         if (unit->insns[i].op == IR_OP_insn)
             return (uint32_t)unit->insns[i].imm;
     return 0;

@@ -139,6 +139,12 @@ Test(backend_chain, heat_counts_down_at_the_entry_and_at_polls)
     cr_expect_eq(toy.env.pc, 0x7044);
     cr_expect_eq(toy.x[0], 5);
     cr_expect_eq(heat, -1);
+    // a loop back to the unit's own PC
+    cr_assert_eq(ir_parse("b0:\n  br b1\nb1:\n  insn 0x44, len=4\n  poll 0x44\n  br b1\n", &toy_guest, &unit, &err), 0);
+    unit.heat = &heat;
+    cr_assert_eq(x64_backend.compile(jit.backend, &unit, &jit.code, piece.exits, &piece.unit), 0);
+    cr_expect_eq(enter(&piece), IR_EXIT_HOT);
+    cr_expect_eq(toy.env.pc, 0x7044);
     ir_unit_free(&unit);
     toy_jit_destroy(&jit);
 }
