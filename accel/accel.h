@@ -12,8 +12,12 @@
 
 struct accel;
 struct backend_ops;
+struct optimiser_ops;
 
 enum accel_engine { ACCEL_INTERPRETER, ACCEL_JIT, ACCEL_LOCKSTEP };
+// What becomes of hot code: nothing; regions, compiled in the background where an optimiser is found; regions at once,
+// early, and while the vCPU waits (for tests).
+enum accel_tier { ACCEL_TIER_FAST, ACCEL_TIER_AUTO, ACCEL_TIER_OPT };
 
 // What the machine learns from its vCPUs. Called on vCPU threads without locks; must not block.
 struct accel_events {
@@ -31,6 +35,9 @@ struct accel_config {
     unsigned cpu_count;
     const struct guest_cpu_config *cpus; // cpu_count of them, copied
     size_t code_cache_size;              // bytes, 0 = default
+    enum accel_tier tier;
+    const struct optimiser_ops *optimiser; // NULL: the module beside the program, if it is there
+    bool one_pass_regions;               // let the backend compile regions, for tests without an optimiser
     uint64_t host_feature_mask;          // backend features allowed
     bool perf_map;                       // write /tmp/perf-PID.map
     bool no_chain;                       // debugging aid: every unit returns to the dispatcher

@@ -41,6 +41,8 @@ struct machine_config {
     uint64_t ram_size; // bytes; 0: the board's default
     enum accel_engine engine;
     size_t code_cache_size; // bytes, 0: default
+    enum accel_tier tier;
+    bool one_pass_regions;
     bool one_thread;        // accepted for -accel tcg,thread=single; vCPUs still have a thread each
     bool perf_map, no_chain;
     const char *kernel, *initrd, *append, *dtb, *bios;

@@ -256,6 +256,8 @@ static int create_cpus(struct machine *m, struct error *err)
                                         .cpu_count = m->config.cpu_count,
                                         .cpus = cpus,
                                         .code_cache_size = m->config.code_cache_size,
+                                        .tier = m->config.tier,
+                                        .one_pass_regions = m->config.one_pass_regions,
                                         .host_feature_mask = ~0ull,
                                         .perf_map = m->config.perf_map,
                                         .no_chain = m->config.no_chain,

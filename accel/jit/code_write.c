@@ -29,12 +29,32 @@ void code_protect_page(struct accel *accel, struct vcpu *self, struct code_page 
         safepoint_wait(accel, self);
 }
 
-static uint64_t line_mask(const struct unit *unit)
+static uint64_t line_mask(uint32_t offset, uint32_t bytes)
 {
-    unsigned first = unit->offset >> MEM_CODE_LINE_BITS;
-    unsigned last = (unit->offset + unit->bytes - 1) >> MEM_CODE_LINE_BITS;
+    unsigned first = offset >> MEM_CODE_LINE_BITS;
+    unsigned last = (offset + bytes - 1) >> MEM_CODE_LINE_BITS;
     last = last > 63 ? 63 : last;
     return (~0ull << first) & (~0ull >> (63 - last));
+}
+
+uint64_t code_unit_lines(const struct unit *unit)
+{
+    const struct unit_region *region = unit->region;
+    uint64_t lines = region ? 0 : line_mask(unit->offset, unit->bytes);
+    for (unsigned i = 0; region && i < region->part_count; i++)
+        lines |= line_mask(region->parts[i].offset, region->parts[i].bytes);
+    return lines;
+}
+
+bool code_unit_touches(const struct unit *unit, uint64_t from, uint64_t to)
+{
+    const struct unit_region *region = unit->region;
+    if (!region)
+        return unit->offset < to && from < unit->offset + unit->bytes;
+    for (unsigned i = 0; i < region->part_count; i++)
+        if (region->parts[i].offset < to && from < region->parts[i].offset + region->parts[i].bytes)
+            return true;
+    return false;
 }
 
 struct code_page *code_find_page(struct jit *jit, uint8_t *host)
@@ -54,10 +74,14 @@ static void invalidate_page(struct accel *accel, struct mem_ram *ram, uint64_t p
     uint64_t left = 0;
     for (struct unit *u = p->units, *next; u; u = next) {
         next = u->next_in_page;
-        if (u->offset < to && from < u->offset + u->bytes)
+        if (u->dead) // a region that died with the unit it stood for
+            continue;
+        if (code_unit_touches(u, from, to)) {
+            p->region_deaths += u->region != NULL;
             unit_kill(accel, u);
-        else
-            left |= line_mask(u);
+        } else {
+            left |= code_unit_lines(u);
+        }
     }
     atomic_store(&ram->code_lines[page], left);
 }

@@ -234,7 +234,7 @@ void context_jump_insert(struct vcpu *vcpu, uint64_t va, struct unit *unit)
     *slot = (struct ir_jump_entry){.va = va, .key_gen = vcpu->env->key_gen, .code = unit->entry, .unit = unit};
     unit->jump_cached = true;
     atomic_thread_fence(memory_order_seq_cst);
-    if (unit->dead) // killed by another vCPU, which may have looked here too early
+    if (unit->dead || unit->hidden_by) // by another thread, which may have looked here too early
         slot->va = 1;
 }
 

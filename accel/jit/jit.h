@@ -8,6 +8,8 @@
 //   carry.c     jumps that come from another context
 //   debug.c     breakpoints, watchpoints, debugger memory                         stats.c     counters
 //   lockstep.c  compiled code against the interpreter
+//   tier.c      hot code and the thread that compiles regions of it (tier.h)         region.c    what belongs to one
+//   queue.c     what waits to be compiled       pool.c  memory of regions       module.c    loading the optimiser
 //
 // Locks, in order: accel.lock (threads' state) > jit.translate_lock (translation, code buffer, eviction) > jit.lock (unit
 // table, page lists, links) > vcpu.lock (its queue and sleep). translate_lock is taken only at a safepoint, so its holder
@@ -17,6 +19,7 @@
 
 #include "accel/accel.h"
 #include "accel/guest_api.h"
+#include "accel/jit/region.h"
 #include "backends/backend.h"
 #include "ir/opt/passes.h"
 
@@ -136,7 +139,20 @@ struct code_page {
     uint64_t ram_page; // page number in ram
     struct unit *units;
     uint64_t changes;       // counts invalidations, so that a translation under way notices one
+    unsigned region_deaths; // regions that stores killed
     struct code_page *next; // hash chain
+};
+
+// What a unit that is a region has besides. It is found in the place of an ordinary unit, which stays for the sake of
+// the region's fallback and comes back when the region goes.
+struct unit_region {
+    struct unit *stands_for;
+    const void *fallback;  // code of stands_for, read by the region
+    void *handle;          // the optimiser's, NULL when the region's code is in a chunk of the code buffer
+    size_t code_size;
+    unsigned fallbacks;    // how often stands_for got hot although the region was there
+    unsigned part_count;
+    struct region_part parts[REGION_PARTS]; // bytes of the page it was made from
 };
 
 struct unit {
@@ -145,6 +161,10 @@ struct unit {
     uint32_t key, offset, bytes;
     _Atomic bool dead; // not in the table any more; memory lives until its chunk is recycled
     bool jump_cached; // a jump cache may point here
+    struct unit *_Atomic hidden_by; // the region that is found in its place
+    struct unit_region *region;     // NULL for ordinary units
+    int32_t heat, heat_start;       // counted down by its code (atomic), from where
+    uint64_t heat_past;             // counted before; jit.lock
     struct code_page *page;
     struct unit *_Atomic next_hash; // readers take no lock: a unit's memory outlives their stay in code
     struct unit *next_in_page, *next_in_chunk;
@@ -155,6 +175,8 @@ struct unit {
 };
 
 enum { UNIT_HASH = 1 << 16, PAGE_HASH = 1 << 14, CODE_CHUNKS = 8, UNIT_INSNS = 64 };
+
+enum { REGION_POOL = 64 << 20 };
 
 struct jit {
     pthread_mutex_t translate_lock, lock;
@@ -167,6 +189,9 @@ struct jit {
     uint64_t evictions;
     struct unit *_Atomic hash[UNIT_HASH];
     struct code_page *pages[PAGE_HASH];
+    uint64_t flushes;
+    void *pool_memory;      // address space of regions' code, behind the code buffer
+    struct tier *tier;      // NULL: no unit counts heat
     struct ir_unit scratch; // being translated
     struct ir_opt opt;
     uint64_t units_made, units_killed, links_made, guest_bytes, translate_ns;
@@ -255,6 +280,8 @@ struct code_page *code_find_page(struct jit *jit, uint8_t *host); // jit.lock he
 // A store of a vCPU to a page that holds code, done with comparison. self may be NULL (DMA, debugger).
 void code_store(struct accel *accel, struct vcpu *self, struct mem_ram *ram, uint64_t offset, const void *bytes,
                 uint64_t len);
+bool code_unit_touches(const struct unit *unit, uint64_t from, uint64_t to); // bytes of its page
+uint64_t code_unit_lines(const struct unit *unit);                          // as bits of mem_ram.code_lines
 void code_invalidate(struct accel *accel, struct vcpu *self, struct mem_ram *ram, uint64_t offset, uint64_t len);
 _Atomic uint64_t *code_write_slot(struct accel *accel, const struct mem_ram *ram, uint64_t page);
 
@@ -268,6 +295,15 @@ struct unit *unit_known(struct vcpu *vcpu, uint64_t pc);
 struct unit *unit_find(struct vcpu *vcpu, const struct xlat *at, uint64_t pc, uint32_t max_insns);
 void unit_link(struct vcpu *vcpu, struct backend_exit *exit, struct unit *to, uint64_t evictions);
 void unit_kill(struct accel *accel, struct unit *unit); // jit.lock held
+void unit_free(struct unit *unit);
+// The unit of that name. In code, or jit.lock held.
+struct unit *unit_lookup(struct jit *jit, const uint8_t *host_page, uint32_t offset, uint32_t key);
+// Puts a fresh unit (page, host_page, key, offset set) into the table and its page's list; jit.lock held.
+void unit_publish(struct jit *jit, struct unit *unit);
+// Puts region in the place of unit; jit.lock held.
+void unit_replace(struct accel *accel, struct unit *unit, struct unit *region);
+// Compiles jit.scratch into the code buffer, making room if need be; translate_lock held, self at a safepoint.
+int unit_compile(struct accel *accel, struct vcpu *self, struct unit *unit, uint64_t pc);
 void jit_flush(struct accel *accel, struct vcpu *self); // every unit; at a safepoint, no lock held
 
 // ---- run.c, debug.c ----------------------------------------------------------------------------------------------

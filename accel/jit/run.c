@@ -5,6 +5,7 @@
 // loop is the vCPU's safepoint.
 #include "accel/jit/jit.h"
 #include "accel/jit/lockstep.h"
+#include "accel/jit/tier.h"
 
 #include "base/log.h"
 
@@ -250,6 +251,14 @@ static void after(struct vcpu *vcpu, int code)
     }
 }
 
+// Sees to the unit if it just ran out of executions. True when the vCPU has been outside code meanwhile.
+static bool may_be_hot(struct vcpu *vcpu, struct unit *unit, bool hot)
+{
+    if (hot)
+        return tier_hot(vcpu, unit);
+    return vcpu->lockstep && vcpu->accel->jit.tier && tier_tick(vcpu, unit);
+}
+
 void *vcpu_main(void *opaque)
 {
     struct vcpu *vcpu = opaque;
@@ -257,6 +266,7 @@ void *vcpu_main(void *opaque)
     struct ir_env *env = vcpu->env;
     struct backend_exit *exit = NULL;
     uint64_t evictions = 0;
+    bool hot = false;
     atomic_fetch_or(&vcpu->requests, REQ_PARK);
     while (attend(vcpu)) {
         do {
@@ -272,8 +282,13 @@ void *vcpu_main(void *opaque)
                     stop_for_debugger(vcpu, ACCEL_STOP_STEP);
                 break;
             }
+            if (may_be_hot(vcpu, unit, hot)) {
+                hot = false;
+                break;
+            }
             evictions = accel->jit.evictions;
             int code = run_unit(vcpu, unit);
+            hot = code == IR_EXIT_HOT;
             vcpu->stats.exits[code < IR_EXIT_COUNT ? code : 0]++;
             exit = (struct backend_exit *)(uintptr_t)env->link_exit;
             if (code != IR_EXIT_JUMP) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Counters of the accelerator as text, for "info jit".
-#include "accel/jit/jit.h"
 #include "accel/jit/lockstep.h"
+#include "accel/jit/tier.h"
 
 #include <stddef.h>
 
@@ -15,6 +15,7 @@ static const struct {
     {"exits: successor", offsetof(struct vcpu_stats, exits[IR_EXIT_JUMP])},
     {"exits: poll", offsetof(struct vcpu_stats, exits[IR_EXIT_POLL])},
     {"exits: fault", offsetof(struct vcpu_stats, exits[IR_EXIT_FAULT])},
+    {"exits: hot", offsetof(struct vcpu_stats, exits[IR_EXIT_HOT])},
     {"exits: state change", offsetof(struct vcpu_stats, exits[IR_EXIT_STATE])},
     {"exits: halt", offsetof(struct vcpu_stats, exits[IR_EXIT_HALT])},
     {"exits: wait for event", offsetof(struct vcpu_stats, exits[IR_EXIT_WAIT_EVENT])},
@@ -42,6 +43,7 @@ void accel_print_stats(struct accel *accel, FILE *out)
             (unsigned long long)jit->units_made, (unsigned long long)jit->guest_bytes,
             (unsigned long long)jit->units_killed, (unsigned long long)jit->links_made,
             (unsigned long long)jit->evictions, (double)jit->translate_ns * 1e-9);
+    tier_print(accel, out);
     for (size_t r = 0; r < ARRAY_SIZE(rows); r++) {
         print_name(out, rows[r].name);
         for (unsigned i = 0; i < accel->cpu_count; i++)

@@ -5,6 +5,7 @@
 // unlinked, every vCPU forgets its jump caches and leaves translated code, and only then is their memory used again.
 #include "accel/jit/jit.h"
 #include "accel/jit/lockstep.h"
+#include "accel/jit/tier.h"
 
 #include "base/error.h"
 #include "base/log.h"
@@ -20,7 +21,8 @@
 
 enum { DEFAULT_CODE_SIZE = 128 << 20, MIN_CODE_SIZE = 1 << 20 };
 
-static int map_code(struct code_buffer *code, size_t size, struct error *err)
+// Regions' code comes behind the buffer, so that it reaches the buffer by short jumps.
+static int map_code(struct code_buffer *code, size_t size, void **ret_pool, struct error *err)
 {
     int fd = memfd_create("isomer-code", MFD_CLOEXEC);
     if (fd < 0 || ftruncate(fd, (off_t)size) < 0) {
@@ -30,12 +32,16 @@ static int map_code(struct code_buffer *code, size_t size, struct error *err)
         return error_set(err, -e, "cannot make a code buffer of %zu MiB: %s", size >> 20, strerror(e));
     }
     void *rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    void *rx = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+    uint8_t *room = mmap(NULL, size + REGION_POOL, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *rx = room;
+    if (room != MAP_FAILED)
+        rx = mmap(room, size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, fd, 0);
     int e = errno;
     close(fd);
     if (rw == MAP_FAILED || rx == MAP_FAILED)
         return error_set(err, -e, "cannot map the code buffer: %s", strerror(e));
     *code = (struct code_buffer){.rw = rw, .rx = rx, .size = size};
+    *ret_pool = room + size;
     return 0;
 }
 
@@ -57,7 +63,7 @@ int jit_create(struct accel *accel, struct error *err)
     pthread_mutex_init(&jit->translate_lock, NULL);
     if (accel->config.engine == ACCEL_INTERPRETER)
         return 0;
-    int r = map_code(&jit->code, code_total(accel), err);
+    int r = map_code(&jit->code, code_total(accel), &jit->pool_memory, err);
     if (r)
         return r;
     syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0);
@@ -77,25 +83,27 @@ int jit_create(struct accel *accel, struct error *err)
         snprintf(name, sizeof name, "/tmp/perf-%d.map", (int)getpid());
         jit->perf_map = fopen(name, "w");
     }
-    return 0;
+    return accel->config.tier == ACCEL_TIER_FAST ? 0 : tier_create(accel, err);
 }
 
-static void free_unit(struct unit *unit)
+void unit_free(struct unit *unit)
 {
     if (unit->ir) {
         ir_unit_free(unit->ir);
         free(unit->ir);
     }
+    free(unit->region);
     free(unit);
 }
 
 void jit_destroy(struct accel *accel)
 {
     struct jit *jit = &accel->jit;
+    tier_destroy(accel);
     for (unsigned c = 0; c < CODE_CHUNKS; c++)
         for (struct unit *u = jit->chunk_units[c], *next; u; u = next) {
             next = u->next_in_chunk;
-            free_unit(u);
+            unit_free(u);
         }
     for (unsigned i = 0; i < PAGE_HASH; i++)
         for (struct code_page *p = jit->pages[i], *next; p; p = next) {
@@ -106,7 +114,7 @@ void jit_destroy(struct accel *accel)
         jit->ops->destroy(jit->backend);
     if (jit->code.rw) {
         munmap(jit->code.rw, code_total(accel));
-        munmap((void *)jit->code.rx, code_total(accel));
+        munmap((void *)jit->code.rx, code_total(accel) + REGION_POOL);
     }
     if (jit->perf_map)
         fclose(jit->perf_map);
@@ -120,8 +128,7 @@ static struct unit *_Atomic *hash_slot(struct jit *jit, const uint8_t *host_page
     return &jit->hash[(h >> 32) % UNIT_HASH];
 }
 
-// Needs no lock while the caller is in code, or the lock.
-static struct unit *lookup(struct jit *jit, const uint8_t *host_page, uint32_t offset, uint32_t key)
+struct unit *unit_lookup(struct jit *jit, const uint8_t *host_page, uint32_t offset, uint32_t key)
 {
     struct unit *u = atomic_load_explicit(hash_slot(jit, host_page, offset, key), memory_order_acquire);
     while (u && (u->host_page != host_page || u->offset != offset || u->key != key))
@@ -140,28 +147,64 @@ static void unlink_exit(struct jit *jit, struct backend_exit *exit)
     exit->linked = NULL;
 }
 
+// Nothing but its page's list leads to the unit afterwards.
+static void withdraw(struct accel *accel, struct unit *unit)
+{
+    struct jit *jit = &accel->jit;
+    for (unsigned i = 0; unit->jump_cached && i < accel->cpu_count; i++)
+        context_forget_unit(&accel->cpus[i], unit);
+    while (unit->incoming)
+        unlink_exit(jit, unit->incoming);
+    struct unit *_Atomic *h = hash_slot(jit, unit->host_page, unit->offset, unit->key);
+    while (*h != unit)
+        h = &(*h)->next_hash;
+    *h = unit->next_hash;
+}
+
+static void put_in_table(struct jit *jit, struct unit *unit)
+{
+    struct unit *_Atomic *slot = hash_slot(jit, unit->host_page, unit->offset, unit->key);
+    unit->next_hash = *slot;
+    atomic_store_explicit(slot, unit, memory_order_release);
+}
+
+void unit_publish(struct jit *jit, struct unit *unit)
+{
+    put_in_table(jit, unit);
+    unit->next_in_page = unit->page->units;
+    unit->page->units = unit;
+}
+
+void unit_replace(struct accel *accel, struct unit *unit, struct unit *region)
+{
+    unit->hidden_by = region;
+    withdraw(accel, unit);
+    region->region->stands_for = unit;
+    unit_publish(&accel->jit, region);
+}
+
 void unit_kill(struct accel *accel, struct unit *unit)
 {
     struct jit *jit = &accel->jit;
     if (unit->dead)
         return;
+    if (unit->hidden_by)
+        unit_kill(accel, unit->hidden_by);
     unit->dead = true;
     jit->units_killed++;
-    for (unsigned i = 0; unit->jump_cached && i < accel->cpu_count; i++)
-        context_forget_unit(&accel->cpus[i], unit);
-    while (unit->incoming)
-        unlink_exit(jit, unit->incoming);
+    withdraw(accel, unit);
     for (uint32_t i = 0; i < unit->exit_count; i++)
         if (unit->exits[i].linked)
             unlink_exit(jit, &unit->exits[i]);
-    struct unit *_Atomic *h = hash_slot(jit, unit->host_page, unit->offset, unit->key);
-    while (*h != unit)
-        h = &(*h)->next_hash;
-    *h = unit->next_hash;
     struct unit **p = &unit->page->units;
     while (*p != unit)
         p = &(*p)->next_in_page;
     *p = unit->next_in_page;
+    if (unit->region) {
+        unit->region->stands_for->hidden_by = NULL;
+        put_in_table(jit, unit->region->stands_for);
+        tier_region_died(accel, unit);
+    }
 }
 
 // Kills the units of a chunk and waits until nobody runs them. translate_lock held, at a safepoint.
@@ -184,7 +227,7 @@ static void recycle_chunk(struct accel *accel, struct vcpu *self, unsigned chunk
     syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0);
     for (struct unit *u = list, *next; u; u = next) {
         next = u->next_in_chunk;
-        free_unit(u);
+        unit_free(u);
     }
 }
 
@@ -202,6 +245,9 @@ void jit_flush(struct accel *accel, struct vcpu *self)
 {
     struct jit *jit = &accel->jit;
     pthread_mutex_lock(&jit->translate_lock);
+    pthread_mutex_lock(&jit->lock);
+    jit->flushes++;
+    pthread_mutex_unlock(&jit->lock);
     for (unsigned c = 0; c < CODE_CHUNKS; c++)
         recycle_chunk(accel, self, c);
     pthread_mutex_unlock(&jit->translate_lock);
@@ -263,13 +309,13 @@ static struct ir_unit *keep_ir(struct jit *jit)
     return copy;
 }
 
-static int compile(struct accel *accel, struct vcpu *vcpu, struct unit *unit, uint64_t pc)
+int unit_compile(struct accel *accel, struct vcpu *self, struct unit *unit, uint64_t pc)
 {
     struct jit *jit = &accel->jit;
     struct backend_unit made = {0};
     int r = jit->ops->compile(jit->backend, &jit->scratch, &jit->code, unit->exits, &made);
     if (r == -ENOSPC) {
-        next_chunk(accel, vcpu);
+        next_chunk(accel, self);
         r = jit->ops->compile(jit->backend, &jit->scratch, &jit->code, unit->exits, &made);
     }
     if (r)
@@ -282,8 +328,8 @@ static int compile(struct accel *accel, struct vcpu *vcpu, struct unit *unit, ui
         jit->ops->disassemble(made.entry, made.code_size, accel->log->out);
     }
     if (jit->perf_map)
-        fprintf(jit->perf_map, "%llx %zx guest_%llx\n", (unsigned long long)(uintptr_t)made.entry, made.code_size,
-                (unsigned long long)pc);
+        fprintf(jit->perf_map, "%llx %zx %s_%llx\n", (unsigned long long)(uintptr_t)made.entry, made.code_size,
+                unit->region ? "region" : "guest", (unsigned long long)pc);
     return 0;
 }
 
@@ -336,7 +382,9 @@ static int translate(struct accel *accel, struct vcpu *vcpu, struct code_page *p
     unit->offset = offset;
     unit->bytes = jit->scratch.guest_bytes;
     unit->entry = unit;
-    int r = jit->ops ? compile(accel, vcpu, unit, pc) : 0;
+    if (jit->tier)
+        tier_count(accel, unit);
+    int r = jit->ops ? unit_compile(accel, vcpu, unit, pc) : 0;
     if (r) {
         free(unit);
         return r;
@@ -352,11 +400,7 @@ static int translate(struct accel *accel, struct vcpu *vcpu, struct code_page *p
     unit->next_in_chunk = jit->chunk_units[jit->chunk];
     jit->chunk_units[jit->chunk] = unit;
     if (page->changes == changes) {
-        struct unit *_Atomic *slot = hash_slot(jit, page->host, offset, unit->key);
-        unit->next_hash = *slot;
-        atomic_store_explicit(slot, unit, memory_order_release);
-        unit->next_in_page = page->units;
-        page->units = unit;
+        unit_publish(jit, unit);
         jit->units_made++;
         jit->guest_bytes += unit->bytes;
         *ret_unit = unit;
@@ -383,7 +427,7 @@ struct unit *unit_known(struct vcpu *vcpu, uint64_t pc)
     vcpu->stats.lookups++;
     if (e->exec != page)
         return NULL;
-    return lookup(&vcpu->accel->jit, (const uint8_t *)(uintptr_t)(page + e->addend), pc - page, env->key);
+    return unit_lookup(&vcpu->accel->jit, (const uint8_t *)(uintptr_t)(page + e->addend), pc - page, env->key);
 }
 
 struct unit *unit_find(struct vcpu *vcpu, const struct xlat *at, uint64_t pc, uint32_t max_insns)
@@ -393,7 +437,7 @@ struct unit *unit_find(struct vcpu *vcpu, const struct xlat *at, uint64_t pc, ui
     uint32_t offset = at->offset % MEM_PAGE_SIZE;
     uint8_t *host = at->host - offset;
     vcpu->stats.translations++;
-    struct unit *unit = lookup(jit, host, offset, vcpu->env->key);
+    struct unit *unit = unit_lookup(jit, host, offset, vcpu->env->key);
     if (unit && max_insns == UNIT_INSNS)
         return unit;
 
@@ -403,11 +447,13 @@ struct unit *unit_find(struct vcpu *vcpu, const struct xlat *at, uint64_t pc, ui
     uint64_t begin = now_ns();
     struct code_page *page = get_page(jit, &copy, host);
     pthread_mutex_lock(&jit->lock);
-    unit = lookup(jit, host, offset, vcpu->env->key);
-    if (unit && max_insns != UNIT_INSNS && unit->bytes > accel->isa->insn_align) { // a debugger wants it shorter
-        unit_kill(accel, unit);
-        unit = NULL;
+    unit = unit_lookup(jit, host, offset, vcpu->env->key);
+    while (unit && max_insns != UNIT_INSNS && (unit->region || unit->bytes > accel->isa->insn_align)) {
+        unit_kill(accel, unit); // a debugger wants it shorter
+        unit = unit_lookup(jit, host, offset, vcpu->env->key);
     }
+    if (page && jit->tier && max_insns == UNIT_INSNS)
+        max_insns = tier_max_insns(accel, page, offset, vcpu->env->key);
     pthread_mutex_unlock(&jit->lock);
     while (page && !unit && max_insns) {
         int r = translate(accel, vcpu, page, offset, pc, max_insns, &unit);
@@ -429,6 +475,8 @@ void unit_link(struct vcpu *vcpu, struct backend_exit *exit, struct unit *to, ui
     pthread_mutex_lock(&jit->lock);
     if (jit->evictions == evictions) {
         const struct unit *from = exit->owner;
+        if (to->hidden_by)
+            to = to->hidden_by;
         if (!from->dead && !to->dead && !exit->linked && from->page == to->page && from->key == to->key) {
             jit->ops->link(jit->backend, &jit->code, exit, to->entry);
             exit->linked = to;

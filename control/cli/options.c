@@ -74,6 +74,18 @@ static int set_engine(struct cli *cli, const char *name, struct error *err)
     return error_set(err, -EINVAL, "-accel needs a name");
 }
 
+static int set_tier(struct cli *cli, const char *name, struct error *err)
+{
+    static const char *const tiers[] = {[ACCEL_TIER_FAST] = "fast", [ACCEL_TIER_AUTO] = "auto",
+                                        [ACCEL_TIER_OPT] = "opt"};
+    for (size_t i = 0; name && i < ARRAY_SIZE(tiers); i++)
+        if (!strcmp(name, tiers[i])) {
+            cli->machine.tier = (enum accel_tier)i;
+            return 0;
+        }
+    return name ? error_set(err, -EINVAL, "-accel: tier=%s is none of fast, auto, opt", name) : 0;
+}
+
 static void list_accels(struct cli *cli)
 {
     fprintf(cli->out, "Accelerators supported:\n"
@@ -106,6 +118,10 @@ static int on_accel(struct cli *cli, const char *arg, enum cli_action *action, s
         r = keyval_size(&list, "tb-size", 1 << 20, &size, err);
     if (!r && thread && strcmp(thread, "multi") && strcmp(thread, "single"))
         r = error_set(err, -EINVAL, "-accel: thread=%s is neither single nor multi", thread);
+    if (!r)
+        r = set_tier(cli, keyval_get(&list, "tier"), err);
+    if (!r)
+        r = keyval_bool(&list, "one-pass-regions", &cli->machine.one_pass_regions, err);
     if (!r)
         r = keyval_bool(&list, "perf-map", &cli->machine.perf_map, err);
     if (!r)

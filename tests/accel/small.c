@@ -57,21 +57,27 @@ static const struct vcpu_hypercall hypercall = {.call = no_call};
 
 struct small *small_create(enum accel_engine engine, unsigned cpus, uint64_t ram_size, size_t code_size)
 {
+    return small_make(&(struct small_config){engine, cpus, ram_size, code_size, ACCEL_TIER_FAST, false});
+}
+
+struct small *small_make(const struct small_config *from)
+{
+    const unsigned cpus = from->cpus;
     struct small *small = calloc(1, sizeof *small);
     struct guest_cpu_config config[8];
     struct error err = {""};
     pthread_mutex_init(&small->lock, NULL);
     cr_assert_eq(mem_space_create(&small->lock, &small->mem, &err), 0, "%s", err.text);
-    cr_assert_eq(mem_add_ram(small->mem, "ram", (struct gpa){SMALL_RAM}, ram_size, 0, &small->ram, &err), 0);
+    cr_assert_eq(mem_add_ram(small->mem, "ram", (struct gpa){SMALL_RAM}, from->ram_size, 0, &small->ram, &err), 0);
     free((void *)mem_commit(small->mem));
     small_code(small, SMALL_RAM, prologue, sizeof prologue);
     *(uint64_t *)small_at(small, TABLE + 8) = SMALL_RAM | 0x701; // inner shareable, accessed, read-write at EL1
     for (unsigned i = 0; i < cpus; i++)
         config[i] = (struct guest_cpu_config){.model = "cortex-a72", .index = i, .count = cpus, .ports = &ports,
                                               .hypercall = &hypercall, .log = &no_log};
-    const struct accel_config accel = {.engine = engine, .backend = &x64_backend, .isa = &a64_isa, .mem = small->mem,
+    const struct accel_config accel = {.engine = from->engine, .tier = from->tier, .backend = &x64_backend, .isa = &a64_isa, .mem = small->mem,
                                        .log = &no_log, .cpu_count = cpus, .cpus = config,
-                                       .code_cache_size = code_size, .host_feature_mask = ~0ull};
+                                       .code_cache_size = from->code_size, .one_pass_regions = from->one_pass_regions, .host_feature_mask = ~0ull};
     cr_assert_eq(accel_create(&accel, &small->accel, &err), 0, "%s", err.text);
     return small;
 }

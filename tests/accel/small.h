@@ -16,7 +16,16 @@ struct small {
     struct accel *accel;
 };
 
-// code_size: bytes of the code buffer, 0 for the default. Asserts that all went well.
+struct small_config {
+    enum accel_engine engine;
+    unsigned cpus;
+    uint64_t ram_size;
+    size_t code_size; // bytes of the code buffer, 0 for the default
+    enum accel_tier tier;
+    bool one_pass_regions;
+};
+// Both assert that all went well.
+struct small *small_make(const struct small_config *config);
 struct small *small_create(enum accel_engine engine, unsigned cpus, uint64_t ram_size, size_t code_size);
 void small_destroy(struct small *small);
 // Host address of a guest-physical address.
