@@ -17,7 +17,8 @@
 
 // Code the one-pass backend emits once for regions; addresses are executable. "Tail" stubs are jumped to with guest state
 // in env and the stack as at entry, arguments in r12, r13, r14 (LLVM: preserve_none). "Call" stubs are called with
-// arguments in rdi, rsi, rdx, rcx and keep every register but rax and r11, vector registers too (preserve_all).
+// arguments in rdi, rsi, rdx, rcx, r8 and keep every register but r11 and a result in rax, vector registers
+// too (preserve_all).
 //
 // FP exceptions: the host's control word accumulates those of the one-pass tier's code. A region that computes with the
 // host's FP operations starts behind fp_check, which moves them to env.fp_flags; from there on that word alone is true,
@@ -31,10 +32,12 @@ struct backend_stubs {
     const void *jump_fp, *leave_fp;
     const void *fp_check;      // tail (env, body, const void *const *fallback): to body if the inexact exception is in
                                // env.fp_flags or will be so, else to *fallback
-    const void *load;          // call (env, va, attr) -> code; env.pc true; the value is in env.slow_value
-    const void *store;         // call (env, va, attr) -> code; the value is in env.slow_value
-    const void *cas;           // call (env, va, attr) -> code: slow_value expected and then old, slow_operand desired
-    const void *rmw;           // call (env, va, attr, kind) -> code: slow_value operand and then old
+    // Memory: pc is the instruction's offset from pc_page and goes to env.pc. Other state need not be in env: it is
+    // stored when the code says that the region is left.
+    const void *load;          // call (env, va, attr, pc) -> code; the value is in env.slow_value
+    const void *store;         // call (env, va, attr, pc) -> code; the value is in env.slow_value
+    const void *cas;           // call (env, va, attr, pc) -> code: slow_value expected and then old, slow_operand desired
+    const void *rmw;           // call (env, va, attr, pc, kind) -> code: slow_value operand and then old
     const void *eval;          // call (env, const struct backend_eval_site *, const union ir_value *args): ir_eval by
                                // its site; result in env.slow_value, exceptions in env.fp_flags
     const void *fp_sync;       // call (env): moves exceptions to env.fp_flags, for helpers that use state

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The stubs that regions of the optimising tier leave through and call (struct backend_stubs, optimiser.h), beside the
 // thunks. "Tail" stubs find r12 = env and rsp as units do; "call" stubs find env in rdi, rsp 8 below a multiple of 16,
-// and keep every register but rax and r11: all of each vector register too, as C may clear upper halves.
+// and keep every register but a result in rax: all of each vector register too, as C may clear upper halves.
 #include "backends/x64/compile.h"
 
 // The frame of a call stub.
 enum { SAVED_VECTORS = 0, SAVED_GENERAL = 16 * 32, SCRATCH = SAVED_GENERAL + 64, STUB_FRAME = SCRATCH + 16 + 8 };
 _Static_assert(STUB_FRAME % 16 == 8 && SCRATCH % 16 == 0, "C finds an aligned stack");
-static const uint8_t saved[] = { X64_RCX, X64_RDX, X64_RSI, X64_RDI, X64_R8, X64_R9, X64_R10 };
+static const uint8_t saved[] = { X64_RDI, X64_RCX, X64_RDX, X64_RSI, X64_R8, X64_R9, X64_R10 };
 
 enum { MXCSR_ALL = 0x3f, MXCSR_INEXACT = 0x20, MXCSR_OTHER = 0x1d /* without DE, which is nobody's */ };
 
@@ -72,11 +72,19 @@ static void end_call(struct x64_emit *e)
 // The old value, which C put into SCRATCH as it reads slow_value still, to slow_value. Keeps eax.
 static void take_old(struct x64_emit *e)
 {
-    x64_load(e, 3, false, true, X64_RDI, x64_frame_at(SAVED_GENERAL + 8 * 3));
+    x64_load(e, 3, false, true, X64_RDI, x64_frame_at(SAVED_GENERAL));
     for (int32_t i = 0; i < 16; i += 8) {
         x64_load(e, 3, false, true, X64_RCX, x64_frame_at(SCRATCH + i));
         x64_store(e, 3, field(X64_RDI, offsetof(struct ir_env, slow_value) + (size_t)i), X64_RCX);
     }
+}
+
+// env.pc, from the sign-extended ecx.
+static void set_pc(struct x64_emit *e)
+{
+    x64_rr(e, 0x63 | X64_W, X64_RCX, X64_RCX);
+    x64_alu_rm(e, X64_ADD, true, X64_RCX, FIELD(X64_RDI, pc_page));
+    x64_store(e, 3, FIELD(X64_RDI, pc), X64_RCX);
 }
 
 static void emit_memory(struct backend *b, struct x64_emit *e)
@@ -84,16 +92,19 @@ static void emit_memory(struct backend *b, struct x64_emit *e)
     const struct ir_runtime *rt = b->config.runtime;
     b->stubs.load = here(b, e);
     begin_call(e);
+    set_pc(e);
     x64_lea(e, true, X64_RCX, FIELD(X64_RDI, slow_value));
     x64_call_c(e, (const void *)rt->load);
     end_call(e);
     b->stubs.store = here(b, e);
     begin_call(e);
+    set_pc(e);
     x64_lea(e, true, X64_RCX, FIELD(X64_RDI, slow_value));
     x64_call_c(e, (const void *)rt->store);
     end_call(e);
     b->stubs.cas = here(b, e);
     begin_call(e);
+    set_pc(e);
     x64_lea(e, true, X64_RCX, FIELD(X64_RDI, slow_value));
     x64_lea(e, true, X64_R8, FIELD(X64_RDI, slow_operand));
     x64_lea(e, true, X64_R9, x64_frame_at(SCRATCH));
@@ -102,6 +113,8 @@ static void emit_memory(struct backend *b, struct x64_emit *e)
     end_call(e);
     b->stubs.rmw = here(b, e);
     begin_call(e);
+    set_pc(e);
+    x64_mov_rr(e, false, X64_RCX, X64_R8);
     x64_lea(e, true, X64_R8, FIELD(X64_RDI, slow_value));
     x64_lea(e, true, X64_R9, x64_frame_at(SCRATCH));
     x64_call_c(e, (const void *)rt->rmw);
@@ -109,8 +122,10 @@ static void emit_memory(struct backend *b, struct x64_emit *e)
     end_call(e);
     b->stubs.eval = here(b, e);
     begin_call(e);
+    x64_store(e, 3, x64_frame_at(SCRATCH), X64_RAX);
     x64_lea(e, true, X64_RCX, FIELD(X64_RDI, slow_value));
     x64_call_c(e, (const void *)x64_eval_helper);
+    x64_load(e, 3, false, true, X64_RAX, x64_frame_at(SCRATCH));
     end_call(e);
 }
 
@@ -172,12 +187,16 @@ static void emit_fp(struct backend *b, struct x64_emit *e)
     x64_rr(e, 0xff, 4, X64_R13);
 
     b->stubs.fp_sync = here(b, e);
+    x64_store(e, 3, FIELD(X64_RDI, host_scratch[1]), X64_RAX);
+    x64_store(e, 3, FIELD(X64_RDI, host_scratch[2]), X64_RCX);
     read_mxcsr(e, X64_RDI);
     x64_test_ri(e, X64_RAX, MXCSR_OTHER | MXCSR_INEXACT);
     uint32_t none = x64_jcc_short(e, X64_E);
     clear_mxcsr(e, X64_RDI);
-    x64_collect_exceptions(e, X64_RDI, X64_RAX, X64_R11);
+    x64_collect_exceptions(e, X64_RDI, X64_RAX, X64_RCX);
     x64_land(e, none);
+    x64_load(e, 3, false, true, X64_RAX, FIELD(X64_RDI, host_scratch[1]));
+    x64_load(e, 3, false, true, X64_RCX, FIELD(X64_RDI, host_scratch[2]));
     x64_room(e);
     x64_u8(e, 0xc3);
 }

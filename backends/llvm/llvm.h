@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+// Internal to backends/llvm: the optimiser object, one compilation's state, and what the lowering files share.
+//
+// A region is one LLVM function of the calling convention preserve_none, void (env, a, b): env in r12, the other two
+// meaning something to stubs only. IR values map to LLVM values: i1..i64 as such, f16 as i16, f32 and f64 as float and
+// double, v128 as <2 x i64>, flags symbolically (struct region_flags). State fields live in allocas, which LLVM turns
+// into registers; env is written where the region is left and nowhere else.
+#ifndef BACKENDS_LLVM_LLVM_H
+#define BACKENDS_LLVM_LLVM_H
+
+#include "backends/optimiser.h"
+#include "ir/flow.h"
+
+#include <llvm-c/Core.h>
+#include <llvm-c/LLJIT.h>
+#include <llvm-c/TargetMachine.h>
+#include <llvm-c/Transforms/PassBuilder.h>
+
+// Calling conventions of llvm/IR/CallingConv.h, which the C API has no names for.
+enum { REGION_PRESERVE_ALL = 15, REGION_PRESERVE_NONE = 21 };
+
+enum region_stub {
+    REGION_EXIT_FP, REGION_JUMP, REGION_JUMP_FP, REGION_LEAVE, REGION_LEAVE_FP, REGION_FP_CHECK, // tail
+    REGION_LOAD, REGION_STORE, REGION_CAS, REGION_RMW, REGION_EVAL, REGION_FP_SYNC,              // call
+    REGION_STUBS
+};
+
+struct region_memory; // memory of one region (jit.c)
+
+struct optimiser {
+    struct optimiser_config config;
+    uint64_t has; // enum x64_feature
+    LLVMTargetMachineRef machine;
+    LLVMPassBuilderOptionsRef pass_options;
+    LLVMOrcLLJITRef jit;
+    char tune[32];           // the host's name, for instruction scheduling
+    uint32_t next_region;
+    struct region_memory *building; // the region whose object is being linked
+    size_t object_size;
+};
+
+// What a flags value was made from. N and so on of a by kind; BITS: n z c v in a, b, c, d as i1.
+enum region_flags_kind {
+    REGION_PACKED, // a: i32 in the form of enum ir_flag_bits, junk elsewhere. 0: what allocas start with
+    REGION_SUB32, REGION_SUB64, REGION_ADD32, REGION_ADD64, REGION_LOGIC32, REGION_LOGIC64, // a and b
+    REGION_DYNAMIC, // kind in c: i32, one of those above; a and b are i64
+    REGION_BITS,
+};
+struct region_flags {
+    uint8_t kind;
+    LLVMValueRef a, b, c, d;
+};
+
+enum { REGION_FIELDS = 256, REGION_WORDS = REGION_FIELDS / 64 };
+struct region_set {
+    uint64_t bits[REGION_WORDS]; // by field
+};
+
+struct region_field {
+    LLVMValueRef slot;           // alloca; of flags the operand a
+    LLVMValueRef slot_b, kind;   // of flags
+    uint32_t known;              // of flags: the value put last, IR_NO_VALUE unknown
+};
+
+// What a block knows when it ends, for a successor that only it leads to.
+struct region_block {
+    LLVMBasicBlockRef entry;
+    struct region_set dirty_in;  // fields whose value in env may be old
+    uint32_t known;              // of the flags field
+    int64_t insn_offset;         // of the last guest instruction in it
+    bool inexact_known;          // the inexact exception is in env.fp_flags
+};
+
+struct region {
+    struct optimiser *optimiser;
+    const struct optimiser_request *request;
+    const struct ir_unit *unit;
+    const struct ir_state_layout *layout;
+    struct backend_exit *exits;
+    uint32_t exit_count;
+    bool too_many_exits;
+    bool uses_fp;       // host FP operations: see struct backend_stubs
+    struct ir_flow flow;
+    void *memory;       // of flow, values, flags, blocks
+
+    LLVMContextRef context;
+    LLVMModuleRef module;
+    LLVMBuilderRef builder;
+    LLVMTypeRef i1, i8, i16, i32, i64, i128, f32, f64, ptr, v2i64, void_type, tail_type;
+    LLVMValueRef function, env;
+    LLVMValueRef args, result;          // allocas for helpers: union ir_value[4] and one more
+    LLVMValueRef stubs[REGION_STUBS];
+    LLVMValueRef pack_function;         // of dynamic flags
+    LLVMValueRef unlikely, likely;      // branch weights
+    LLVMValueRef tbaa_env, tbaa_table, tbaa_guest, tbaa_local;
+    unsigned md_prof, md_tbaa, md_invariant;
+
+    LLVMValueRef *values;               // by instruction
+    struct region_flags *flags;         // likewise
+    struct region_block *blocks;
+    struct region_field fields[REGION_FIELDS];
+    struct region_set used;             // fields the unit gets or puts
+
+    uint32_t pos, block;                // being lowered
+    int64_t insn_offset;                // of the guest instruction, from pc_page
+    struct region_set dirty;
+    bool inexact_known;
+    LLVMBasicBlockRef leave;            // stores what is dirty now and leaves with leave_code; NULL: none made yet
+    LLVMValueRef leave_code;            // its phi
+};
+
+// ---- module.c ----------------------------------------------------------------------------------------------------
+// Fills the module with a function of that name; 0 or a negative errno.
+int region_build(struct region *r, const char *symbol);
+extern const char *const region_stub_names[REGION_STUBS];
+void region_free(struct region *r);
+
+// ---- jit.c -------------------------------------------------------------------------------------------------------
+int region_jit_create(struct optimiser *o, struct error *err);
+void region_jit_destroy(struct optimiser *o);
+// Links the object (owned) and gives the addresses; 0 or a negative errno.
+int region_link(struct optimiser *o, LLVMMemoryBufferRef object, const char *symbol, struct optimiser_region *ret);
+void region_release(struct optimiser *o, void *handle);
+
+// ---- build.c: shorthand ------------------------------------------------------------------------------------------
+LLVMTypeRef region_type(const struct region *r, enum ir_type type);
+LLVMTypeRef region_int(const struct region *r, unsigned log2); // of 1 << log2 bytes
+LLVMValueRef region_k(const struct region *r, LLVMTypeRef type, uint64_t value);
+LLVMValueRef region_env_at(struct region *r, size_t offset);
+LLVMValueRef region_env_load(struct region *r, LLVMTypeRef type, size_t offset, unsigned align);
+void region_env_store(struct region *r, LLVMValueRef value, size_t offset, unsigned align);
+LLVMValueRef region_tag(struct region *r, LLVMValueRef access, LLVMValueRef tbaa); // returns access
+LLVMValueRef region_pc(struct region *r, int64_t offset); // pc_page + offset
+LLVMBasicBlockRef region_new_block(struct region *r, const char *name);
+void region_at(struct region *r, LLVMBasicBlockRef block);
+void region_branch(struct region *r, LLVMValueRef cond, LLVMBasicBlockRef yes, LLVMBasicBlockRef no, LLVMValueRef weights);
+LLVMValueRef region_phi(struct region *r, LLVMTypeRef type, LLVMValueRef a, LLVMBasicBlockRef from_a, LLVMValueRef b,
+                        LLVMBasicBlockRef from_b);
+// An intrinsic overloaded on `type` (NULL: on nothing).
+LLVMValueRef region_intrinsic(struct region *r, const char *name, LLVMTypeRef type, LLVMValueRef *args, unsigned count);
+LLVMValueRef region_call_stub(struct region *r, enum region_stub stub, LLVMValueRef *args, unsigned count);
+void region_tail(struct region *r, LLVMValueRef target, LLVMValueRef a, LLVMValueRef b); // ends the block
+// Between IR types and what lies in a union ir_value or a state field at `at`.
+LLVMValueRef region_load_value(struct region *r, enum ir_type type, LLVMValueRef at, LLVMValueRef tbaa);
+void region_store_value(struct region *r, enum ir_type type, LLVMValueRef value, LLVMValueRef at, LLVMValueRef tbaa);
+LLVMValueRef region_bits(struct region *r, LLVMValueRef value); // f32, f64 as integers; others as they are
+static inline LLVMValueRef region_arg(const struct region *r, const struct ir_insn *insn, unsigned k)
+{
+    return r->values[insn->arg[k]];
+}
+static inline enum ir_type region_arg_type(const struct region *r, const struct ir_insn *insn, unsigned k)
+{
+    return (enum ir_type)r->unit->insns[insn->arg[k]].type;
+}
+
+// ---- state.c -----------------------------------------------------------------------------------------------------
+void region_state_analyse(struct region *r);     // uses, dirty fields at block entries
+void region_state_enter(struct region *r);       // in the entry block: allocas and what they start with
+void region_state_begin_block(struct region *r); // r->block
+void region_state_end_block(struct region *r);
+void region_get(struct region *r, uint32_t field);
+void region_put(struct region *r, uint32_t field, uint32_t value);
+void region_store_dirty(struct region *r); // to env, here; they count as dirty still
+void region_flush(struct region *r);       // likewise, and they are clean
+void region_reload(struct region *r);      // after a helper that may have written env
+static inline bool region_has_field(const struct region_set *set, uint32_t field)
+{
+    return set->bits[field / 64] >> (field % 64) & 1;
+}
+
+// ---- lower_*.c: each returns false if the op is not its own, or not in this form ----------------------------------
+bool region_lower_int(struct region *r, const struct ir_insn *insn);
+bool region_lower_flags(struct region *r, const struct ir_insn *insn);
+bool region_lower_mem(struct region *r, const struct ir_insn *insn);
+bool region_lower_control(struct region *r, const struct ir_insn *insn);
+void region_lower_eval(struct region *r, const struct ir_insn *insn);
+
+// lower_flags.c
+LLVMValueRef region_flags_pack(struct region *r, const struct region_flags *flags); // i32, junk in other bits
+// lower_eval.c: the result of ir_eval, for cold code too. Of flags: packed.
+LLVMValueRef region_eval(struct region *r, const struct ir_insn *insn);
+// lower_control.c: leaves with a code (i32), state stored; ends the block.
+void region_leave_if(struct region *r, LLVMValueRef code); // goes on if 0
+void region_leave_now(struct region *r, LLVMValueRef code);
+
+#endif

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+// A unit as an LLVM module: types, declarations of the stubs, alias metadata, and the walk over blocks in reverse
+// postorder, so that every definition is lowered before its uses.
+#include "backends/llvm/llvm.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static LLVMValueRef md(struct region *r, LLVMMetadataRef *parts, unsigned count)
+{
+    return LLVMMetadataAsValue(r->context, LLVMMDNodeInContext2(r->context, parts, count));
+}
+
+static LLVMMetadataRef md_text(struct region *r, const char *text)
+{
+    return LLVMMDStringInContext2(r->context, text, strlen(text));
+}
+
+static LLVMMetadataRef md_number(struct region *r, LLVMTypeRef type, uint64_t value)
+{
+    return LLVMValueAsMetadata(region_k(r, type, value));
+}
+
+static LLVMValueRef tbaa(struct region *r, LLVMMetadataRef root, const char *name)
+{
+    LLVMMetadataRef type[3] = { md_text(r, name), root, md_number(r, r->i64, 0) };
+    LLVMMetadataRef node = LLVMMDNodeInContext2(r->context, type, 3);
+    LLVMMetadataRef tag[3] = { node, node, md_number(r, r->i64, 0) };
+    return md(r, tag, 3);
+}
+
+static LLVMValueRef weights(struct region *r, uint32_t yes, uint32_t no)
+{
+    LLVMMetadataRef parts[3] = { md_text(r, "branch_weights"), md_number(r, r->i32, yes), md_number(r, r->i32, no) };
+    return md(r, parts, 3);
+}
+
+static void make_metadata(struct region *r)
+{
+    LLVMMetadataRef name = md_text(r, "isomer"), root = LLVMMDNodeInContext2(r->context, &name, 1);
+    r->md_prof = LLVMGetMDKindIDInContext(r->context, "prof", 4);
+    r->md_tbaa = LLVMGetMDKindIDInContext(r->context, "tbaa", 4);
+    r->md_invariant = LLVMGetMDKindIDInContext(r->context, "invariant.load", 14);
+    r->tbaa_env = tbaa(r, root, "env");
+    r->tbaa_table = tbaa(r, root, "table");
+    r->tbaa_guest = tbaa(r, root, "guest");
+    r->tbaa_local = tbaa(r, root, "local");
+    r->likely = weights(r, 4000, 1);
+    r->unlikely = weights(r, 1, 4000);
+}
+
+static void make_types(struct region *r)
+{
+    LLVMContextRef c = r->context;
+    r->i1 = LLVMInt1TypeInContext(c);
+    r->i8 = LLVMInt8TypeInContext(c);
+    r->i16 = LLVMInt16TypeInContext(c);
+    r->i32 = LLVMInt32TypeInContext(c);
+    r->i64 = LLVMInt64TypeInContext(c);
+    r->i128 = LLVMInt128TypeInContext(c);
+    r->f32 = LLVMFloatTypeInContext(c);
+    r->f64 = LLVMDoubleTypeInContext(c);
+    r->ptr = LLVMPointerTypeInContext(c, 0);
+    r->v2i64 = LLVMVectorType(r->i64, 2);
+    r->void_type = LLVMVoidTypeInContext(c);
+    LLVMTypeRef params[3] = { r->ptr, r->ptr, r->ptr };
+    r->tail_type = LLVMFunctionType(r->void_type, params, 3, false);
+}
+
+const char *const region_stub_names[REGION_STUBS] = {
+    [REGION_EXIT_FP] = "stub_exit_fp", [REGION_JUMP] = "stub_jump", [REGION_JUMP_FP] = "stub_jump_fp",
+    [REGION_LEAVE] = "stub_leave", [REGION_LEAVE_FP] = "stub_leave_fp", [REGION_FP_CHECK] = "stub_fp_check",
+    [REGION_LOAD] = "stub_load", [REGION_STORE] = "stub_store", [REGION_CAS] = "stub_cas", [REGION_RMW] = "stub_rmw",
+    [REGION_EVAL] = "stub_eval", [REGION_FP_SYNC] = "stub_fp_sync",
+};
+
+static void make_stubs(struct region *r)
+{
+    LLVMTypeRef memory[5] = { r->ptr, r->i64, r->i32, r->i32, r->i32 }, eval[3] = { r->ptr, r->ptr, r->ptr };
+    for (unsigned s = 0; s < REGION_STUBS; s++) {
+        LLVMTypeRef type = r->tail_type;
+        if (s >= REGION_LOAD && s <= REGION_RMW)
+            type = LLVMFunctionType(r->i32, memory, s == REGION_RMW ? 5 : 4, false);
+        else if (s == REGION_EVAL)
+            type = LLVMFunctionType(r->void_type, eval, 3, false);
+        else if (s == REGION_FP_SYNC)
+            type = LLVMFunctionType(r->void_type, eval, 1, false);
+        r->stubs[s] = LLVMAddFunction(r->module, region_stub_names[s], type);
+        LLVMSetFunctionCallConv(r->stubs[s], s < REGION_LOAD ? REGION_PRESERVE_NONE : REGION_PRESERVE_ALL);
+    }
+}
+
+static void attribute(struct region *r, LLVMValueRef function, const char *name, const char *value)
+{
+    LLVMAttributeRef a;
+    if (value) {
+        a = LLVMCreateStringAttribute(r->context, name, (unsigned)strlen(name), value, (unsigned)strlen(value));
+    } else {
+        a = LLVMCreateEnumAttribute(r->context, LLVMGetEnumAttributeKindForName(name, strlen(name)), 0);
+    }
+    LLVMAddAttributeAtIndex(function, LLVMAttributeFunctionIndex, a);
+}
+
+static LLVMValueRef make_function(struct region *r, const char *name)
+{
+    LLVMValueRef f = LLVMAddFunction(r->module, name, r->tail_type);
+    LLVMSetFunctionCallConv(f, REGION_PRESERVE_NONE);
+    attribute(r, f, "nounwind", NULL);
+    attribute(r, f, "frame-pointer", "none");
+    attribute(r, f, "prefer-vector-width", "128");
+    attribute(r, f, "min-legal-vector-width", "128");
+    attribute(r, f, "tune-cpu", r->optimiser->tune);
+    return f;
+}
+
+// A block that opens without a marker goes on with the instruction of its predecessors.
+static int64_t offset_at(const struct region *r)
+{
+    const struct ir_flow *flow = &r->flow;
+    for (uint32_t p = flow->pred_first[r->block]; p < flow->pred_first[r->block + 1]; p++)
+        if (flow->order[flow->pred[p]] < flow->order[r->block])
+            return r->blocks[flow->pred[p]].insn_offset;
+    return 0;
+}
+
+static void lower_block(struct region *r)
+{
+    const struct ir_block *block = &r->unit->blocks[r->block];
+    region_at(r, r->blocks[r->block].entry);
+    region_state_begin_block(r);
+    r->insn_offset = offset_at(r);
+    for (r->pos = block->first; r->pos < block->first + block->count; r->pos++) {
+        const struct ir_insn *insn = &r->unit->insns[r->pos];
+        if (!region_lower_control(r, insn) && !region_lower_flags(r, insn) && !region_lower_int(r, insn) &&
+            !region_lower_mem(r, insn))
+            region_lower_eval(r, insn);
+    }
+    r->blocks[r->block].insn_offset = r->insn_offset;
+}
+
+static void lower_unit(struct region *r)
+{
+    LLVMBasicBlockRef entry = region_new_block(r, "entry");
+    for (uint32_t k = 0; k < r->flow.count; k++)
+        r->blocks[r->flow.rpo[k]].entry = region_new_block(r, "block");
+    region_at(r, entry);
+    r->args = LLVMBuildAlloca(r->builder, LLVMArrayType2(r->v2i64, 4), "args");
+    r->result = LLVMBuildAlloca(r->builder, r->v2i64, "result");
+    region_state_enter(r);
+    LLVMBuildBr(r->builder, r->blocks[0].entry);
+    for (uint32_t k = 0; k < r->flow.count; k++) {
+        r->block = r->flow.rpo[k];
+        lower_block(r);
+    }
+}
+
+static bool allocate(struct region *r)
+{
+    const struct ir_unit *u = r->unit;
+    size_t flow = (ir_flow_size(u) + 15) & ~(size_t)15;
+    size_t values = u->insn_count * sizeof *r->values, flags = u->insn_count * sizeof *r->flags;
+    r->memory = calloc(1, flow + values + flags + u->block_count * sizeof *r->blocks);
+    if (!r->memory)
+        return false;
+    r->values = (LLVMValueRef *)((char *)r->memory + flow);
+    r->flags = (struct region_flags *)((char *)r->values + values);
+    r->blocks = (struct region_block *)((char *)r->flags + flags);
+    ir_flow_build(u, r->memory, &r->flow);
+    return true;
+}
+
+int region_build(struct region *r, const char *symbol)
+{
+    if (r->unit->failed || !r->unit->block_count || r->layout->count > REGION_FIELDS)
+        return -ENOTSUP;
+    if (!allocate(r))
+        return -ENOMEM;
+    r->context = LLVMContextCreate();
+    r->module = LLVMModuleCreateWithNameInContext("region", r->context);
+    r->builder = LLVMCreateBuilderInContext(r->context);
+    LLVMSetTarget(r->module, LLVMGetTargetMachineTriple(r->optimiser->machine));
+    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(r->optimiser->machine);
+    LLVMSetModuleDataLayout(r->module, layout);
+    LLVMDisposeTargetData(layout);
+    make_types(r);
+    make_metadata(r);
+    make_stubs(r);
+    region_state_analyse(r);
+    r->function = make_function(r, symbol);
+    r->env = LLVMGetParam(r->function, 0);
+    lower_unit(r);
+    return r->too_many_exits ? -E2BIG : 0;
+}
+
+void region_free(struct region *r)
+{
+    if (r->builder)
+        LLVMDisposeBuilder(r->builder);
+    if (r->module)
+        LLVMDisposeModule(r->module);
+    if (r->context)
+        LLVMContextDispose(r->context);
+    free(r->memory);
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+// The module's vtable: the target machine, whose features are those the x64 tier would use, and the order of a
+// compilation: IR to LLVM's, passes, code generation into an object, linking.
+//
+// AVX-512 stays off: LLVM's domain reassignment takes most of the time of code generation with it, and stubs keep
+// sixteen vector registers.
+#include "backends/llvm/llvm.h"
+#include "backends/x64/features.h"
+#include "base/error.h"
+#include "base/log.h"
+
+#include <llvm-c/Analysis.h>
+#include <llvm-c/Target.h>
+#include <llvm-c/Transforms/PassBuilder.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char passes[] = "function(sroa,early-cse,simplifycfg,instcombine<no-verify-fixpoint>,gvn,dse,instcombine<no-verify-fixpoint>,simplifycfg)";
+
+struct feature_name {
+    uint64_t has;
+    const char *text;
+};
+static const struct feature_name feature_names[] = {
+    { X64_HAS_SSE42, "+sse3,+ssse3,+sse4.1,+sse4.2,+crc32,+cx16" },
+    { X64_HAS_AVX, ",+avx" }, { X64_HAS_AVX2, ",+avx2" }, { X64_HAS_BMI1, ",+bmi" }, { X64_HAS_BMI2, ",+bmi2" },
+    { X64_HAS_LZCNT, ",+lzcnt" }, { X64_HAS_POPCNT, ",+popcnt" }, { X64_HAS_FMA, ",+fma" }, { X64_HAS_F16C, ",+f16c" },
+    { X64_HAS_AES, ",+aes" }, { X64_HAS_PCLMUL, ",+pclmul" }, { X64_HAS_SHA, ",+sha" }, { X64_HAS_MOVBE, ",+movbe" },
+    { X64_HAS_LAHF, ",+sahf" },
+};
+
+static int create_machine(struct optimiser *o, struct error *err)
+{
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMInitializeX86AsmParser(); // of inline assembly
+    char features[256] = "", *message = NULL;
+    static const char triple[] = "x86_64-unknown-linux-gnu";
+    for (unsigned i = 0; i < ARRAY_SIZE(feature_names); i++)
+        if (o->has & feature_names[i].has)
+            strcat(features, feature_names[i].text);
+    LLVMTargetRef target;
+    if (LLVMGetTargetFromTriple(triple, &target, &message)) {
+        int r = error_set(err, -ENOTSUP, "LLVM has no x86-64: %s", message);
+        LLVMDisposeMessage(message);
+        return r;
+    }
+    char *name = LLVMGetHostCPUName();
+    snprintf(o->tune, sizeof o->tune, "%s", name);
+    LLVMDisposeMessage(name);
+    o->machine = LLVMCreateTargetMachine(target, triple, "x86-64", features, LLVMCodeGenLevelDefault, LLVMRelocPIC,
+                                         LLVMCodeModelSmall);
+    return o->machine ? 0 : error_set(err, -ENOTSUP, "LLVM makes no machine for x86-64");
+}
+
+static void destroy(struct optimiser *o)
+{
+    if (!o)
+        return;
+    region_jit_destroy(o);
+    if (o->machine)
+        LLVMDisposeTargetMachine(o->machine);
+    if (o->pass_options)
+        LLVMDisposePassBuilderOptions(o->pass_options);
+    free(o);
+}
+
+static int create(const struct optimiser_config *config, struct optimiser **ret_optimiser, struct error *err)
+{
+    struct optimiser *o = calloc(1, sizeof *o);
+    if (!o)
+        return error_set(err, -ENOMEM, "no memory for the LLVM tier");
+    o->config = *config;
+    o->has = x64_features_detect(config->feature_mask);
+    int r = o->has & X64_HAS_SSE42 ? create_machine(o, err) : error_set(err, -ENOTSUP, "the host lacks SSE4.2");
+    if (!r)
+        r = region_jit_create(o, err);
+    if (r) {
+        destroy(o);
+        return r;
+    }
+    o->pass_options = LLVMCreatePassBuilderOptions();
+    *ret_optimiser = o;
+    return 0;
+}
+
+static int refuse(struct optimiser *o, const char *what, char *message, int r)
+{
+    if (o->config.log && log_on(o->config.log, LOG_OUT_ASM))
+        log_printf(o->config.log, LOG_OUT_ASM, "LLVM: %s: %s\n", what, message);
+    LLVMDisposeMessage(message);
+    return r;
+}
+
+static int generate(struct optimiser *o, struct region *r, LLVMMemoryBufferRef *ret_object)
+{
+    char *message = NULL;
+    if (getenv("ISOMER_LLVM_DUMP"))
+        LLVMDumpModule(r->module);
+#ifndef NDEBUG
+    if (LLVMVerifyModule(r->module, LLVMReturnStatusAction, &message)) {
+        fprintf(stderr, "isomer: internal error in a region: %s\n", message);
+        LLVMDumpModule(r->module);
+        abort();
+    }
+    LLVMDisposeMessage(message);
+#endif
+    LLVMErrorRef e = LLVMRunPasses(r->module, passes, o->machine, o->pass_options);
+    if (e)
+        return refuse(o, "passes", LLVMGetErrorMessage(e), -ENOTSUP);
+    if (getenv("ISOMER_LLVM_DUMP"))
+        LLVMDumpModule(r->module);
+    if (LLVMTargetMachineEmitToMemoryBuffer(o->machine, r->module, LLVMObjectFile, &message, ret_object))
+        return refuse(o, "code generation", message, -ENOTSUP);
+    return 0;
+}
+
+static int compile(struct optimiser *o, const struct optimiser_request *request, struct optimiser_region *ret_region)
+{
+    struct region r = { .optimiser = o, .request = request, .unit = request->unit, .layout = o->config.guest->layout,
+                        .exits = request->exits };
+    LLVMMemoryBufferRef object = NULL;
+    char symbol[32];
+    snprintf(symbol, sizeof symbol, "region%u", o->next_region++);
+    int result = region_build(&r, symbol);
+    if (!result)
+        result = generate(o, &r, &object);
+    uint32_t exits = r.exit_count;
+    region_free(&r);
+    if (result)
+        return result;
+    *ret_region = (struct optimiser_region){ .exit_count = exits };
+    return region_link(o, object, symbol, ret_region);
+}
+
+static const struct optimiser_ops ops = {
+    .name = "llvm", .create = create, .destroy = destroy, .compile = compile, .release = region_release,
+};
+
+optimiser_entry isomer_optimiser __attribute__((visibility("default")));
+const struct optimiser_ops *isomer_optimiser(void)
+{
+    return &ops;
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// The optimising tier beside the toy guest's x64 backend: the module loaded, memory to put regions in. One thread.
+#ifndef TESTS_BACKEND_LLVM_ENGINE_H
+#define TESTS_BACKEND_LLVM_ENGINE_H
+
+#include "backends/optimiser.h"
+#include "tests/backend/toy_jit.h"
+
+enum { LLVM_ENGINE_PAGES = 4096 };
+
+struct llvm_engine {
+    struct toy_jit jit; // its backend enters regions
+    const struct optimiser_ops *ops;
+    struct optimiser *optimiser;
+    void *module;
+    uint8_t *memory;
+    uint8_t taken[LLVM_ENGINE_PAGES];
+    struct backend_exit exits[BACKEND_MAX_EXITS];
+};
+
+void llvm_engine_create(struct llvm_engine *engine, uint64_t feature_mask);
+void llvm_engine_destroy(struct llvm_engine *engine);
+// Fails the test on an error. fallback may be NULL if the unit has no FP.
+void llvm_engine_compile(struct llvm_engine *engine, const struct ir_unit *unit, const void *const *fallback,
+                         struct optimiser_region *ret_region);
+unsigned llvm_engine_pages(const struct llvm_engine *engine); // taken now
+
+#endif
