@@ -114,6 +114,31 @@ static LLVMValueRef make_function(struct region *r, const char *name)
     return f;
 }
 
+// Host FP operations need a fallback for when the inexact exception is not known, and the host's rounding as it is.
+static bool uses_fp(const struct region *r)
+{
+    const struct ir_unit *u = r->unit;
+    if (!r->request->fallback || (u->fp_mode & IR_FP_ROUND) != IR_RN)
+        return false;
+    for (uint32_t i = 0; i < u->insn_count; i++)
+        if (ir_ops[u->insns[i].op].flags & IR_FPX && region_fp_has(r, &u->insns[i]))
+            return true;
+    return false;
+}
+
+// The region's symbol then is a jump to fp_check, which goes on to the body: LLVM moves no FP operation over that.
+static void make_entry(struct region *r, const char *symbol)
+{
+    LLVMValueRef body = make_function(r, "body");
+    LLVMSetLinkage(body, LLVMInternalLinkage);
+    r->function = make_function(r, symbol);
+    r->env = LLVMGetParam(r->function, 0);
+    region_at(r, region_new_block(r, ""));
+    LLVMValueRef fallback = region_k(r, r->i64, (uint64_t)(uintptr_t)r->request->fallback);
+    region_tail(r, r->stubs[REGION_FP_CHECK], body, LLVMConstIntToPtr(fallback, r->ptr));
+    r->function = body;
+}
+
 // A block that opens without a marker goes on with the instruction of its predecessors.
 static int64_t offset_at(const struct region *r)
 {
@@ -133,7 +158,8 @@ static void lower_block(struct region *r)
     for (r->pos = block->first; r->pos < block->first + block->count; r->pos++) {
         const struct ir_insn *insn = &r->unit->insns[r->pos];
         if (!region_lower_control(r, insn) && !region_lower_flags(r, insn) && !region_lower_int(r, insn) &&
-            !region_lower_mem(r, insn))
+            !region_lower_mem(r, insn) && !region_lower_vec(r, insn) &&
+            !(r->uses_fp && r->inexact_known && region_lower_fp(r, insn)))
             region_lower_eval(r, insn);
     }
     r->blocks[r->block].insn_offset = r->insn_offset;
@@ -187,7 +213,11 @@ int region_build(struct region *r, const char *symbol)
     make_metadata(r);
     make_stubs(r);
     region_state_analyse(r);
-    r->function = make_function(r, symbol);
+    r->uses_fp = uses_fp(r);
+    if (r->uses_fp)
+        make_entry(r, symbol);
+    else
+        r->function = make_function(r, symbol);
     r->env = LLVMGetParam(r->function, 0);
     lower_unit(r);
     return r->too_many_exits ? -E2BIG : 0;
