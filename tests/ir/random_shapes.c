@@ -133,10 +133,10 @@ void maker_flag_shape(struct maker *m)
         }
     }
     condition(m, &s);
-    const struct ir_insn *first = &m->unit->insns[s.a];
-    if (first->op == IR_OP_get && s.type == IR_I64 && random_chance(m->random, 50)) {
+    const struct ir_insn first = m->unit->insns[s.a]; // a copy: emitting may move the list
+    if (first.op == IR_OP_get && s.type == IR_I64 && random_chance(m->random, 50)) {
         maker_marker(m);
-        ir_put(m->unit, TOY_FIELD_X0 + 4, ir_get(m->unit, (uint32_t)first->imm));
+        ir_put(m->unit, TOY_FIELD_X0 + 4, ir_get(m->unit, (uint32_t)first.imm));
         maker_marker(m);
     }
     uint32_t all = s.a;
