@@ -14,7 +14,7 @@
 
 const char *const profile_names[PROFILE_COUNT] = {"integer", "memory", "fp", "simd", "mixed"};
 
-enum { NOP = 0xd503201f, CLREX = 0xd5033f5f };
+enum { NOP = 0xd503201f, CLREX = 0xd5033f5f, REGIME_ONE_IN = 8 };
 
 enum reserved {
     BASE_FIRST = 19, // to 24: bases of addresses
@@ -267,6 +267,9 @@ enum profile stream_generate(struct stream *s, uint64_t seed, unsigned profiles,
     options.gprs = register_sets[rng_below(&rng, 4)] & DATA_REGS;
     options.vregs = register_sets[rng_below(&rng, 4)];
     s->seed = seed;
+    s->regime = rng_below(&rng, REGIME_ONE_IN) ? 0 : 1 + rng_below(&rng, 15);
+    if (s->regime & STREAM_FP_TRAPPED && rng_below(&rng, 4))
+        s->regime &= ~(unsigned)STREAM_FP_TRAPPED;
     random_start(&rng, &s->state, 8);
     if (p.count > 3 && rng_below(&rng, 4) == 0)
         p.loop_end = 2 + rng_below(&rng, p.count - 2);
@@ -293,6 +296,7 @@ void stream_of_row(struct stream *s, uint64_t seed, unsigned row, unsigned slot)
     struct a64_insn insn;
 
     s->seed = seed;
+    s->regime = 0;
     random_start(&rng, &s->state, 1000);
     for (unsigned attempt = 0; attempt < 1000; attempt++) {
         uint64_t words = rng_next(&rng) | 1;

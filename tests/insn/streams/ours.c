@@ -18,6 +18,8 @@ enum {
     CODE_PAGES = STREAM_CODE_SIZE / STREAM_PAGE, MAX_UNITS = 4000, BUDGET = 1 << 20,
 };
 
+#define CONTROL (0x30d00800 | SCTLR_M | SCTLR_NTWE | SCTLR_NTWI | SCTLR_UCI | SCTLR_UCT | SCTLR_DZE)
+
 // Descriptors: valid page or table, access flag, EL0 may access, read-only.
 enum { VALID = 3, ACCESSED = 1 << 10, USER = 1 << 6, READ_ONLY = 1 << 7 };
 
@@ -66,8 +68,6 @@ struct ours *ours_open(enum runner_engine engine, uint64_t features)
     sys[A64_SR_TCR_EL1] = 25 | 25ull << 16 | 2ull << 30 | 2ull << 32 | TCR_TBI0 | TCR_EPD1;
     sys[A64_SR_TTBR0_EL1] = TABLE_1;
     sys[A64_SR_MAIR_EL1] = 0xff;
-    sys[A64_SR_CPACR_EL1] = 3u << 20;
-    sys[A64_SR_SCTLR_EL1] = 0x30d00800 | SCTLR_M | SCTLR_NTWE | SCTLR_NTWI | SCTLR_UCI | SCTLR_UCT | SCTLR_DZE;
     return o;
 }
 
@@ -139,14 +139,24 @@ static void ended_by_exception(const struct a64_cpu *cpu, struct stream_state *t
     to->pc = cpu->sys[A64_SR_ELR_EL1];
     switch (esr >> 26) {
     case EC_UNKNOWN:
+    case EC_FP_ACCESS:
     case EC_SYSREG: to->end = STREAM_UNDEFINED; break;
     case EC_BRK: to->end = STREAM_BREAKPOINT; break;
     case EC_PC_ALIGN:
         to->end = STREAM_ALIGNMENT;
         to->address = cpu->sys[A64_SR_FAR_EL1];
         break;
+    case EC_SP_ALIGN: to->end = STREAM_ALIGNMENT; break;
     default: to->end = STREAM_LOST; break;
     }
+}
+
+static void set_regime(struct a64_cpu *cpu, uint32_t regime)
+{
+    cpu->sys[A64_SR_CPACR_EL1] = regime & STREAM_FP_TRAPPED ? 0 : 3u << 20;
+    cpu->sys[A64_SR_SCTLR_EL1] = CONTROL | (regime & STREAM_BIG_ENDIAN ? SCTLR_E0E : 0) |
+                                 (regime & STREAM_ALIGNED ? SCTLR_A : 0) |
+                                 (regime & STREAM_SP_ALIGNED ? SCTLR_SA0 : 0);
 }
 
 // Some pages are in the inline table from the start.
@@ -181,6 +191,7 @@ const char *ours_run(struct ours *o, struct stream *s, uint8_t memory[STREAM_IMA
 
     runner_optimise(f->runner, rng_below(&rng, 2));
     copy_image(f, memory, false);
+    set_regime(cpu, s->regime);
     load_state(cpu, &s->state);
     prepare_table(f, &rng);
     while (code > IR_EXIT_NONE && code != IR_EXIT_FAULT && cpu->env.pc != until && !cpu->el && units++ < MAX_UNITS) {

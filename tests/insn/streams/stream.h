@@ -26,13 +26,21 @@ enum { STREAM_PAGES = sizeof stream_pages, STREAM_IMAGE_PAGES = 4, STREAM_IMAGE 
 
 enum stream_end {
     STREAM_FELL_OFF,    // reached code[count]
-    STREAM_UNDEFINED,   // UNDEFINED, or trapped as a system instruction
+    STREAM_UNDEFINED,   // UNDEFINED, or trapped as a system or FP instruction
     STREAM_BREAKPOINT,  // BRK
     STREAM_TRANSLATION, // data abort: nothing mapped
     STREAM_PERMISSION,  // data abort
-    STREAM_ALIGNMENT,   // data abort, or a misaligned PC
+    STREAM_ALIGNMENT,   // data abort, or a misaligned PC or SP
     STREAM_LOST,        // anything else; never expected
     STREAM_ENDS
+};
+
+// Conditions the oracle cannot be put under: our engines are compared with each other then.
+enum stream_regime {
+    STREAM_BIG_ENDIAN = 1 << 0, // SCTLR_EL1.E0E
+    STREAM_ALIGNED = 1 << 1,    // SCTLR_EL1.A
+    STREAM_SP_ALIGNED = 1 << 2, // SCTLR_EL1.SA0
+    STREAM_FP_TRAPPED = 1 << 3, // CPACR_EL1.FPEN
 };
 
 struct stream_state {
@@ -48,6 +56,8 @@ struct stream {
     uint32_t code[STREAM_WORDS];
     uint32_t count;
     uint32_t slot; // where it runs: STREAM_CODE + slot * 4 * STREAM_WORDS
+    uint32_t regime; // enum stream_regime bits
+    uint32_t unused;
     uint64_t seed;
     struct stream_state state; // before, and after it was run
 };
