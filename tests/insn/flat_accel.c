@@ -124,12 +124,31 @@ static void put(uint8_t *const at[16], uint32_t attr, const union ir_value *valu
         *at[n] = value->v.b[attr & IR_MEM_BE ? size - 1 - n : n];
 }
 
+// Leaves rubbish in every register that a C function may change: what translated code keeps in one over a slow path
+// without saving it shows.
+static void soil_registers(void)
+{
+#ifdef __x86_64__
+    __asm__ volatile("pcmpeqd %%xmm0, %%xmm0; pcmpeqd %%xmm1, %%xmm1; pcmpeqd %%xmm2, %%xmm2; pcmpeqd %%xmm3, %%xmm3;"
+                     "pcmpeqd %%xmm4, %%xmm4; pcmpeqd %%xmm5, %%xmm5; pcmpeqd %%xmm6, %%xmm6; pcmpeqd %%xmm7, %%xmm7;"
+                     "pcmpeqd %%xmm8, %%xmm8; pcmpeqd %%xmm9, %%xmm9; pcmpeqd %%xmm10, %%xmm10;"
+                     "pcmpeqd %%xmm11, %%xmm11; pcmpeqd %%xmm12, %%xmm12; pcmpeqd %%xmm13, %%xmm13;"
+                     "pcmpeqd %%xmm14, %%xmm14; pcmpeqd %%xmm15, %%xmm15;"
+                     "movq $-0x123, %%rsi; movq $-0x234, %%rdi; movq $-0x345, %%r8; movq $-0x456, %%r9;"
+                     "movq $-0x567, %%r10; movq $-0x678, %%r11; movq $-0x789, %%rcx; movq $-0x89a, %%rdx"
+                     ::: "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
+                     "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "rsi", "rdi", "r8", "r9", "r10", "r11", "rcx", "rdx",
+                     "cc");
+#endif
+}
+
 int vcpu_load(struct ir_env *env, uint64_t va, uint32_t attr, union ir_value *ret)
 {
     uint8_t *at[16];
     int code = bytes_at(flat_of(env), va, attr, GUEST_READ, at);
     if (!code)
         get(at, attr, ret);
+    soil_registers();
     return code;
 }
 
@@ -139,6 +158,7 @@ int vcpu_store(struct ir_env *env, uint64_t va, uint32_t attr, const union ir_va
     int code = bytes_at(flat_of(env), va, attr, GUEST_WRITE, at);
     if (!code)
         put(at, attr, value);
+    soil_registers();
     return code;
 }
 
@@ -152,6 +172,7 @@ static int flat_cas(struct ir_env *env, uint64_t va, uint32_t attr, const union 
     get(at, attr, ret);
     if (!memcmp(ret, expected, ir_mem_bytes(attr)))
         put(at, attr, desired);
+    soil_registers();
     return IR_EXIT_NONE;
 }
 
