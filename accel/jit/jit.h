@@ -160,7 +160,7 @@ struct unit {
     const uint8_t *host_page; // with key and offset: what the hash table finds it by
     uint32_t key, offset, bytes;
     _Atomic bool dead; // not in the table any more; memory lives until its chunk is recycled
-    bool jump_cached; // a jump cache may point here
+    _Atomic bool jump_cached; // a jump cache may point here
     struct unit *_Atomic hidden_by; // the region that is found in its place
     struct unit_region *region;     // NULL for ordinary units
     int32_t heat, heat_start;       // counted down by its code (atomic), from where
@@ -186,7 +186,7 @@ struct jit {
     size_t code_base;     // bytes of trampoline and thunks at the start
     unsigned chunk;       // being filled
     struct unit *chunk_units[CODE_CHUNKS];
-    uint64_t evictions;
+    _Atomic uint64_t evictions; // counted when the units of a chunk are dead
     struct unit *_Atomic hash[UNIT_HASH];
     struct code_page *pages[PAGE_HASH];
     uint64_t flushes;

@@ -154,7 +154,7 @@ static struct unit *next_unit(struct vcpu *vcpu, struct backend_exit *exit, uint
     bool debugged = vcpu->step || atomic_load_explicit(&vcpu->accel->breakpoints, memory_order_relaxed);
     if (!debugged) {
         const struct ir_jump_entry *slot = context_jump_slot(env, env->pc);
-        if (slot->va == env->pc && slot->key_gen == env->key_gen && !exit)
+        if (atomic_load_explicit(&slot->va, memory_order_relaxed) == env->pc && slot->key_gen == env->key_gen && !exit)
             return (struct unit *)(uintptr_t)slot->unit;
     } else if (!vcpu->step && debug_breakpoint_at(accel, env->pc)) {
         stop_for_debugger(vcpu, ACCEL_STOP_BREAKPOINT);
@@ -270,6 +270,7 @@ void *vcpu_main(void *opaque)
     atomic_fetch_or(&vcpu->requests, REQ_PARK);
     while (attend(vcpu)) {
         do {
+            uint64_t before = atomic_load(&accel->jit.evictions); // of which no unit found from here on is part
             if (atomic_load_explicit(&env->irq_pending, memory_order_relaxed) && !vcpu->step &&
                 accel->isa->take_interrupt(env)) {
                 vcpu->stats.interrupts++;
@@ -286,7 +287,7 @@ void *vcpu_main(void *opaque)
                 hot = false;
                 break;
             }
-            evictions = accel->jit.evictions;
+            evictions = before;
             int code = run_unit(vcpu, unit);
             hot = code == IR_EXIT_HOT;
             vcpu->stats.exits[code < IR_EXIT_COUNT ? code : 0]++;

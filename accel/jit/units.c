@@ -214,9 +214,9 @@ static void recycle_chunk(struct accel *accel, struct vcpu *self, unsigned chunk
     pthread_mutex_lock(&jit->lock);
     struct unit *list = jit->chunk_units[chunk];
     jit->chunk_units[chunk] = NULL;
-    jit->evictions++;
     for (struct unit *u = list; u; u = u->next_in_chunk)
         unit_kill(accel, u);
+    jit->evictions++; // last: who reads the new count finds none of them any more
     pthread_mutex_unlock(&jit->lock);
     for (unsigned i = 0; i < accel->cpu_count; i++)
         if (&accel->cpus[i] != self)
