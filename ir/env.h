@@ -19,7 +19,7 @@ enum { IR_PAGE_BITS = 12, IR_PAGE_SIZE = 1 << IR_PAGE_BITS, IR_MMU_INDICES = 8, 
 // host address = guest virtual address + addend.
 struct ir_tlb_entry {
     _Atomic uint64_t read, write, exec;
-    uint64_t addend;
+    uint64_t addend; // atomic where another vCPU may look
 };
 enum { IR_TLB_INVALID = 1 << 11 }; // tag of an empty entry
 
@@ -30,10 +30,10 @@ struct ir_tlb_table {
 
 // One jump-cache entry: where the unit for a guest PC under (key, generation) begins in host code.
 struct ir_jump_entry {
-    uint64_t va;       // guest virtual PC; empty: 1, with a key_gen that no context has
+    _Atomic uint64_t va; // guest virtual PC; empty: 1, with a key_gen that no context has
     uint64_t key_gen;  // env.key_gen at insertion
     const void *code;  // host entry point
-    const void *unit;  // accel's record
+    const void *unit;  // accel's record; atomic where another vCPU may look
 };
 
 // Why control came back to the dispatcher. Negative values never occur; helpers return 0 to go on.

@@ -64,7 +64,7 @@ static void fill_inline(struct vcpu *vcpu, uint64_t va, enum guest_access access
     uint64_t addend = host_page - tag;
     if (e->addend != addend || (e->read != tag && e->write != tag && e->exec != tag)) {
         e->read = e->write = e->exec = IR_TLB_INVALID;
-        e->addend = addend;
+        __atomic_store_n(&e->addend, addend, __ATOMIC_RELAXED);
     }
     unsigned prot = x->map->prot >> (mmu * 4) & 7;
     if (access == GUEST_EXEC) {
@@ -77,8 +77,9 @@ static void fill_inline(struct vcpu *vcpu, uint64_t va, enum guest_access access
         return;
     _Atomic uint64_t *slot = code_write_slot(vcpu->accel, x->range->ram, x->offset >> MEM_PAGE_BITS);
     uint64_t seen = atomic_load(slot), mine = tag | 2;
-    if (seen != mine)
-        atomic_store(slot, seen ? 1 : mine);
+    while (seen != mine && seen != 1 && !atomic_compare_exchange_weak(slot, &seen, seen ? 1 : mine)) {
+        // another vCPU said where it has the page
+    }
     atomic_store(&e->write, tag);
     if (atomic_load(&x->range->ram->code_lines[x->offset >> MEM_PAGE_BITS]))
         e->write = IR_TLB_INVALID;
@@ -165,15 +166,62 @@ static bool mmio(struct vcpu *vcpu, const struct xlat *x, uint64_t va, unsigned 
     return true;
 }
 
-// One host access of a power of two where it is aligned, so that single-copy atomicity holds.
-static void copy(void *to, const void *from, unsigned size)
+// Guest memory changes under us: other vCPUs and devices write it. An aligned access of a power of two is one host access,
+// so that single-copy atomicity holds; 16 bytes are two of 8, and what is not aligned may tear.
+static void load_host(uint8_t *to, const uint8_t *host, unsigned size)
 {
-    switch (size) {
-    case 1: memcpy(to, from, 1); break;
-    case 2: memcpy(to, from, 2); break;
-    case 4: memcpy(to, from, 4); break;
-    case 8: memcpy(to, from, 8); break;
-    default: memcpy(to, from, size); break;
+    switch ((uintptr_t)host & (size - 1) ? 0 : size) {
+    case 1: *to = __atomic_load_n(host, __ATOMIC_RELAXED); break;
+    case 2: {
+        uint16_t v = __atomic_load_n((const uint16_t *)(const void *)host, __ATOMIC_RELAXED);
+        memcpy(to, &v, 2);
+        break;
+    }
+    case 4: {
+        uint32_t v = __atomic_load_n((const uint32_t *)(const void *)host, __ATOMIC_RELAXED);
+        memcpy(to, &v, 4);
+        break;
+    }
+    case 8: {
+        uint64_t v = __atomic_load_n((const uint64_t *)(const void *)host, __ATOMIC_RELAXED);
+        memcpy(to, &v, 8);
+        break;
+    }
+    case 16:
+        load_host(to, host, 8);
+        load_host(to + 8, host + 8, 8);
+        break;
+    default: memcpy(to, host, size); break;
+    }
+}
+
+static void store_host(uint8_t *host, const uint8_t *from, unsigned size)
+{
+    switch ((uintptr_t)host & (size - 1) ? 0 : size) {
+    case 1: __atomic_store_n(host, *from, __ATOMIC_RELAXED); break;
+    case 2: {
+        uint16_t v;
+        memcpy(&v, from, 2);
+        __atomic_store_n((uint16_t *)(void *)host, v, __ATOMIC_RELAXED);
+        break;
+    }
+    case 4: {
+        uint32_t v;
+        memcpy(&v, from, 4);
+        __atomic_store_n((uint32_t *)(void *)host, v, __ATOMIC_RELAXED);
+        break;
+    }
+    case 8: {
+        uint64_t v;
+        memcpy(&v, from, 8);
+        __atomic_store_n((uint64_t *)(void *)host, v, __ATOMIC_RELAXED);
+        break;
+    }
+    case 16:
+        store_host(host, from, 8);
+        store_host(host + 8, from + 8, 8);
+        break;
+    default: memcpy(host, from, size); break;
     }
 }
 
@@ -190,7 +238,7 @@ static bool read_part(struct vcpu *vcpu, const struct xlat *x, uint64_t va, unsi
 {
     if (!x->host)
         return mmio(vcpu, x, va, size, false, bytes);
-    copy(bytes, x->host, size);
+    load_host(bytes, x->host, size);
     return true;
 }
 
@@ -201,7 +249,7 @@ static bool write_part(struct vcpu *vcpu, const struct xlat *x, uint64_t va, uns
     if (x->range->flags & MEM_READONLY)
         return true;
     if (x->write_ok) {
-        copy(x->host, bytes, size);
+        store_host(x->host, bytes, size);
         wrote(vcpu, x, size);
     } else {
         code_store(vcpu->accel, vcpu, x->range->ram, x->offset, bytes, size);
@@ -263,7 +311,7 @@ int vcpu_load(struct ir_env *env, uint64_t va, uint32_t attr, union ir_value *re
     ret_value->v = (union v128){0};
     const uint8_t *host = inline_hit(env, va, attr, false);
     if (host) {
-        copy(ret_value, host, size);
+        load_host(ret_value->v.b, host, size);
     } else {
         struct vcpu *vcpu = vcpu_of(env);
         vcpu->stats.slow_loads++;
@@ -287,7 +335,7 @@ int vcpu_store(struct ir_env *env, uint64_t va, uint32_t attr, const union ir_va
         atomic_thread_fence(memory_order_release);
     uint8_t *host = (uint8_t *)(uintptr_t)inline_hit(env, va, attr, true);
     if (host) {
-        copy(host, &bytes, size);
+        store_host(host, bytes.b, size);
     } else {
         struct vcpu *vcpu = vcpu_of(env);
         vcpu->stats.slow_stores++;
@@ -382,7 +430,7 @@ static int jit_rmw(struct ir_env *env, uint64_t va, uint32_t attr, enum ir_rmw k
     if (!atomic_translate(vcpu_of(env), va, attr, &x))
         return IR_EXIT_FAULT;
     union v128 old = {0}, next;
-    memcpy(&old, x.host, size);
+    load_host(old.b, x.host, size);
     union ir_value seen;
     do {
         seen = (union ir_value){.v = old};
@@ -402,14 +450,21 @@ static int jit_rmw(struct ir_env *env, uint64_t va, uint32_t attr, enum ir_rmw k
 
 const struct ir_runtime jit_runtime = {.load = vcpu_load, .store = vcpu_store, .cas = jit_cas, .rmw = jit_rmw};
 
+static void zero_host(uint8_t *host, uint64_t len)
+{
+    static const uint8_t zeroes[8];
+    for (uint64_t done = 0; done < len; done += 8)
+        store_host(host + done, zeroes, 8);
+}
+
 int vcpu_zero(struct ir_env *env, uint64_t va, uint64_t len, unsigned mmu, bool *ret_done)
 {
     struct vcpu *vcpu = vcpu_of(env);
     struct xlat x;
-    void *host = (void *)(uintptr_t)inline_hit(env, va, mmu << IR_MEM_MMU_SHIFT, true);
+    uint8_t *host = (uint8_t *)(uintptr_t)inline_hit(env, va, mmu << IR_MEM_MMU_SHIFT, true);
     *ret_done = true;
     if (host) {
-        memset(host, 0, len);
+        zero_host(host, len);
         return IR_EXIT_NONE;
     }
     if (!check_watch(vcpu, va, (unsigned)len, GUEST_WRITE, mmu) || !access_translate(vcpu, va, GUEST_WRITE, mmu, &x))
@@ -418,7 +473,7 @@ int vcpu_zero(struct ir_env *env, uint64_t va, uint64_t len, unsigned mmu, bool 
         *ret_done = false;
         return IR_EXIT_NONE;
     }
-    memset(x.host, 0, len);
+    zero_host(x.host, len);
     wrote(vcpu, &x, len);
     return IR_EXIT_NONE;
 }

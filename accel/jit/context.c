@@ -52,17 +52,19 @@ static bool prepare(struct vcpu *vcpu, struct context *ctx)
 {
     for (unsigned m = 0; m < vcpu->accel->isa->mmu_count; m++)
         if (!ctx->tables[m]) {
-            ctx->tables[m] = aligned_alloc(64, INLINE_ENTRIES * sizeof *ctx->tables[m]);
-            if (!ctx->tables[m])
+            struct ir_tlb_entry *table = aligned_alloc(64, INLINE_ENTRIES * sizeof *table);
+            if (!table)
                 return false;
-            clear_table(ctx->tables[m]);
+            clear_table(table);
+            __atomic_store_n(&ctx->tables[m], table, __ATOMIC_RELEASE);
         }
     if (!ctx->jumps) {
-        ctx->jumps = aligned_alloc(64, JUMP_ENTRIES * sizeof *ctx->jumps);
-        if (!ctx->jumps)
+        struct ir_jump_entry *jumps = aligned_alloc(64, JUMP_ENTRIES * sizeof *jumps);
+        if (!jumps)
             return false;
         for (unsigned i = 0; i < JUMP_ENTRIES; i++)
-            ctx->jumps[i] = (struct ir_jump_entry){.va = 1};
+            jumps[i] = (struct ir_jump_entry){.va = 1};
+        __atomic_store_n(&ctx->jumps, jumps, __ATOMIC_RELEASE);
     }
     return true;
 }
@@ -195,7 +197,7 @@ void context_forget_all(struct vcpu *vcpu)
 static void withdraw_write(struct ir_tlb_entry *e, uint64_t host_page)
 {
     uint64_t tag = atomic_load(&e->write);
-    if (!(tag & IR_TLB_INVALID) && tag + e->addend == host_page)
+    if (!(tag & IR_TLB_INVALID) && tag + __atomic_load_n(&e->addend, __ATOMIC_RELAXED) == host_page)
         atomic_store(&e->write, IR_TLB_INVALID);
 }
 
@@ -204,7 +206,7 @@ void context_forget_writes(struct vcpu *vcpu, const struct mem_ram *ram, uint64_
     uint64_t host_page = (uint64_t)(uintptr_t)(ram->host + (page << MEM_PAGE_BITS));
     for (unsigned i = 0; i < CONTEXTS; i++)
         for (unsigned m = 0; m < IR_MMU_INDICES; m++) {
-            struct ir_tlb_entry *table = vcpu->contexts[i].tables[m];
+            struct ir_tlb_entry *table = __atomic_load_n(&vcpu->contexts[i].tables[m], __ATOMIC_ACQUIRE);
             if (!table)
                 continue;
             if (va_hint) {
@@ -231,7 +233,10 @@ void context_jump_insert(struct vcpu *vcpu, uint64_t va, struct unit *unit)
     uint64_t page = va & ~(uint64_t)(IR_PAGE_SIZE - 1);
     uint64_t *seen = &vcpu->context->exec_pages[(va >> IR_PAGE_BITS) % EXEC_PAGES];
     *seen = *seen && *seen != page ? 1 : page;
-    *slot = (struct ir_jump_entry){.va = va, .key_gen = vcpu->env->key_gen, .code = unit->entry, .unit = unit};
+    slot->key_gen = vcpu->env->key_gen;
+    slot->code = unit->entry;
+    __atomic_store_n(&slot->unit, unit, __ATOMIC_RELAXED);
+    atomic_store_explicit(&slot->va, va, memory_order_relaxed);
     unit->jump_cached = true;
     atomic_thread_fence(memory_order_seq_cst);
     if (unit->dead || unit->hidden_by) // by another thread, which may have looked here too early
@@ -241,11 +246,11 @@ void context_jump_insert(struct vcpu *vcpu, uint64_t va, struct unit *unit)
 void context_forget_unit(struct vcpu *vcpu, const struct unit *unit)
 {
     for (unsigned i = 0; i < CONTEXTS; i++) {
-        struct ir_jump_entry *jumps = vcpu->contexts[i].jumps;
+        struct ir_jump_entry *jumps = __atomic_load_n(&vcpu->contexts[i].jumps, __ATOMIC_ACQUIRE);
         if (!jumps)
             continue;
         for (unsigned n = (unit->offset >> 2) % JUMP_ENTRIES; n < JUMP_ENTRIES; n += IR_PAGE_SIZE >> 2)
-            if (jumps[n].unit == unit)
+            if (__atomic_load_n(&jumps[n].unit, __ATOMIC_RELAXED) == unit)
                 jumps[n].va = 1;
     }
 }
