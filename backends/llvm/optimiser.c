@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const char passes[] = "function(sroa,early-cse,simplifycfg,instcombine<no-verify-fixpoint>,gvn,dse,instcombine<no-verify-fixpoint>,simplifycfg)";
 
@@ -88,19 +89,61 @@ static int create(const struct optimiser_config *config, struct optimiser **ret_
     return 0;
 }
 
+static bool traced(const struct optimiser *o)
+{
+    return log_on(o->config.log, LOG_OUT_ASM);
+}
+
 static int refuse(struct optimiser *o, const char *what, char *message, int r)
 {
-    if (o->config.log && log_on(o->config.log, LOG_OUT_ASM))
+    if (traced(o))
         log_printf(o->config.log, LOG_OUT_ASM, "LLVM: %s: %s\n", what, message);
     LLVMDisposeMessage(message);
     return r;
 }
 
-static int generate(struct optimiser *o, struct region *r, LLVMMemoryBufferRef *ret_object)
+// ---- one compilation ---------------------------------------------------------------------------------------------
+
+enum step { BUILD, OPTIMISE, GENERATE, LINK, STEPS };
+struct times {
+    uint64_t ns[STEPS];
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void took(struct times *times, enum step step, uint64_t *since)
+{
+    uint64_t now = now_ns();
+    times->ns[step] = now - *since;
+    *since = now;
+}
+
+// The unit, the optimised module and its assembly.
+static void trace(struct optimiser *o, struct region *r)
+{
+    LLVMModuleRef copy = LLVMCloneModule(r->module);
+    LLVMMemoryBufferRef assembly = NULL;
+    char *text = LLVMPrintModuleToString(r->module), *message = NULL;
+    ir_print(r->unit, o->config.log->out);
+    log_printf(o->config.log, LOG_OUT_ASM, "%s\n", text);
+    LLVMDisposeMessage(text);
+    if (!LLVMTargetMachineEmitToMemoryBuffer(o->machine, copy, LLVMAssemblyFile, &message, &assembly)) {
+        log_printf(o->config.log, LOG_OUT_ASM, "%.*s\n", (int)LLVMGetBufferSize(assembly), LLVMGetBufferStart(assembly));
+        LLVMDisposeMemoryBuffer(assembly);
+    }
+    LLVMDisposeMessage(message);
+    LLVMDisposeModule(copy);
+}
+
+static int generate(struct optimiser *o, struct region *r, struct times *times, uint64_t *since,
+                    LLVMMemoryBufferRef *ret_object)
 {
     char *message = NULL;
-    if (getenv("ISOMER_LLVM_DUMP"))
-        LLVMDumpModule(r->module);
 #ifndef NDEBUG
     if (LLVMVerifyModule(r->module, LLVMReturnStatusAction, &message)) {
         fprintf(stderr, "isomer: internal error in a region: %s\n", message);
@@ -108,14 +151,18 @@ static int generate(struct optimiser *o, struct region *r, LLVMMemoryBufferRef *
         abort();
     }
     LLVMDisposeMessage(message);
+    took(times, BUILD, since);
 #endif
     LLVMErrorRef e = LLVMRunPasses(r->module, passes, o->machine, o->pass_options);
+    took(times, OPTIMISE, since);
     if (e)
         return refuse(o, "passes", LLVMGetErrorMessage(e), -ENOTSUP);
-    if (getenv("ISOMER_LLVM_DUMP"))
-        LLVMDumpModule(r->module);
+    if (traced(o))
+        trace(o, r);
+    *since = now_ns();
     if (LLVMTargetMachineEmitToMemoryBuffer(o->machine, r->module, LLVMObjectFile, &message, ret_object))
         return refuse(o, "code generation", message, -ENOTSUP);
+    took(times, GENERATE, since);
     return 0;
 }
 
@@ -124,17 +171,27 @@ static int compile(struct optimiser *o, const struct optimiser_request *request,
     struct region r = { .optimiser = o, .request = request, .unit = request->unit, .layout = o->config.guest->layout,
                         .exits = request->exits };
     LLVMMemoryBufferRef object = NULL;
+    struct times times = { { 0 } };
+    uint64_t since = now_ns();
     char symbol[32];
     snprintf(symbol, sizeof symbol, "region%u", o->next_region++);
     int result = region_build(&r, symbol);
+    took(&times, BUILD, &since);
     if (!result)
-        result = generate(o, &r, &object);
+        result = generate(o, &r, &times, &since, &object);
     uint32_t exits = r.exit_count;
     region_free(&r);
     if (result)
         return result;
     *ret_region = (struct optimiser_region){ .exit_count = exits };
-    return region_link(o, object, symbol, ret_region);
+    result = region_link(o, object, symbol, ret_region);
+    took(&times, LINK, &since);
+    if (traced(o))
+        log_printf(o->config.log, LOG_OUT_ASM, "%s: %u IR ops, %u blocks, %zu bytes, build %llu passes %llu code %llu link %llu us\n",
+                   request->name, request->unit->insn_count, request->unit->block_count, ret_region->code_size,
+                   (unsigned long long)times.ns[BUILD] / 1000, (unsigned long long)times.ns[OPTIMISE] / 1000,
+                   (unsigned long long)times.ns[GENERATE] / 1000, (unsigned long long)times.ns[LINK] / 1000);
+    return result;
 }
 
 static const struct optimiser_ops ops = {

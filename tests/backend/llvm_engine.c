@@ -6,6 +6,7 @@
 
 #include <criterion/criterion.h>
 #include <dlfcn.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -47,8 +48,10 @@ void llvm_engine_create(struct llvm_engine *engine, uint64_t feature_mask)
     engine->memory = mmap(NULL, LLVM_ENGINE_PAGES * IR_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     cr_assert(engine->memory != MAP_FAILED);
     memset(engine->taken, 0, sizeof engine->taken);
+    engine->log = (struct log){ stderr, getenv("ISOMER_DUMP") ? UINT32_MAX : 0 };
     struct optimiser_config config = { .guest = &toy_guest, .stubs = x64_backend.stubs(engine->jit.backend),
-                                       .memory = { engine, take, give }, .feature_mask = feature_mask };
+                                       .log = &engine->log, .memory = { engine, take, give },
+                                       .feature_mask = feature_mask };
     cr_assert_eq(engine->ops->create(&config, &engine->optimiser, &err), 0, "%s", err.text);
 }
 

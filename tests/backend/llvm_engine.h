@@ -4,6 +4,7 @@
 #define TESTS_BACKEND_LLVM_ENGINE_H
 
 #include "backends/optimiser.h"
+#include "base/log.h"
 #include "tests/backend/toy_jit.h"
 
 enum { LLVM_ENGINE_PAGES = 4096 };
@@ -16,6 +17,7 @@ struct llvm_engine {
     uint8_t *memory;
     uint8_t taken[LLVM_ENGINE_PAGES];
     struct backend_exit exits[BACKEND_MAX_EXITS];
+    struct log log; // with ISOMER_DUMP set, what is compiled goes to standard error
 };
 
 void llvm_engine_create(struct llvm_engine *engine, uint64_t feature_mask);

@@ -39,8 +39,6 @@ static void run_one(uint64_t seed, uint32_t classes, uint32_t fp_mode)
     set_up(&a, memory_a, seed, fp_mode);
     set_up(&b, memory_b, seed, fp_mode);
     toy_jit_tables(&engine.jit, &b, (uint32_t)random_bits(&random), (uint32_t)random_bits(&random));
-    if (getenv("ISOMER_DUMP"))
-        ir_print(&unit, stderr);
     struct optimiser_region region;
     const void *fallback = NULL;
     llvm_engine_compile(&engine, &unit, &fallback, &region);
