@@ -139,6 +139,7 @@ struct x64_compile {
     uint8_t flags_kind;   // enum x64_flags_kind
     bool flags_c_inverted; // CF is the complement of the value's C
     uint32_t flags_bool;  // a fused i1 (icmp), or IR_NO_VALUE
+    bool arith_is_sub;    // arith is the addition of -k, done as the subtraction of k
     uint32_t arith;       // add, sub, adc, sbc, and, or, xor whose EFLAGS are still there, or IR_NO_VALUE
 
     struct x64_value *values;
@@ -267,6 +268,7 @@ enum x64_cc x64_test_bool(struct x64_compile *c, uint32_t value);
 bool x64_keeps_eflags(const struct ir_insn *insn); // its code changes no EFLAGS
 void x64_clobber_flags(struct x64_compile *c);     // notes that the next code does
 bool x64_flags_follow(const struct x64_compile *c, const struct ir_insn *insn); // a flags op wants its EFLAGS
+bool x64_wanted_as_sub(const struct x64_compile *c, const struct ir_insn *insn); // a + -k, for the flags of a - k
 // Which conditions on flags `value` follow while EFLAGS stand; true if nothing else uses it.
 bool x64_conds_in_window(const struct x64_compile *c, uint32_t value, uint32_t *ret_conds);
 bool x64_only_tested(const struct x64_compile *c, const struct ir_insn *insn);
@@ -274,8 +276,10 @@ void x64_set_carry(struct x64_compile *c, unsigned reg, bool inverted); // CF :=
 
 // ---- memory (lower_mem.c) ----------------------------------------------------------------------------------------
 struct x64_mem x64_table(unsigned mmu, bool mask);
-// Leaves the addend in rax and EFLAGS NE when the access must take the slow path. Clobbers rcx.
+// Leaves EFLAGS NE when the access must take the slow path, and the entry where x64_tlb_addend finds it. Clobbers rax, rcx
+// and rdx.
 void x64_tlb_lookup(struct x64_compile *c, unsigned addr, uint32_t attr, bool write);
+void x64_tlb_addend(struct x64_compile *c); // rax := the entry's
 // Cold code up to the thunk call: dirty fields, operands in order, attr. kind: enum ir_rmw.
 void x64_slow_access(struct x64_compile *c, const struct ir_insn *insn, enum x64_thunk thunk, const uint32_t *operands,
                      unsigned count, unsigned kind);

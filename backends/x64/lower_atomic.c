@@ -5,7 +5,7 @@
 
 static void host_address(struct x64_compile *c, unsigned to, unsigned addr)
 {
-    x64_load(c->e, 3, false, true, X64_RAX, x64_at(X64_RAX, offsetof(struct ir_tlb_entry, addend)));
+    x64_tlb_addend(c);
     x64_lea(c->e, true, to, x64_at_index(X64_RAX, (int)addr, 0, 0));
 }
 

@@ -73,9 +73,20 @@ static bool same_value(const struct x64_compile *c, uint32_t a, uint32_t b)
     return a == b || (c->values[a].cell == c->values[b].cell && x64_type(c, a) == x64_type(c, b));
 }
 
+// a + -k for the flags of a - k: passes turn subtractions of constants into additions.
+static bool negated(const struct x64_compile *c, const struct ir_insn *add, const struct ir_insn *flags)
+{
+    int32_t k, minus;
+    return add->op == IR_OP_add && flags->op == IR_OP_flags_sub && add->type == x64_type(c, flags->arg[0]) &&
+           add->type >= IR_I32 && x64_imm32(c, flags->arg[1], &k) && x64_imm32(c, add->arg[1], &minus) &&
+           k != INT32_MIN && minus == -k && same_value(c, add->arg[0], flags->arg[0]);
+}
+
 static bool makes(const struct x64_compile *c, uint32_t arith, const struct ir_insn *flags)
 {
     const struct ir_insn *a = &c->unit->insns[arith];
+    if (negated(c, a, flags))
+        return true;
     if (flags->op == IR_OP_flags_logic)
         return (a->op == IR_OP_and || a->op == IR_OP_or || a->op == IR_OP_xor || a->op == IR_OP_andn) &&
                same_value(c, flags->arg[0], arith);
@@ -93,21 +104,40 @@ static bool is_flags_op(uint16_t op)
     return op >= IR_OP_flags_add && op <= IR_OP_flags_logic;
 }
 
-bool x64_flags_follow(const struct x64_compile *c, const struct ir_insn *insn)
+// The flags op near it that wants an op's EFLAGS, or NULL.
+static const struct ir_insn *flags_near(const struct x64_compile *c, const struct ir_insn *insn)
 {
     const struct ir_insn *insns = c->unit->insns;
     uint32_t self = (uint32_t)(insn - insns);
     for (uint32_t i = self + 1; i < c->block_end && i < self + 6; i++) {
         if (is_flags_op(insns[i].op) && makes(c, self, &insns[i]))
-            return true;
+            return &insns[i];
         if (is_flags_op(insns[i].op) || !x64_keeps_eflags(&insns[i]))
             break;
     }
     // The flags op may have come first and asked for this one early.
     for (uint32_t i = self; i-- > 0 && i + 6 > self;)
         if (is_flags_op(insns[i].op))
-            return makes(c, self, &insns[i]);
-    return false;
+            return makes(c, self, &insns[i]) ? &insns[i] : NULL;
+    return NULL;
+}
+
+bool x64_flags_follow(const struct x64_compile *c, const struct ir_insn *insn)
+{
+    return flags_near(c, insn) != NULL;
+}
+
+bool x64_wanted_as_sub(const struct x64_compile *c, const struct ir_insn *insn)
+{
+    const struct ir_insn *flags = flags_near(c, insn);
+    return flags && negated(c, insn, flags);
+}
+
+// The op whose EFLAGS stand made these flags.
+static bool made(const struct x64_compile *c, const struct ir_insn *flags)
+{
+    return c->arith != IR_NO_VALUE && makes(c, c->arith, flags) &&
+           c->arith_is_sub == negated(c, &c->unit->insns[c->arith], flags);
 }
 
 // The arithmetic op right behind a flags op, which may be done first to make the flags. Moving it needs its operands
@@ -115,11 +145,19 @@ bool x64_flags_follow(const struct x64_compile *c, const struct ir_insn *insn)
 static bool hoist_arith(struct x64_compile *c, const struct ir_insn *flags)
 {
     uint32_t self = c->pos;
-    for (uint32_t i = self + 1; i < c->block_end && i < self + 4; i++) {
+    for (uint32_t i = self + 1; i < c->block_end && i < self + 5; i++) {
         const struct ir_insn *insn = &c->unit->insns[i];
         if (insn->op == IR_OP_put || insn->op == IR_OP_nop) {
             if (insn->op == IR_OP_put && insn->arg[0] != self)
                 return false;
+            continue;
+        }
+        if (insn->op == IR_OP_const) {
+            if (!c->values[i].done)
+                x64_lower(c, i);
+            c->values[i].done = true;
+            c->pos = self;
+            x64_begin_insn(c); // pins our operands again
             continue;
         }
         if (flags->op == IR_OP_flags_logic || insn->op < IR_OP_add || insn->op > IR_OP_sbc || !makes(c, i, flags) ||
@@ -128,7 +166,8 @@ static bool hoist_arith(struct x64_compile *c, const struct ir_insn *flags)
         x64_lower(c, i);
         c->values[i].done = true;
         c->pos = self;
-        return c->arith == i;
+        x64_begin_insn(c);
+        return c->arith == i && made(c, flags);
     }
     return false;
 }
@@ -227,7 +266,7 @@ static void complement_carry(struct x64_compile *c)
 
 static void lower_flags_op(struct x64_compile *c, const struct ir_insn *insn)
 {
-    bool there = (c->arith != IR_NO_VALUE && makes(c, c->arith, insn)) || hoist_arith(c, insn);
+    bool there = made(c, insn) || hoist_arith(c, insn);
     if (!there)
         emit_flags(c, insn);
     uint32_t conds = 0, arith = there ? c->arith : IR_NO_VALUE;

@@ -56,6 +56,7 @@ static void lower_alu(struct x64_compile *c, const struct ir_insn *insn, enum x6
     if (op == X64_AND && !narrow(insn) && x64_only_tested(c, insn) && x64_imm32(c, b, &imm) && imm >= 0) {
         x64_test_ri(c->e, x64_use(c, a), (uint32_t)imm);
         c->arith = c->pos;
+        c->arith_is_sub = false;
         return;
     }
     if (x64_imm32(c, b, &imm)) {
@@ -67,7 +68,8 @@ static void lower_alu(struct x64_compile *c, const struct ir_insn *insn, enum x6
         }
         if (dst != ra)
             x64_mov_rr(c->e, w, dst, ra);
-        x64_alu_ri(c->e, op, w, dst, imm);
+        c->arith_is_sub = op == X64_ADD && a == insn->arg[0] && x64_wanted_as_sub(c, insn);
+        x64_alu_ri(c->e, c->arith_is_sub ? X64_SUB : op, w, dst, c->arith_is_sub ? -imm : imm);
     } else {
         unsigned ra = x64_use(c, a), rb = x64_use(c, b), dst = x64_def_over(c, c->pos, a);
         if (dst != ra && op == X64_ADD && !x64_flags_follow(c, insn)) {
@@ -78,6 +80,7 @@ static void lower_alu(struct x64_compile *c, const struct ir_insn *insn, enum x6
         if (dst != ra)
             x64_mov_rr(c->e, w, dst, ra);
         x64_alu_rr(c->e, op, w, dst, rb);
+        c->arith_is_sub = false;
     }
     if (!narrow(insn))
         c->arith = c->pos;
@@ -92,6 +95,7 @@ static void lower_carry(struct x64_compile *c, const struct ir_insn *insn, bool 
     // x64_def_over may have taken the register that b or the carry shares with a; both are read before it changes.
     x64_set_carry(c, rc, subtract);
     x64_alu_rr(c->e, subtract ? X64_SBB : X64_ADC, wide(insn), dst, rb);
+    c->arith_is_sub = false;
     if (!narrow(insn))
         c->arith = c->pos;
     else
@@ -167,6 +171,7 @@ static void lower_andn(struct x64_compile *c, const struct ir_insn *insn)
         x64_rr(c->e, 0xf7 | x64_w(w), 2, dst);
         x64_alu_rr(c->e, X64_AND, w, dst, ra);
     }
+    c->arith_is_sub = false;
     if (!narrow(insn))
         c->arith = c->pos;
 }

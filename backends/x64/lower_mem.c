@@ -14,7 +14,7 @@ struct x64_mem x64_table(unsigned mmu, bool mask)
 enum { INDEX_SHIFT = IR_PAGE_BITS - 5 };
 _Static_assert(sizeof(struct ir_tlb_entry) == 32, "the index is scaled for 32-byte entries");
 
-// rax := entry for the address in reg.
+// rdx + rax := entry for the address in reg. Two registers, not their sum: the access waits for the addend.
 static void tlb_entry(struct x64_compile *c, unsigned reg, unsigned mmu)
 {
     if (x64_has(c, X64_HAS_BMI2)) { // a rotation: the mask takes what came round
@@ -25,12 +25,12 @@ static void tlb_entry(struct x64_compile *c, unsigned reg, unsigned mmu)
         x64_shift_ri(c->e, X64_SHR, true, X64_RAX, INDEX_SHIFT);
     }
     x64_alu_rm(c->e, X64_AND, true, X64_RAX, x64_table(mmu, true));
-    x64_alu_rm(c->e, X64_ADD, true, X64_RAX, x64_table(mmu, false));
+    x64_load(c->e, 3, false, true, X64_RDX, x64_table(mmu, false));
 }
 
 static struct x64_mem tag_of(bool write)
 {
-    return x64_at(X64_RAX, write ? offsetof(struct ir_tlb_entry, write) : offsetof(struct ir_tlb_entry, read));
+    return x64_at_index(X64_RDX, X64_RAX, 0, write ? offsetof(struct ir_tlb_entry, write) : offsetof(struct ir_tlb_entry, read));
 }
 
 static unsigned align_log2(uint32_t attr)
@@ -50,9 +50,9 @@ void x64_tlb_lookup(struct x64_compile *c, unsigned addr, uint32_t attr, bool wr
     x64_alu_rm(c->e, X64_CMP, true, X64_RCX, tag_of(write));
 }
 
-static void take_addend(struct x64_compile *c)
+void x64_tlb_addend(struct x64_compile *c)
 {
-    x64_load(c->e, 3, false, true, X64_RAX, x64_at(X64_RAX, offsetof(struct ir_tlb_entry, addend)));
+    x64_load(c->e, 3, false, true, X64_RAX, x64_at_index(X64_RDX, X64_RAX, 0, offsetof(struct ir_tlb_entry, addend)));
 }
 
 static bool vectors_live(const struct x64_compile *c)
@@ -168,7 +168,7 @@ static void guard(struct x64_compile *c, const struct ir_insn *insn, unsigned ad
     if (token == X64_NONE) {
         x64_tlb_lookup(c, addr, attr, write);
         x64_jcc(c->e, X64_NE, X64_REF_COLD, cold);
-        take_addend(c);
+        x64_tlb_addend(c);
         return;
     }
     x64_test_rr(c->e, true, (unsigned)token, (unsigned)token);
@@ -257,7 +257,7 @@ static void lower_span(struct x64_compile *c, const struct ir_insn *insn)
     x64_alu_ri(c->e, X64_AND, true, X64_RCX, -IR_PAGE_SIZE);
     x64_alu_rr(c->e, X64_XOR, false, dst, dst);
     x64_alu_rm(c->e, X64_CMP, true, X64_RCX, tag_of(insn->sub & 1));
-    x64_rm(c->e, X64_0F | (0x40 + X64_E) | X64_W, dst, x64_at(X64_RAX, offsetof(struct ir_tlb_entry, addend)));
+    x64_rm(c->e, X64_0F | (0x40 + X64_E) | X64_W, dst, x64_at_index(X64_RDX, X64_RAX, 0, offsetof(struct ir_tlb_entry, addend)));
 }
 
 bool x64_lower_mem(struct x64_compile *c, const struct ir_insn *insn)

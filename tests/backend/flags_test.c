@@ -15,7 +15,9 @@ static uint8_t memory_a[TOY_JIT_MEMORY], memory_b[TOY_JIT_MEMORY];
 static struct toy_state a, b;
 
 // Lines that may stand between. %1 and %2 are the operands, %3 a carry, %8 an address in bounds.
-static const char *const kinds[4] = { "add", "sub", "adc", "sbc" };
+// The last: a subtraction of 1 that passes made an addition of -1.
+enum { KINDS = 5, NEGATED = 4 };
+static const char *const kinds[KINDS] = { "add", "sub", "adc", "sbc", "sub" };
 static const char *const fillers[] = { "", "  put x9, %1\n", "  %40 = ld.i64 %8, {8}\n", "  %41 = get.i64 x12\n" };
 // How the operands come to be: kept in a field, computed and dying here, a constant.
 static const char *const operands[][2] = {
@@ -82,10 +84,13 @@ static void compare(struct toy_jit *jit, const char *text)
 static void one(struct toy_jit *jit, unsigned kind, unsigned order, unsigned operand, unsigned filler, unsigned use,
                 unsigned late)
 {
-    char text[2048], flags[96], arithmetic[96];
-    const char *carry = kind >= 2 ? ", %3" : "";
+    char text[2048], flags[96], arithmetic[128];
+    const char *carry = kind == 2 || kind == 3 ? ", %3" : "";
     snprintf(flags, sizeof flags, "  %%5 = flags_%s %%1, %%2%s\n", kinds[kind], carry);
-    snprintf(arithmetic, sizeof arithmetic, "  %%6 = %s.i64 %%1, %%2%s\n", kinds[kind], carry);
+    if (kind == NEGATED)
+        snprintf(arithmetic, sizeof arithmetic, "  %%30 = const.i64 0xffffffffffffffff\n  %%6 = add.i64 %%1, %%30\n");
+    else
+        snprintf(arithmetic, sizeof arithmetic, "  %%6 = %s.i64 %%1, %%2%s\n", kinds[kind], carry);
     snprintf(text, sizeof text, "b0:\n  insn 0x0, len=4\n%s%s  %%3 = get.i1 i1\n  %%8 = get.i64 x8\n%s%s%s%s%s%s%s%s%s",
              operands[operand][0], operands[operand][1], order == 1 ? arithmetic : flags, fillers[filler],
              order == 1 ? flags : arithmetic, order == 2 ? "  %7 = add.i64 %6, %2\n  put x10, %7\n" : "",
@@ -97,10 +102,10 @@ static void run(uint64_t features)
 {
     struct toy_jit jit = { 0 };
     toy_jit_create(&jit, features);
-    for (unsigned n = 0; n < 4 * 3 * 4 * 8; n++)
+    for (unsigned n = 0; n < KINDS * 3 * 4 * 8; n++)
         for (unsigned operand = 0; operand < ARRAY_SIZE(operands); operand++)
             for (unsigned use = 0; use < ARRAY_SIZE(uses); use++)
-                one(&jit, n & 3, n / 4 % 3, operand, n / 12 % 4, use, n / 48);
+                one(&jit, n % KINDS, n / KINDS % 3, operand, n / KINDS / 3 % 4, use, n / KINDS / 12);
     toy_jit_destroy(&jit);
 }
 

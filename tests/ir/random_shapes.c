@@ -33,6 +33,11 @@ static void arithmetic(struct maker *m, struct shape *s, unsigned kind, bool fla
         insn.arg[random_below(m->random, 2)] = maker_value(m, s->type);
     if (random_chance(m->random, 5) && s->result_count)
         insn.arg[0] = s->results[s->result_count - 1];
+    const struct ir_insn *b = &m->unit->insns[s->b];
+    if (insn.op == IR_OP_sub && b->op == IR_OP_const && random_chance(m->random, 50)) { // as passes leave it
+        insn.op = IR_OP_add;
+        insn.arg[1] = ir_const(m->unit, s->type, -b->imm);
+    }
     uint32_t id = keep(m, ir_emit(m->unit, insn));
     if (flags)
         s->flags[s->flag_count++] = id;
