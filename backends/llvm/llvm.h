@@ -174,8 +174,8 @@ bool region_lower_flags(struct region *r, const struct ir_insn *insn);
 bool region_lower_mem(struct region *r, const struct ir_insn *insn);
 bool region_lower_control(struct region *r, const struct ir_insn *insn);
 bool region_lower_vec(struct region *r, const struct ir_insn *insn);
-// Called only where r->uses_fp and r->inexact_known; region_fp_has says beforehand, without building anything, whether
-// the op has a form with host FP operations (then the region starts behind fp_check).
+// region_fp_has says beforehand, without building anything, whether the op has a form with host FP operations (then the
+// region starts behind fp_check). That form is used only where r->uses_fp and r->inexact_known.
 bool region_lower_fp(struct region *r, const struct ir_insn *insn);
 bool region_fp_has(const struct region *r, const struct ir_insn *insn);
 void region_lower_eval(struct region *r, const struct ir_insn *insn);

@@ -1,16 +1,356 @@
 // SPDX-License-Identifier: MIT
-// Floating-point ops in regions that hold the inexact exception for known (struct backend_stubs). None has host code
-// yet: all go through ir_eval.
-#include "backends/llvm/llvm.h"
+// Floating-point arithmetic and comparisons by classification (design: "ARM64 FP on SSE/AVX"). LLVM moves and speculates
+// FP operations, so the host's exception flags mean nothing here. Instead, with rounding to nearest and the inexact
+// exception already accumulated, a result that is ordinary raised nothing new; any other goes to cold code, which first
+// excuses exact zeros and then computes again by ir_eval, flags included:
+//
+// * NaN or infinity: any operation;
+// * zero, subnormal, smallest normal (ARM judges tininess before rounding): products, quotients, narrowing;
+// * unordered operands: comparisons, minimum and maximum, which are exact otherwise.
+//
+// No fast-math flags are set, so LLVM keeps each rounding; which NaN it computes is of no interest.
+#include "backends/llvm/fp.h"
+#include "backends/x64/features.h"
+
+bool region_fp_form(const struct region *r, const struct ir_insn *insn, enum ir_type type, struct region_fp *ret)
+{
+    struct region_fp f = { .vector = type == IR_V128, .count = 1 };
+    if (f.vector) {
+        f.sub = insn->sub;
+        f.count = (insn->attr & IR_V_LO64 ? 8u : 16u) >> f.sub;
+    } else {
+        f.sub = type == IR_F32 ? 2 : type == IR_F64 ? 3 : 0;
+    }
+    if (f.sub != 2 && f.sub != 3)
+        return false;
+    f.type = f.sub == 2 ? r->f32 : r->f64;
+    f.bits = f.sub == 2 ? r->i32 : r->i64;
+    if (f.count > 1) {
+        f.type = LLVMVectorType(f.type, f.count);
+        f.bits = LLVMVectorType(f.bits, f.count);
+    }
+    *ret = f;
+    return true;
+}
+
+static LLVMTypeRef full_type(const struct region *r, const struct region_fp *f)
+{
+    return LLVMVectorType(f->sub == 2 ? r->f32 : r->f64, 16u >> f->sub);
+}
+
+LLVMValueRef region_fp_in(struct region *r, const struct region_fp *f, LLVMValueRef value)
+{
+    static const int first[] = { 0, 1 };
+    if (!f->vector)
+        return value;
+    value = LLVMBuildBitCast(r->builder, value, full_type(r, f), "");
+    if (f->count == 1)
+        return LLVMBuildExtractElement(r->builder, value, region_k(r, r->i32, 0), "");
+    return f->count == 16u >> f->sub ? value : region_shuffle(r, value, value, first, 2);
+}
+
+LLVMValueRef region_fp_out(struct region *r, const struct region_fp *f, LLVMValueRef value)
+{
+    static const int from[] = { 0, 1, 2, 3 };
+    if (LLVMTypeOf(value) != f->type)
+        value = LLVMBuildBitCast(r->builder, value, f->type, "");
+    if (!f->vector)
+        return value;
+    if (f->count == 1)
+        value = LLVMBuildInsertElement(r->builder, LLVMConstNull(full_type(r, f)), value, region_k(r, r->i32, 0), "");
+    else if (f->count < 16u >> f->sub)
+        value = region_shuffle(r, value, LLVMConstNull(f->type), from, 4);
+    return region_whole(r, value);
+}
+
+// ---- tests -------------------------------------------------------------------------------------------------------
+
+LLVMValueRef region_fp_any(struct region *r, LLVMValueRef lanes)
+{
+    if (LLVMTypeOf(lanes) == r->i1)
+        return lanes;
+    LLVMTypeRef mask = LLVMIntTypeInContext(r->context, LLVMGetVectorSize(LLVMTypeOf(lanes)));
+    return LLVMBuildICmp(r->builder, LLVMIntNE, LLVMBuildBitCast(r->builder, lanes, mask, ""), region_k(r, mask, 0), "");
+}
+
+static LLVMValueRef compare(struct region *r, LLVMRealPredicate p, LLVMValueRef a, LLVMValueRef b)
+{
+    return LLVMBuildFCmp(r->builder, p, a, b, "");
+}
+
+LLVMValueRef region_fp_lanes_unordered(struct region *r, LLVMValueRef a, LLVMValueRef b)
+{
+    return compare(r, LLVMRealUNO, a, b);
+}
+
+LLVMValueRef region_fp_lanes_zero(struct region *r, LLVMValueRef v)
+{
+    return compare(r, LLVMRealOEQ, v, LLVMConstNull(LLVMTypeOf(v)));
+}
+
+LLVMValueRef region_fp_lanes_infinite(struct region *r, LLVMValueRef v)
+{
+    LLVMValueRef zero_or_nan = LLVMBuildFSub(r->builder, v, v, "");
+    return compare(r, LLVMRealUNO, zero_or_nan, LLVMConstNull(LLVMTypeOf(v)));
+}
+
+static LLVMValueRef splat(const struct region *r, LLVMTypeRef type, uint64_t value)
+{
+    return LLVMGetTypeKind(type) == LLVMVectorTypeKind ? region_splat(r, type, value) : region_k(r, type, value);
+}
+
+// Exponents 0 and 1, the last and the last but one become 0 to 3 when 2 is added: one addition and one mask.
+LLVMValueRef region_fp_lanes_doubtful(struct region *r, const struct region_fp *f, LLVMValueRef v)
+{
+    LLVMValueRef bits = LLVMBuildBitCast(r->builder, v, f->bits, "");
+    LLVMTypeRef type = f->bits;
+    uint64_t two = f->sub == 2 ? 2ull << 23 : 2ull << 52, mask = f->sub == 2 ? 0xfcull << 23 : 0x7fcull << 52;
+    if (type == r->i64) { // constants of 32 bits are cheaper
+        bits = LLVMBuildTrunc(r->builder, LLVMBuildLShr(r->builder, bits, region_k(r, r->i64, 32), ""), r->i32, "");
+        type = r->i32, two >>= 32, mask >>= 32;
+    }
+    bits = LLVMBuildAnd(r->builder, LLVMBuildAdd(r->builder, bits, splat(r, type, two), ""), splat(r, type, mask), "");
+    return LLVMBuildICmp(r->builder, LLVMIntEQ, bits, LLVMConstNull(type), "");
+}
+
+LLVMValueRef region_fp_constant(const struct region *r, const struct region_fp *f, double value)
+{
+    LLVMValueRef lanes[4], k = LLVMConstReal(f->sub == 2 ? r->f32 : r->f64, value);
+    for (unsigned i = 0; i < f->count; i++)
+        lanes[i] = k;
+    return f->count == 1 ? k : LLVMConstVector(lanes, f->count);
+}
+
+// ---- cold code ---------------------------------------------------------------------------------------------------
+
+struct region_fp_cold region_fp_cold_begin(struct region *r, LLVMValueRef bad)
+{
+    struct region_fp_cold cold = { LLVMGetInsertBlock(r->builder), region_new_block(r, "fp_done") };
+    LLVMBasicBlockRef block = region_new_block(r, "fp_cold");
+    region_branch(r, bad, block, cold.done, r->unlikely);
+    region_at(r, block);
+    return cold;
+}
+
+LLVMValueRef region_fp_cold_end(struct region *r, struct region_fp_cold cold, const struct ir_insn *insn,
+                                LLVMValueRef value, LLVMValueRef worse)
+{
+    LLVMBasicBlockRef excused = LLVMGetInsertBlock(r->builder);
+    if (worse) {
+        LLVMBasicBlockRef block = region_new_block(r, "fp_eval");
+        region_branch(r, worse, block, cold.done, NULL);
+        region_at(r, block);
+    }
+    LLVMValueRef exact = region_eval(r, insn);
+    LLVMBasicBlockRef from = LLVMGetInsertBlock(r->builder);
+    LLVMBuildBr(r->builder, cold.done);
+    region_at(r, cold.done);
+    if (insn->type == IR_FLAGS)
+        return NULL;
+    LLVMValueRef phi = region_phi(r, LLVMTypeOf(value), value, cold.from, exact, from);
+    if (worse)
+        LLVMAddIncoming(phi, &value, &excused, 1);
+    return phi;
+}
+
+LLVMValueRef region_fp_guard(struct region *r, const struct ir_insn *insn, LLVMValueRef value, LLVMValueRef bad)
+{
+    return region_fp_cold_end(r, region_fp_cold_begin(r, bad), insn, value, NULL);
+}
+
+// ---- arithmetic --------------------------------------------------------------------------------------------------
+
+static LLVMValueRef guard_infinite(struct region *r, const struct region_fp *f, const struct ir_insn *insn, LLVMValueRef v)
+{
+    return region_fp_guard(r, insn, region_fp_out(r, f, v), region_fp_any(r, region_fp_lanes_infinite(r, v)));
+}
+
+// Sums cancel to an exact zero when the addend is so large that the product's last bit is far above the smallest
+// subnormal: twice the precision, and the bit.
+static LLVMValueRef cancels(struct region *r, const struct region_fp *f, LLVMValueRef sum, LLVMValueRef addend)
+{
+    LLVMValueRef size = region_intrinsic(r, "llvm.fabs", f->type, &addend, 1);
+    LLVMValueRef large = compare(r, LLVMRealOGE, size, region_fp_constant(r, f, f->sub == 2 ? 0x1p-96 : 0x1p-900));
+    return LLVMBuildAnd(r->builder, region_fp_lanes_zero(r, sum), large, "");
+}
+
+// A finite result with a zero among the factors (b may be NULL) is exact.
+static LLVMValueRef guard_tiny(struct region *r, const struct region_fp *f, const struct ir_insn *insn, LLVMValueRef v,
+                               LLVMValueRef a, LLVMValueRef b, LLVMValueRef addend)
+{
+    LLVMBuilderRef at = r->builder;
+    LLVMValueRef out = region_fp_out(r, f, v), doubtful = region_fp_lanes_doubtful(r, f, v);
+    struct region_fp_cold cold = region_fp_cold_begin(r, region_fp_any(r, doubtful));
+    LLVMValueRef exact = region_fp_lanes_zero(r, a);
+    if (b)
+        exact = LLVMBuildOr(at, exact, region_fp_lanes_zero(r, b), "");
+    if (addend)
+        exact = LLVMBuildOr(at, exact, cancels(r, f, v, addend), "");
+    LLVMValueRef worse = LLVMBuildOr(at, LLVMBuildNot(at, exact, ""), region_fp_lanes_infinite(r, v), "");
+    worse = region_fp_any(r, LLVMBuildAnd(at, doubtful, worse, ""));
+    return region_fp_cold_end(r, cold, insn, out, worse);
+}
+
+static LLVMValueRef fused(struct region *r, const struct region_fp *f, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
+{
+    LLVMValueRef args[3] = { a, b, c };
+    return region_intrinsic(r, "llvm.fma", f->type, args, 3);
+}
+
+static LLVMValueRef lower_fma(struct region *r, const struct region_fp *f, const struct ir_insn *insn,
+                              const LLVMValueRef x[3])
+{
+    LLVMValueRef a = insn->attr & IR_FP_NEG_PRODUCT ? LLVMBuildFNeg(r->builder, x[0], "") : x[0];
+    LLVMValueRef c = insn->attr & IR_FP_NEG_ADDEND ? LLVMBuildFNeg(r->builder, x[2], "") : x[2];
+    return guard_tiny(r, f, insn, fused(r, f, a, x[1], c), a, x[1], c);
+}
+
+// 2 - a * b, or (3 - a * b) / 2, where halving is exact unless the sum overflowed.
+static LLVMValueRef lower_step(struct region *r, const struct region_fp *f, const struct ir_insn *insn,
+                               const LLVMValueRef x[3])
+{
+    bool root = insn->op == IR_OP_frsqrts;
+    LLVMValueRef from = region_fp_constant(r, f, root ? 3 : 2);
+    LLVMValueRef v = fused(r, f, LLVMBuildFNeg(r->builder, x[0], ""), x[1], from);
+    if (root)
+        v = LLVMBuildFMul(r->builder, v, region_fp_constant(r, f, 0.5), "");
+    return guard_tiny(r, f, insn, v, x[0], x[1], from);
+}
+
+static LLVMValueRef combined(struct region *r, const struct region_fp *f, bool either, LLVMValueRef a, LLVMValueRef b)
+{
+    a = LLVMBuildBitCast(r->builder, a, f->bits, "");
+    b = LLVMBuildBitCast(r->builder, b, f->bits, "");
+    return either ? LLVMBuildOr(r->builder, a, b, "") : LLVMBuildAnd(r->builder, a, b, "");
+}
+
+// MINPS in both orders, which differ on zeros only: or-ed these give -0, for the maximum and-ed +0.
+static LLVMValueRef lower_minmax(struct region *r, const struct region_fp *f, const struct ir_insn *insn,
+                                 const LLVMValueRef x[3])
+{
+    LLVMBuilderRef at = r->builder;
+    bool min = insn->op == IR_OP_fmin || insn->op == IR_OP_fminnm;
+    LLVMRealPredicate p = min ? LLVMRealOLT : LLVMRealOGT;
+    LLVMValueRef one = LLVMBuildSelect(at, compare(r, p, x[0], x[1]), x[0], x[1], "");
+    LLVMValueRef other = LLVMBuildSelect(at, compare(r, p, x[1], x[0]), x[1], x[0], "");
+    LLVMValueRef out = region_fp_out(r, f, combined(r, f, min, one, other));
+    return region_fp_guard(r, insn, out, region_fp_any(r, region_fp_lanes_unordered(r, x[0], x[1])));
+}
+
+static LLVMValueRef lower_frint(struct region *r, const struct region_fp *f, const struct ir_insn *insn, LLVMValueRef x)
+{
+    LLVMValueRef v = region_fp_rounded(r, insn->attr & IR_FP_ROUND, x);
+    return region_fp_guard(r, insn, region_fp_out(r, f, v), region_fp_any(r, region_fp_lanes_unordered(r, x, x)));
+}
+
+static LLVMValueRef lower_fcmpm(struct region *r, const struct region_fp *f, const struct ir_insn *insn,
+                                const LLVMValueRef x[3])
+{
+    static const LLVMRealPredicate predicates[IR_FCMP_COUNT] = {
+        [IR_FEQ] = LLVMRealOEQ, [IR_FGE] = LLVMRealOGE, [IR_FGT] = LLVMRealOGT,
+    };
+    LLVMValueRef holds = compare(r, predicates[insn->imm], x[0], x[1]);
+    LLVMValueRef out = region_fp_out(r, f, LLVMBuildSExt(r->builder, holds, f->bits, ""));
+    return region_fp_guard(r, insn, out, region_fp_any(r, region_fp_lanes_unordered(r, x[0], x[1])));
+}
+
+static LLVMValueRef lower_arith(struct region *r, const struct region_fp *f, const struct ir_insn *insn)
+{
+    LLVMBuilderRef at = r->builder;
+    LLVMValueRef x[3] = { NULL, NULL, NULL };
+    for (unsigned k = 0; k < 3 && insn->arg[k] != IR_NO_VALUE; k++)
+        x[k] = region_fp_in(r, f, region_arg(r, insn, k));
+    switch (insn->op) {
+    case IR_OP_fadd: return guard_infinite(r, f, insn, LLVMBuildFAdd(at, x[0], x[1], ""));
+    case IR_OP_fsub: return guard_infinite(r, f, insn, LLVMBuildFSub(at, x[0], x[1], ""));
+    case IR_OP_fsqrt: return guard_infinite(r, f, insn, region_intrinsic(r, "llvm.sqrt", f->type, x, 1));
+    case IR_OP_fmul:
+    case IR_OP_fmulx: return guard_tiny(r, f, insn, LLVMBuildFMul(at, x[0], x[1], ""), x[0], x[1], NULL);
+    case IR_OP_fdiv: return guard_tiny(r, f, insn, LLVMBuildFDiv(at, x[0], x[1], ""), x[0], NULL, NULL);
+    case IR_OP_fma: return lower_fma(r, f, insn, x);
+    case IR_OP_frecps:
+    case IR_OP_frsqrts: return lower_step(r, f, insn, x);
+    case IR_OP_frint: return lower_frint(r, f, insn, x[0]);
+    case IR_OP_fcmpm: return lower_fcmpm(r, f, insn, x);
+    default: return lower_minmax(r, f, insn, x);
+    }
+}
+
+// Quiet operations on bits, f16 too.
+static LLVMValueRef lower_sign(struct region *r, const struct ir_insn *insn)
+{
+    struct region_fp f;
+    LLVMValueRef x = region_arg(r, insn, 0), out;
+    bool neg = insn->op == IR_OP_fneg;
+    if (region_fp_form(r, insn, (enum ir_type)insn->type, &f)) {
+        x = region_fp_in(r, &f, x);
+        out = neg ? LLVMBuildFNeg(r->builder, x, "") : region_intrinsic(r, "llvm.fabs", f.type, &x, 1);
+        return region_fp_out(r, &f, out);
+    }
+    bool vector = insn->type == IR_V128;
+    x = vector ? region_lanes(r, x, 1) : x;
+    LLVMValueRef k = splat(r, LLVMTypeOf(x), neg ? 0x8000 : 0x7fff);
+    out = neg ? LLVMBuildXor(r->builder, x, k, "") : LLVMBuildAnd(r->builder, x, k, "");
+    if (!vector)
+        return out;
+    out = region_whole(r, out);
+    return insn->attr & IR_V_LO64 ? region_zero_high(r, out) : out;
+}
+
+// Unordered operands need no value from cold code: the four bits are right for them too.
+static void lower_fcmp(struct region *r, const struct ir_insn *insn)
+{
+    LLVMValueRef a = region_arg(r, insn, 0), b = region_arg(r, insn, 1);
+    region_fp_guard(r, insn, NULL, region_fp_lanes_unordered(r, a, b));
+    r->flags[r->pos] = (struct region_flags){ REGION_BITS, compare(r, LLVMRealOLT, a, b), compare(r, LLVMRealOEQ, a, b),
+                                              compare(r, LLVMRealUGE, a, b), compare(r, LLVMRealUNO, a, b) };
+}
+
+// ---- what is done here -------------------------------------------------------------------------------------------
+
+enum { HOST = 1, ROUNDS = 2 /* by the mode */, NEEDS_FMA = 4, CONVERTS = 8 };
+
+static unsigned traits(const struct ir_insn *insn)
+{
+    switch (insn->op) {
+    case IR_OP_fadd: case IR_OP_fsub: case IR_OP_fmul: case IR_OP_fmulx: case IR_OP_fdiv: case IR_OP_fsqrt:
+        return HOST | ROUNDS;
+    case IR_OP_fma: case IR_OP_frecps: case IR_OP_frsqrts: return HOST | ROUNDS | NEEDS_FMA;
+    case IR_OP_fmin: case IR_OP_fmax: case IR_OP_fminnm: case IR_OP_fmaxnm: case IR_OP_frint: case IR_OP_fcmpm:
+    case IR_OP_fcmp: return HOST;
+    case IR_OP_f2i: case IR_OP_vf2i: return HOST | CONVERTS;
+    case IR_OP_i2f: case IR_OP_vi2f: case IR_OP_fcvt: case IR_OP_vfcvtl: case IR_OP_vfcvtn: return HOST | CONVERTS | ROUNDS;
+    default: return 0;
+    }
+}
 
 bool region_fp_has(const struct region *r, const struct ir_insn *insn)
 {
-    (void)r, (void)insn;
-    return false;
+    struct region_fp f;
+    unsigned t = traits(insn), round = insn->attr & IR_FP_ROUND;
+    if (!(t & HOST) || insn->attr & (IR_FP_FTZ | IR_FP_X86))
+        return false;
+    if (round > (t & ROUNDS ? IR_RN : IR_RNA) || (t & NEEDS_FMA && !(r->optimiser->has & X64_HAS_FMA)))
+        return false;
+    return t & CONVERTS ? region_fp_can_convert(r, insn) : region_fp_form(r, insn, region_arg_type(r, insn, 0), &f);
 }
 
 bool region_lower_fp(struct region *r, const struct ir_insn *insn)
 {
-    (void)r, (void)insn;
-    return false;
+    struct region_fp f;
+    if (insn->op == IR_OP_fneg || insn->op == IR_OP_fabs) {
+        r->values[r->pos] = lower_sign(r, insn);
+        return true;
+    }
+    if (!r->uses_fp || !r->inexact_known || !region_fp_has(r, insn))
+        return false;
+    if (insn->op == IR_OP_fcmp) {
+        lower_fcmp(r, insn);
+    } else if (traits(insn) & CONVERTS) {
+        r->values[r->pos] = region_fp_convert(r, insn);
+    } else {
+        region_fp_form(r, insn, (enum ir_type)insn->type, &f);
+        r->values[r->pos] = lower_arith(r, &f, insn);
+    }
+    return true;
 }

@@ -159,7 +159,7 @@ static void lower_block(struct region *r)
         const struct ir_insn *insn = &r->unit->insns[r->pos];
         if (!region_lower_control(r, insn) && !region_lower_flags(r, insn) && !region_lower_int(r, insn) &&
             !region_lower_mem(r, insn) && !region_lower_vec(r, insn) &&
-            !(r->uses_fp && r->inexact_known && region_lower_fp(r, insn)))
+            !region_lower_fp(r, insn))
             region_lower_eval(r, insn);
     }
     r->blocks[r->block].insn_offset = r->insn_offset;
