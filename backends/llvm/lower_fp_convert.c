@@ -158,11 +158,13 @@ static LLVMValueRef guard_narrow(struct region *r, const struct ir_insn *insn, L
     return region_fp_cold_end(r, cold, insn, out, region_fp_any(r, LLVMBuildAnd(r->builder, doubtful, nonzero, "")));
 }
 
-static const int low_half[] = { 0, 1, 2, 3 }, whole[] = { 0, 1, 2, 3, 4, 5, 6, 7 };
+static const int low_half[] = { 0, 1, 2, 3 };
 
-static LLVMValueRef from_f16(struct region *r, LLVMValueRef lanes) // <8 x i16> to <4 x float>
+static LLVMValueRef from_f16(struct region *r, LLVMValueRef lanes) // <8 x i16>, of which the low half, to <4 x float>
 {
-    return region_intrinsic(r, "llvm.x86.vcvtph2ps.128", NULL, &lanes, 1);
+    lanes = region_shuffle(r, lanes, lanes, low_half, 4);
+    lanes = LLVMBuildBitCast(r->builder, lanes, LLVMVectorType(LLVMHalfTypeInContext(r->context), 4), "");
+    return LLVMBuildFPExt(r->builder, lanes, LLVMVectorType(r->f32, 4), "");
 }
 
 static LLVMValueRef to_f16(struct region *r, LLVMValueRef lanes) // <4 x float> to <8 x i16>, high half 0
@@ -233,7 +235,7 @@ static LLVMValueRef lower_vfcvtn(struct region *r, const struct ir_insn *insn)
     if (insn->sub == 2) {
         x = LLVMBuildBitCast(r->builder, x, LLVMVectorType(r->f32, 4), "");
         v = to_f16(r, x);
-        return guard_narrow(r, insn, region_whole(r, v), doubtful_f16(r, region_shuffle(r, v, v, whole, 4)), x);
+        return guard_narrow(r, insn, region_whole(r, v), doubtful_f16(r, region_shuffle(r, v, v, low_half, 4)), x);
     }
     x = LLVMBuildBitCast(r->builder, x, LLVMVectorType(r->f64, 2), "");
     v = LLVMBuildFPTrunc(r->builder, x, narrow, "");
