@@ -51,6 +51,7 @@ class Rows(unittest.TestCase):
         for rows, groups in (("nonesuch", None), (None, "nonesuch")):
             with self.assertRaisesRegex(ValueError, "nonesuch"):
                 bs.choose(rows, groups)
+        self.assertEqual(bs.choose(None, "boot", "cpu"), ["boot wall"])
         self.assertLessEqual(set(bs.QUICK), set(bs.ROWS))
         self.assertEqual(len(set(bs.ROWS)), len(bs.ROWS))
 
@@ -149,6 +150,23 @@ class Arithmetic(unittest.TestCase):
         self.assertIn("refused: crc: why", text)
         self.assertNotRegex(text, r"(?m)^  integer")
         self.assertRegex(benchreport.table(self.reduce(), {}, ["peer a"], ["ours"]), r"(?m)^  integer +2\.83$")
+
+    def test_host_as_second_opinion(self):
+        rounds = {"ours": [round_of(sort=1, awk=1, git=1)], "native": [round_of(sort=1, awk=1)]}
+        rounds["native"][0]["rows"]["awk"]["sum"] = "0"
+        self.assertEqual(bs.differing_from_host(rounds, ["sort", "awk", "git"]), ["awk"])
+        self.assertEqual(bs.differing_from_host({"ours": rounds["ours"]}, ["awk"]), [])
+
+    def test_processor_time(self):
+        rows = {"int": timed(1.0), "xz": timed(1.0)}
+        lines = [("ISOMER-MARK begin 1", 3.0), ("KERNEL int ...", 7.0), ("READY", 10.0), ("FAILED gcc ...", 11.0),
+                 ("KERNEL xz ...", 12.0)]
+        pattern = re.compile(rb"^(READY|ISOMER-MARK begin|(?:KERNEL|FAILED) (\w+))")
+        spent = [(pattern.match(text.encode()), seconds) for text, seconds in lines]
+        benchrun.add_processor_time(rows, types.SimpleNamespace(spent=lambda _: spent), 2)
+        self.assertEqual((rows["int"]["cpu"], rows["xz"]["cpu"]), (2.0, 0.5))
+        sides = {"a": [{"rows": rows}], "b": [{"rows": {"int": {**timed(9.0), "cpu": 1.0}}}]}
+        self.assertEqual(bs.reduce_rows(sides, ["int"], ["a"], ["b"], {}, by="cpu")[0]["ratios"], {"b": 2.0})
 
     def test_several_targets(self):
         rows = bs.reduce_rows({"a": [round_of(int=6)], "b": [round_of(int=3)], "c": [round_of(int=12)]}, ["int"], ["a"],

@@ -5,6 +5,8 @@
 //
 //     progbench REPS DATA NAME...    "KERNEL name best S first S sum HEX", "FAILED name why" or "UNSTABLE name: ..."
 //
+// after "READY", which says that prepare.sh has run.
+//
 // Every repetition runs in an empty folder below /tmp with an environment that holds nothing of the caller's. A script
 // that takes longer than LIMIT_SECONDS is ended with all it started.
 #ifndef _GNU_SOURCE
@@ -167,6 +169,7 @@ int main(int argc, char **argv)
     char prepare[PATH_ROOM];
     snprintf(prepare, sizeof prepare, "%s/prepare.sh", argv[2]);
     run(prepare, argv[2], &ready);
+    puts("READY");
     int failures = 0;
     for (int a = 3; a < argc; a++)
         failures += !measure(argv[a], argv[2], reps);

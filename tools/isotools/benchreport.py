@@ -88,8 +88,12 @@ def legend(sides, bases, kernel, options):
     extra = f" {options.append}" if options.append else ""
     lines.append(f"guest: Debian {options.guest} kernel {kernel}, -M {options.machine} -m {options.memory}{extra}; "
                  f"rows ...@2 with -smp 2, the others with -smp 1")
-    lines.append(f"seconds, medians of {options.runs} alternating runs; best of {options.reps} in each for kernels, of "
-                 f"{options.program_reps} for programs; checksums agree on every row shown")
+    if options.by == "cpu":
+        lines.append(f"processor seconds of the emulator for one repetition, all its threads, medians of {options.runs} "
+                     f"alternating runs: for use on a busy machine, not to be quoted; checksums agree on every row shown")
+    else:
+        lines.append(f"seconds, medians of {options.runs} alternating runs; best of {options.reps} in each for kernels, of "
+                     f"{options.program_reps} for programs; checksums agree on every row shown")
     return "\n".join(lines)
 
 

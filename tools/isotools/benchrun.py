@@ -46,6 +46,16 @@ def check_boot_clock(who, console):
                                benchstats.BOOT_CLOCK_GRAIN)
 
 
+def add_processor_time(rows, console, reps):
+    """Gives each row "cpu": the processor time the emulator spent between the line before and the row's own, a repetition."""
+    before = 0.0
+    for match, spent in console.spent(r"^(READY|ISOMER-MARK begin|(?:KERNEL|FAILED|UNSTABLE) ([\w-]+)).*$"):
+        name = match.group(2).decode() if match.group(2) else None
+        if name in rows:
+            rows[name]["cpu"] = (spent - before) / reps
+        before = spent
+
+
 class Emulator:
     """A side that boots machines. cpu is given first, so that `args` may say otherwise."""
     def __init__(self, name, executable, cpu, args=""):
@@ -69,9 +79,10 @@ class Emulator:
             if status != 0:
                 raise Refused(f"{self.name} ended with status {status}:\n{console.tail()}")
             result = benchstats.parse_guest(console.text())
+            add_processor_time(result["rows"], console, options.reps if not session.disk else options.program_reps)
         boot = {"boot wall": userspace - started, "boot guest": uptime, "power-off": ended - leaving}
         if not session.disk:
-            result["boot"] = boot
+            result["boot"], result["boot cpu"] = boot, console.spent(r"^ISOMER-MARK userspace .*$")[0][1]
         result["clock"] = {"host": host_finish - host_begin, "guest": guest_finish - guest_begin}
         result["summary"] = f"userspace after {boot['boot wall']:.2f} s, work {result['clock']['host']:.1f} s, " \
                             f"KPTI {result['kpti']}"
@@ -155,4 +166,5 @@ class Campaign:
         result["failed"].update({session.row_of(name): why for name, why in one["failed"].items()})
         result["sessions"][session.name] = {key: one.get(key) for key in ("kpti", "meltdown", "cpus", "clock")}
         for name, seconds in one.get("boot", {}).items():
-            result["rows"].setdefault(name, {"best": seconds, "first": seconds, "sum": ""})
+            spent = {"cpu": one["boot cpu"]} if name == "boot wall" and "boot cpu" in one else {}
+            result["rows"].setdefault(name, {"best": seconds, "first": seconds, "sum": "", **spent})

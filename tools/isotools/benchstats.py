@@ -24,6 +24,7 @@ ROWS = tuple(name for names in GROUPS.values() for name in names)
 KERNELS = tuple(name for group in ("integer", "fp/simd", "memory", "system") for name in GROUPS[group])
 QUICK = ("boot wall", "boot guest", "crc", "matmul", "chase", "syscall", "pipe@2", "python3", "gzip", "shell")
 NOT_IN_MEANS = ("power-off",)
+NO_CPU = ("boot guest", "power-off")
 CLOCK_TOLERANCE = 0.03
 CLOCK_GRAIN = 0.02  # seconds of jitter in when a line reaches us
 BOOT_CLOCK_GRAIN = 0.15  # the kernel's log reaches its console late while the kernel is busy
@@ -33,8 +34,9 @@ class Refused(Exception):
     """The figures must not be quoted, and why."""
 
 
-def choose(rows=None, groups=None):
-    """Rows in table order, of comma-separated rows and groups; all if neither is given. ValueError names a stranger."""
+def choose(rows=None, groups=None, by="best"):
+    """Rows in table order, of comma-separated rows and groups; all if neither is given. ValueError names a stranger.
+    by: "best" or "cpu", what the rows are compared by; some cannot be by the latter."""
     wanted = set()
     for word in (groups or "").split(",") if groups else []:
         if word not in GROUPS:
@@ -44,7 +46,7 @@ def choose(rows=None, groups=None):
         if word not in ROWS:
             raise ValueError(f"there is no row {word}; there are {', '.join(ROWS)}.")
         wanted.add(word)
-    return [name for name in ROWS if name in wanted or not (rows or groups)]
+    return [name for name in ROWS if (name in wanted or not (rows or groups)) and not (by == "cpu" and name in NO_CPU)]
 
 
 def parse_guest(text):
@@ -94,12 +96,20 @@ def check_sums(rounds, wanted, refused):
                                              f"{reference[1]}")
 
 
+def differing_from_host(rounds, names, side="ours"):
+    """Those of the rows that the host itself computed otherwise than the side did. For rows whose result does not depend
+    on the processor this is a second opinion, as long as host and guest have the same version of the program."""
+    native = {name: row["sum"] for one in rounds.get("native", []) for name, row in one["rows"].items()}
+    return [name for name in names if name in native
+            and any(one["rows"].get(name, {}).get("sum", native[name]) != native[name] for one in rounds[side])]
+
+
 def median_and_spread(values):
     middle = statistics.median(values)
     return middle, (max(values) - min(values)) / (middle or 1)
 
 
-def reduce_rows(rounds, wanted, bases, targets, refused, extra=()):
+def reduce_rows(rounds, wanted, bases, targets, refused, extra=(), by="best"):
     """[{name, times: {side: median}, base: side, ratios: {target: base / target}, spread}] in table order, without the
     refused rows. The fastest base counts; spread is (max - min) / median of the worst side shown. Sides in `extra` get
     times only, where they have the row in every round."""
@@ -109,7 +119,7 @@ def reduce_rows(rounds, wanted, bases, targets, refused, extra=()):
             continue
         times, spreads = {}, {}
         for side in (*bases, *targets, *extra):
-            values = [one["rows"][name]["best"] for one in rounds[side] if name in one["rows"]]
+            values = [one["rows"][name][by] for one in rounds[side] if name in one["rows"]]
             if values and len(values) == len(rounds[side]):
                 times[side], spreads[side] = median_and_spread(values)
         base = min(bases, key=lambda side: times[side])

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """An emulator on a pseudo-terminal: start it, wait for text on the guest's console with a deadline, type, end it.
 
-Every byte is stamped with the host's monotonic clock when it arrives, so that `expect` can say when a mark was
-printed. Failures are ConsoleError with the last lines of the console in the message. The process is ended when
+Every byte is stamped when it arrives, with the host's monotonic clock and the emulator's processor time, so that
+`expect` and `spent` can say when a mark was printed and what it took to get there. Failures are ConsoleError with the last lines of the console in the message. The process is ended when
 the context manager closes, whatever happened."""
 import os
 import pty
@@ -71,13 +71,25 @@ class Console:
             self.eof = True
             return
         self.buffer += data
-        self.arrivals.append((len(self.buffer), time.monotonic()))
+        self.arrivals.append((len(self.buffer), time.monotonic(), self._processor_time()))
         if self.log:
             self.log.write(data)
             self.log.flush()
 
+    def _processor_time(self):
+        """Seconds that all threads of the emulator have run, by its CPU clock (Linux: include/linux/posix-timers.h)."""
+        try:
+            return time.clock_gettime(~self.process.pid << 3 | 2)
+        except OSError:  # it has ended
+            return self.arrivals[-1][2] if self.arrivals else 0.0
+
     def _arrival(self, offset):
-        return next((when for end, when in self.arrivals if end >= offset), self.started)
+        return next((when for end, when, _ in self.arrivals if end >= offset), self.started)
+
+    def spent(self, pattern):
+        """[(match, processor time of the emulator when it arrived)] of everything printed that matches."""
+        return [(match, next((spent for end, _, spent in self.arrivals if end >= match.end()), 0.0))
+                for match in re.finditer(pattern.encode(), self.buffer, re.M)]
 
     def expect(self, pattern, seconds, forbidden=None):
         """(match, host time of its last byte). Searches from where the last match ended; ^ and $ are line
