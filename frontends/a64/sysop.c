@@ -105,6 +105,22 @@ WRITE(ic_ivau)
     return touch(cpu, value, GUEST_READ);
 }
 
+// A translation or permission fault of the block reports the address in the register (D17.2.40 FAR_EL1), not the
+// block's.
+static int zero_fault(struct a64_cpu *cpu, uint64_t value, unsigned index)
+{
+    struct guest_mapping map;
+    struct guest_fault fault;
+
+    if (a64_isa_walk(&cpu->env, value, GUEST_WRITE, index, &map, &fault)) {
+        if (map.prot >> 4 * index & GUEST_W)
+            return IR_EXIT_FAULT; // of another kind: as accel recorded it
+        fault = (struct guest_fault){.kind = GUEST_FAULT_PERMISSION, .access = GUEST_WRITE, .level = map.level};
+    }
+    fault.va = value;
+    return vcpu_set_fault(&cpu->env, &fault);
+}
+
 // Zeroes an aligned block of 4 << DCZID.BS bytes: at once where it is plain RAM, else by stores. Device memory
 // gives an alignment fault.
 WRITE(dc_zva)
@@ -115,6 +131,8 @@ WRITE(dc_zva)
     bool done;
 
     int code = vcpu_zero(&cpu->env, va, size, index, &done);
+    if (code == IR_EXIT_FAULT)
+        return zero_fault(cpu, value, index);
     if (code || done)
         return code;
     struct guest_mapping map;

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum allowance { ALLOW_PARTIAL_STORE, ALLOW_PARTIAL_LOAD, ALLOW_FAR_ADDRESS, ALLOW_ZVA_PC, ALLOWANCES };
+enum allowance { ALLOW_PARTIAL_STORE, ALLOW_PARTIAL_LOAD, ALLOW_FAR_ADDRESS, ALLOW_ZVA_PC,
+                 ALLOW_ZVA_ADDRESS, ALLOWANCES };
 
 const struct compare_allowance compare_allowances[ALLOWANCES] = {
     [ALLOW_PARTIAL_STORE] = {"a store that aborts may have written those of its bytes that do not abort; QEMU splits "
@@ -22,10 +23,12 @@ const struct compare_allowance compare_allowances[ALLOWANCES] = {
                            "D17.2.40 FAR_EL1 (holds the address that the instruction presented)"},
     [ALLOW_ZVA_PC] = {"QEMU bug: an abort of DC ZVA is reported at the first instruction of QEMU's translation block",
                       "D1.3.1 (preferred return address: of the instruction that generated the abort)"},
+    [ALLOW_ZVA_ADDRESS] = {"QEMU bug: an abort of DC ZVA reports the address of the block, not that in the register",
+                           "D17.2.40 FAR_EL1 (data cache and other DC instructions)"},
 };
 const unsigned compare_allowance_count = ALLOWANCES;
 
-enum { DC_ZVA = 0xd50b7420, REACH = 64 }; // bytes around the address of an abort that the instruction may have touched
+enum { DC_ZVA = 0xd50b7420, ZVA_BLOCK = 64, REACH = 64 }; // bytes around the address of an abort that the instruction may have touched
 
 // Offset in the image of a guest address, or STREAM_IMAGE.
 static unsigned image_offset(uint64_t address)
@@ -78,10 +81,14 @@ void compare_allow(const struct stream *oracle, const uint8_t *oracle_memory, st
         return;
     if (ours->state.address >> 47)
         ours->state.address = st->address;
-    if ((word_at(ours, ours->state.pc) & ~31u) == DC_ZVA && st->pc < ours->state.pc)
-        ours->state.pc = st->pc;
-    else if (ours->state.pc == st->pc && !(st->pc & 3))
+    if ((word_at(ours, ours->state.pc) & ~31u) == DC_ZVA) {
+        if (st->pc < ours->state.pc)
+            ours->state.pc = st->pc;
+        if (st->address == (ours->state.address & ~(uint64_t)(ZVA_BLOCK - 1)))
+            ours->state.address = st->address;
+    } else if (ours->state.pc == st->pc && !(st->pc & 3)) {
         allow_partial(oracle, oracle_memory, ours, memory);
+    }
 }
 
 static bool states_equal(const struct stream_state *a, const struct stream_state *b)
