@@ -14,19 +14,19 @@ enum allowance { ALLOW_PARTIAL_STORE, ALLOW_PARTIAL_LOAD, ALLOW_FAR_ADDRESS, ALL
 const struct compare_allowance compare_allowances[ALLOWANCES] = {
     [ALLOW_PARTIAL_STORE] = {"a store that aborts may have written those of its bytes that do not abort; QEMU splits "
                              "16-byte and structure stores otherwise than we do",
-                             "B2.2.1, D1.3.7 (memory accesses of an instruction that aborts)"},
+                             "D1.3, \"Definition of a precise exception and imprecise exception\""},
     [ALLOW_PARTIAL_LOAD] = {"the registers that an aborting load of several SIMD registers names become UNKNOWN; QEMU "
                             "writes those loaded before the abort",
-                            "D1.3.7 (registers of an instruction that aborts)"},
+                            "D1.3, \"Definition of a precise exception and imprecise exception\""},
     [ALLOW_FAR_ADDRESS] = {"QEMU bug: the address of an abort that the host cannot form (2^47 and above) is reported "
                            "as 0, or without its tag",
                            "D17.2.40 FAR_EL1 (holds the address that the instruction presented)"},
     [ALLOW_ZVA_PC] = {"QEMU bug: an abort of DC ZVA is reported at the first instruction of QEMU's translation block",
-                      "D1.3.1 (preferred return address: of the instruction that generated the abort)"},
+                      "D1.3, \"Preferred exception return address\": that of the instruction that generated the abort"},
     [ALLOW_ZVA_ADDRESS] = {"QEMU bug: an abort of DC ZVA reports the address of the block, not that in the register",
                            "D17.2.40 FAR_EL1 (data cache and other DC instructions)"},
 };
-const unsigned compare_allowance_count = ALLOWANCES;
+_Static_assert(ALLOWANCES == COMPARE_ALLOWANCES, "the header counts them");
 
 enum { DC_ZVA = 0xd50b7420, ZVA_BLOCK = 64, REACH = 64 }; // bytes around the address of an abort that the instruction may have touched
 
@@ -53,42 +53,80 @@ static uint32_t word_at(const struct stream *s, uint64_t pc)
     return s->code[(pc - stream_address(s, 0)) / 4 % STREAM_WORDS];
 }
 
-static void allow_partial(const struct stream *oracle, const uint8_t *oracle_memory, struct stream *ours, uint8_t *memory)
+static unsigned allow_partial_store(const struct stream *oracle, const uint8_t *oracle_memory, uint8_t *memory)
 {
-    const struct stream_state *st = &oracle->state;
-    struct a64_insn i;
+    uint64_t address = oracle->state.address;
+    unsigned used = 0;
 
-    a64_decode(word_at(oracle, st->pc), &i);
-    const struct a64_row_info *row = &a64_rows[i.row];
-    if (row->class != A64_CLASS_MEMORY)
-        return;
-    for (uint64_t at = st->address - REACH; stores(row) && at < st->address + REACH; at++)
-        if (image_offset(at) < STREAM_IMAGE)
-            memory[image_offset(at)] = oracle_memory[image_offset(at)];
-    if (stores(row) || (row->feature != A64_FEATURE_SIMD && row->feature != A64_FEATURE_FP))
-        return;
-    for (unsigned n = 0; n < 4; n++)
-        ours->state.v[(i.rt + n) % 32] = st->v[(i.rt + n) % 32];
-    if (row->feature == A64_FEATURE_FP)
-        ours->state.v[i.rt2] = st->v[i.rt2];
+    for (uint64_t at = address - REACH; at < address + REACH; at++) {
+        unsigned n = image_offset(at);
+        if (n == STREAM_IMAGE || memory[n] == oracle_memory[n])
+            continue;
+        memory[n] = oracle_memory[n];
+        used = 1u << ALLOW_PARTIAL_STORE;
+    }
+    return used;
 }
 
-void compare_allow(const struct stream *oracle, const uint8_t *oracle_memory, struct stream *ours, uint8_t *memory)
+static unsigned allow_partial_load(const struct stream_state *st, const struct a64_insn *i, struct stream_state *ours)
+{
+    unsigned count = a64_rows[i->row].feature == A64_FEATURE_SIMD ? 4 : 1, used = 0;
+
+    for (unsigned n = 0; n <= count; n++) {
+        unsigned v = n == count ? (count == 1 ? i->rt2 : i->rt) : (i->rt + n) % 32;
+        used |= memcmp(&ours->v[v], &st->v[v], sizeof ours->v[v]) ? 1u << ALLOW_PARTIAL_LOAD : 0;
+        ours->v[v] = st->v[v];
+    }
+    return used;
+}
+
+static unsigned allow_partial(const struct stream *oracle, const uint8_t *oracle_memory, struct stream *ours,
+                              uint8_t *memory)
+{
+    struct a64_insn i;
+
+    a64_decode(word_at(oracle, oracle->state.pc), &i);
+    const struct a64_row_info *row = &a64_rows[i.row];
+    if (row->class != A64_CLASS_MEMORY)
+        return 0;
+    if (stores(row))
+        return allow_partial_store(oracle, oracle_memory, memory);
+    if (row->feature != A64_FEATURE_SIMD && row->feature != A64_FEATURE_FP)
+        return 0;
+    return allow_partial_load(&oracle->state, &i, &ours->state);
+}
+
+static unsigned allow_zva(const struct stream_state *st, struct stream_state *ours)
+{
+    unsigned used = 0;
+
+    if (st->pc < ours->pc) {
+        ours->pc = st->pc;
+        used |= 1u << ALLOW_ZVA_PC;
+    }
+    if (st->address != ours->address && st->address == (ours->address & ~(uint64_t)(ZVA_BLOCK - 1))) {
+        ours->address = st->address;
+        used |= 1u << ALLOW_ZVA_ADDRESS;
+    }
+    return used;
+}
+
+unsigned compare_allow(const struct stream *oracle, const uint8_t *oracle_memory, struct stream *ours, uint8_t *memory)
 {
     const struct stream_state *st = &oracle->state;
+    unsigned used = 0;
 
     if (st->end < STREAM_TRANSLATION || st->end > STREAM_ALIGNMENT || st->end != ours->state.end)
-        return;
-    if (ours->state.address >> 47)
+        return 0;
+    if (ours->state.address >> 47 && ours->state.address != st->address) {
         ours->state.address = st->address;
-    if ((word_at(ours, ours->state.pc) & ~31u) == DC_ZVA) {
-        if (st->pc < ours->state.pc)
-            ours->state.pc = st->pc;
-        if (st->address == (ours->state.address & ~(uint64_t)(ZVA_BLOCK - 1)))
-            ours->state.address = st->address;
-    } else if (ours->state.pc == st->pc && !(st->pc & 3)) {
-        allow_partial(oracle, oracle_memory, ours, memory);
+        used |= 1u << ALLOW_FAR_ADDRESS;
     }
+    if ((word_at(ours, ours->state.pc) & ~31u) == DC_ZVA)
+        used |= allow_zva(st, &ours->state);
+    else if (ours->state.pc == st->pc && !(st->pc & 3))
+        used |= allow_partial(oracle, oracle_memory, ours, memory);
+    return used;
 }
 
 static bool states_equal(const struct stream_state *a, const struct stream_state *b)
