@@ -26,7 +26,7 @@ const struct compare_allowance compare_allowances[ALLOWANCES] = {
     [ALLOW_ZVA_ADDRESS] = {"QEMU bug: an abort of DC ZVA reports the address of the block, not that in the register",
                            "D17.2.40 FAR_EL1 (data cache and other DC instructions)"},
 };
-_Static_assert(ALLOWANCES == COMPARE_ALLOWANCES, "the header counts them");
+_Static_assert((int)ALLOWANCES == (int)COMPARE_ALLOWANCES, "the header counts them");
 
 enum { DC_ZVA = 0xd50b7420, ZVA_BLOCK = 64, REACH = 64 }; // bytes around the address of an abort that the instruction may have touched
 

@@ -20,7 +20,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { ROUNDS_PER_ROW = 24, DEFAULT_STREAMS = 15000, MAX_REPORTS = 10, NOP = 0xd503201f };
+enum { ROUNDS_PER_ROW = 24, DEFAULT_STREAMS = 15000, MAX_REPORTS = 10, PROGRESS = 800 * STREAM_BATCH, NOP = 0xd503201f };
 
 struct host {
     const char *name;
@@ -254,6 +254,10 @@ static bool run_streams(struct session *s, uint64_t seed, uint64_t count, unsign
             return false;
         if (s->failures > MAX_REPORTS)
             break;
+        if (done % PROGRESS == 0) {
+            printf("%" PRIu64 " streams, %u differences\n", done, s->failures);
+            fflush(stdout);
+        }
     }
     return true;
 }
