@@ -168,7 +168,7 @@ static bool mmio(struct vcpu *vcpu, const struct xlat *x, uint64_t va, unsigned 
 
 // Guest memory changes under us: other vCPUs and devices write it. An aligned access of a power of two is one host access,
 // so that single-copy atomicity holds; 16 bytes are two of 8, and what is not aligned may tear.
-static void load_host(uint8_t *to, const uint8_t *host, unsigned size)
+void access_load_host(uint8_t *to, const uint8_t *host, unsigned size)
 {
     switch ((uintptr_t)host & (size - 1) ? 0 : size) {
     case 1: *to = __atomic_load_n(host, __ATOMIC_RELAXED); break;
@@ -188,14 +188,14 @@ static void load_host(uint8_t *to, const uint8_t *host, unsigned size)
         break;
     }
     case 16:
-        load_host(to, host, 8);
-        load_host(to + 8, host + 8, 8);
+        access_load_host(to, host, 8);
+        access_load_host(to + 8, host + 8, 8);
         break;
     default: memcpy(to, host, size); break;
     }
 }
 
-static void store_host(uint8_t *host, const uint8_t *from, unsigned size)
+void access_store_host(uint8_t *host, const uint8_t *from, unsigned size)
 {
     switch ((uintptr_t)host & (size - 1) ? 0 : size) {
     case 1: __atomic_store_n(host, *from, __ATOMIC_RELAXED); break;
@@ -218,8 +218,8 @@ static void store_host(uint8_t *host, const uint8_t *from, unsigned size)
         break;
     }
     case 16:
-        store_host(host, from, 8);
-        store_host(host + 8, from + 8, 8);
+        access_store_host(host, from, 8);
+        access_store_host(host + 8, from + 8, 8);
         break;
     default: memcpy(host, from, size); break;
     }
@@ -238,7 +238,7 @@ static bool read_part(struct vcpu *vcpu, const struct xlat *x, uint64_t va, unsi
 {
     if (!x->host)
         return mmio(vcpu, x, va, size, false, bytes);
-    load_host(bytes, x->host, size);
+    access_load_host(bytes, x->host, size);
     return true;
 }
 
@@ -249,7 +249,7 @@ static bool write_part(struct vcpu *vcpu, const struct xlat *x, uint64_t va, uns
     if (x->range->flags & MEM_READONLY)
         return true;
     if (x->write_ok) {
-        store_host(x->host, bytes, size);
+        access_store_host(x->host, bytes, size);
         wrote(vcpu, x, size);
     } else {
         code_store(vcpu->accel, vcpu, x->range->ram, x->offset, bytes, size);
@@ -311,7 +311,7 @@ int vcpu_load(struct ir_env *env, uint64_t va, uint32_t attr, union ir_value *re
     ret_value->v = (union v128){0};
     const uint8_t *host = inline_hit(env, va, attr, false);
     if (host) {
-        load_host(ret_value->v.b, host, size);
+        access_load_host(ret_value->v.b, host, size);
     } else {
         struct vcpu *vcpu = vcpu_of(env);
         vcpu->stats.slow_loads++;
@@ -335,7 +335,7 @@ int vcpu_store(struct ir_env *env, uint64_t va, uint32_t attr, const union ir_va
         atomic_thread_fence(memory_order_release);
     uint8_t *host = (uint8_t *)(uintptr_t)inline_hit(env, va, attr, true);
     if (host) {
-        store_host(host, bytes.b, size);
+        access_store_host(host, bytes.b, size);
     } else {
         struct vcpu *vcpu = vcpu_of(env);
         vcpu->stats.slow_stores++;
@@ -430,7 +430,7 @@ static int jit_rmw(struct ir_env *env, uint64_t va, uint32_t attr, enum ir_rmw k
     if (!atomic_translate(vcpu_of(env), va, attr, &x))
         return IR_EXIT_FAULT;
     union v128 old = {0}, next;
-    load_host(old.b, x.host, size);
+    access_load_host(old.b, x.host, size);
     union ir_value seen;
     do {
         seen = (union ir_value){.v = old};
@@ -454,7 +454,7 @@ static void zero_host(uint8_t *host, uint64_t len)
 {
     static const uint8_t zeroes[8];
     for (uint64_t done = 0; done < len; done += 8)
-        store_host(host + done, zeroes, 8);
+        access_store_host(host + done, zeroes, 8);
 }
 
 int vcpu_zero(struct ir_env *env, uint64_t va, uint64_t len, unsigned mmu, bool *ret_done)

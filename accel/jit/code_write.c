@@ -70,7 +70,7 @@ static void invalidate_page(struct accel *accel, struct mem_ram *ram, uint64_t p
     struct code_page *p = code_find_page(&accel->jit, ram->host + (page << MEM_PAGE_BITS));
     if (!p)
         return;
-    p->changes++;
+    __atomic_fetch_add(&p->changes, 1, __ATOMIC_SEQ_CST);
     uint64_t left = 0;
     for (struct unit *u = p->units, *next; u; u = next) {
         next = u->next_in_page;
@@ -109,18 +109,10 @@ void code_store(struct accel *accel, struct vcpu *self, struct mem_ram *ram, uin
                 uint64_t len)
 {
     uint8_t *host = ram->host + offset;
-    if (!memcmp(host, bytes, len))
+    uint8_t old[16];
+    access_load_host(old, host, (unsigned)len);
+    if (!memcmp(old, bytes, len))
         return;
-    if (len == 8 && !(offset & 7)) {
-        uint64_t value;
-        memcpy(&value, bytes, 8);
-        __atomic_store_n((uint64_t *)(void *)host, value, __ATOMIC_RELEASE);
-    } else if (len == 4 && !(offset & 3)) {
-        uint32_t value;
-        memcpy(&value, bytes, 4);
-        __atomic_store_n((uint32_t *)(void *)host, value, __ATOMIC_RELEASE);
-    } else {
-        memcpy(host, bytes, len);
-    }
+    access_store_host(host, bytes, (unsigned)len);
     code_invalidate(accel, self, ram, offset, len);
 }

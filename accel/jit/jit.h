@@ -270,6 +270,9 @@ extern const struct ir_runtime jit_runtime;
 // Translates and checks permission; fills the inline table where it may. false: vcpu.fault is set.
 bool access_translate(struct vcpu *vcpu, uint64_t va, enum guest_access access, unsigned mmu, struct xlat *ret);
 void vcpu_drain_tlbi(struct vcpu *vcpu);
+// Up to 16 bytes from and to guest RAM that others write at the same time.
+void access_load_host(uint8_t *to, const uint8_t *host, unsigned size);
+void access_store_host(uint8_t *host, const uint8_t *from, unsigned size);
 // The mapping of va from the tagged TLB or a table walk, without a permission check. NULL: vcpu.fault is set.
 const struct guest_mapping *access_mapping(struct vcpu *vcpu, uint64_t va, enum guest_access access, unsigned mmu);
 
@@ -277,7 +280,7 @@ const struct guest_mapping *access_mapping(struct vcpu *vcpu, uint64_t va, enum 
 // Before units are read from a page: no inline write tag leads there afterwards. jit.translate_lock held.
 void code_protect_page(struct accel *accel, struct vcpu *self, struct code_page *page, uint64_t lines);
 struct code_page *code_find_page(struct jit *jit, uint8_t *host); // jit.lock held
-// A store of a vCPU to a page that holds code, done with comparison. self may be NULL (DMA, debugger).
+// A store of a vCPU to a page that holds code, of up to 16 bytes, done with comparison.
 void code_store(struct accel *accel, struct vcpu *self, struct mem_ram *ram, uint64_t offset, const void *bytes,
                 uint64_t len);
 bool code_unit_touches(const struct unit *unit, uint64_t from, uint64_t to); // bytes of its page

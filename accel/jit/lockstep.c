@@ -59,6 +59,12 @@ static struct event *record(struct lockstep *ls, enum event_kind kind, uint32_t 
     return e;
 }
 
+// Copies the words that other threads write, too: requests and interrupts. No run is judged by them.
+static __attribute__((noinline)) void lockstep_copy_state(void *to, const struct ir_env *env, size_t size)
+{
+    memcpy(to, env, size);
+}
+
 static uint32_t take_image(struct lockstep *ls, const struct ir_env *env)
 {
     if (ls->image_count == ls->image_capacity) {
@@ -69,7 +75,7 @@ static uint32_t take_image(struct lockstep *ls, const struct ir_env *env)
         ls->images = grown;
         ls->image_capacity = n;
     }
-    memcpy(ls->images + ls->image_count * ls->image_size, env, ls->image_size);
+    lockstep_copy_state(ls->images + ls->image_count * ls->image_size, env, ls->image_size);
     return ls->image_count++;
 }
 
@@ -319,7 +325,7 @@ int lockstep_run(struct vcpu *vcpu, struct unit *unit, bool *ret_differs)
     struct lockstep *ls = vcpu->lockstep;
     struct ir_env *env = vcpu->env;
     const uint64_t pc = env->pc;
-    memcpy(ls->scratch, env, ls->image_size);
+    lockstep_copy_state(ls->scratch, env, ls->image_size);
     atomic_store(&env->budget, -1);
     atomic_store(&ls->scratch->budget, -1);
     ls->count = ls->at = ls->image_count = 0;
