@@ -51,8 +51,6 @@ static bool watched_page(const struct vcpu *vcpu, uint64_t page)
 // Caches the translation for translated code when the access may go straight to RAM.
 static void fill_inline(struct vcpu *vcpu, uint64_t va, enum guest_access access, unsigned mmu, struct xlat *x)
 {
-    struct ir_tlb_table *t = &vcpu->env->mmu[mmu];
-    struct ir_tlb_entry *e = (void *)((char *)t->entries + ((va >> (IR_PAGE_BITS - 5)) & t->mask));
     uint64_t tag = va & page_mask;
     uint64_t host_page = (uint64_t)(uintptr_t)x->host & page_mask;
     if (vcpu->context_pending || (access != GUEST_EXEC && (x->map->device || vcpu->lockstep)))
@@ -61,6 +59,7 @@ static void fill_inline(struct vcpu *vcpu, uint64_t va, enum guest_access access
         watched_page(vcpu, vcpu->accel->isa->canonical(vcpu->env, va) & page_mask))
         return;
     vcpu->stats.fills++;
+    struct ir_tlb_entry *e = context_entry(vcpu->context, mmu, va);
     uint64_t addend = host_page - tag;
     if (e->addend != addend || (e->read != tag && e->write != tag && e->exec != tag)) {
         e->read = e->write = e->exec = IR_TLB_INVALID;

@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: MIT
-// Carries jump-cache entries from an older context into one just made. A kernel runs in a new context for each process
-// with the same tables for its own half: its code need not be looked up again one jump at a time.
+// Carries jump-cache entries over a flush, or from an older context into one just made. A kernel runs in a new context for
+// each process with the same tables for its own half, and every fork invalidates an ASID under which kernel code runs too:
+// that code need not be looked up again one jump at a time.
 //
-// Nothing is taken on trust: each page of code is looked up afresh in the guest's tables, and only jumps to pages that
-// lead to the same memory as before are kept. Own thread only.
+// Why that is exact: nothing is taken on trust. Each page of code is looked up under the control registers of this moment,
+// in the tagged TLB, from which the invalidation has gone already, or else in the guest's tables, as a processor may at
+// any time; only a page that may be executed now and leads to the memory it led to before is kept, and with it those
+// jumps that depend on nothing else than {page's memory, offset, key}, as units do. A page of which any of this is not so
+// is met by its next jump as if it were new. Units die under jit.lock, which is held; jumps to the dead were removed when
+// they died. Own thread, or while it is stopped.
 #include "accel/jit/jit.h"
 
 #include "base/bits.h"
 
-enum { MEMO = 512 };
+enum { PAGES = 768 };
 
 static const uint64_t page_mask = ~(uint64_t)(IR_PAGE_SIZE - 1);
 
-// What became of a page.
-struct memo {
-    uint64_t page; // 0: empty
+struct page {
+    uint64_t va, addend;
     unsigned mmu;
-    bool same;
 };
 
 const struct context *context_donor(const struct vcpu *vcpu, const struct context *to)
@@ -24,56 +27,57 @@ const struct context *context_donor(const struct vcpu *vcpu, const struct contex
     const struct context *best = NULL;
     for (unsigned i = 0; i < CONTEXTS; i++) {
         const struct context *c = &vcpu->contexts[i];
-        if (c != to && c->live && !c->stale && c->id.digest == to->id.digest && c->id.vmid == to->id.vmid &&
+        if (c != to && c->live && c->id.digest == to->id.digest && c->id.vmid == to->id.vmid &&
             c->id.root[1] == to->id.root[1] && (!best || c->last_use > best->last_use))
             best = c;
     }
     return best;
 }
 
-static struct ir_tlb_entry *entry_of(const struct context *ctx, unsigned mmu, uint64_t page)
+static unsigned collect_from(const struct inline_table *t, unsigned mmu, struct page *ret_pages, unsigned room)
 {
-    return &ctx->tables[mmu][(page >> IR_PAGE_BITS) & (INLINE_ENTRIES - 1)];
+    unsigned n = 0, count = t->filled > INLINE_LIST ? INLINE_ENTRIES : t->filled;
+    for (unsigned i = 0; t->entries && i < count && n < room; i++) {
+        const struct ir_tlb_entry *e = &t->entries[t->filled > INLINE_LIST ? i : t->list[i]];
+        uint64_t va = atomic_load_explicit(&e->exec, memory_order_relaxed);
+        if (!(va & IR_TLB_INVALID))
+            ret_pages[n++] = (struct page){va, e->addend, mmu};
+    }
+    return n;
 }
 
-// Whether page still leads to the memory that `from` has for it; if so the inline table of `to` learns it.
-static bool same_page(struct vcpu *vcpu, struct context *to, const struct context *from, uint64_t page, unsigned mmu)
+static const struct ir_tlb_entry *entry_of(const struct context *ctx, unsigned mmu, uint64_t page)
 {
-    const struct ir_tlb_entry *old = entry_of(from, mmu, page);
-    if (old->exec != page)
-        return false;
-    const struct guest_mapping *map = access_mapping(vcpu, page, GUEST_EXEC, mmu);
-    if (!map || !(map->prot >> (mmu * 4) & GUEST_X))
-        return false;
-    uint64_t pa = map->pa.v + (page & bits_mask(map->page_bits));
+    return &ctx->tables[mmu].entries[(page >> IR_PAGE_BITS) & (INLINE_ENTRIES - 1)];
+}
+
+// Whether the page leads to the memory it led to; if so the inline table of `to` learns it.
+static void confirm(struct vcpu *vcpu, struct context *to, const struct page *page)
+{
+    const struct guest_mapping *map = access_mapping(vcpu, page->va, GUEST_EXEC, page->mmu);
+    if (!map || !(map->prot >> (page->mmu * 4) & GUEST_X))
+        return;
+    uint64_t pa = map->pa.v + (page->va & bits_mask(map->page_bits));
     const struct mem_range *range = mem_find(vcpu->accel->mem, (struct gpa){pa});
     if (!range || !range->ram || pa - range->base + IR_PAGE_SIZE > range->size)
-        return false;
+        return;
     uint64_t host = (uint64_t)(uintptr_t)range->ram->host + range->ram_offset + (pa - range->base);
-    if (host != page + old->addend)
-        return false;
-    struct ir_tlb_entry *e = entry_of(to, mmu, page);
-    e->addend = old->addend;
-    e->exec = page;
-    to->exec_pages[(page >> IR_PAGE_BITS) % EXEC_PAGES] = 1;
-    return true;
+    if (host != page->va + page->addend)
+        return;
+    struct ir_tlb_entry *e = context_entry(to, page->mmu, page->va);
+    __atomic_store_n(&e->addend, page->addend, __ATOMIC_RELAXED);
+    e->exec = page->va;
+    context_note_exec(to, page->va);
 }
 
-static void carry_jumps(struct vcpu *vcpu, struct context *to, const struct context *from)
+static void carry_jumps(struct vcpu *vcpu, struct context *to, const struct context *from, uint32_t from_gen)
 {
-    struct memo memo[MEMO] = {0};
     for (unsigned i = 0; i < JUMP_ENTRIES; i++) {
         const struct ir_jump_entry *j = &from->jumps[i];
-        if (j->va == 1 || j->key_gen >> 32 != from->gen)
+        if (j->va == 1 || j->key_gen >> 32 != from_gen)
             continue;
         uint64_t page = j->va & page_mask;
-        unsigned mmu = vcpu->accel->isa->fetch_mmu((uint32_t)j->key_gen);
-        struct memo *m = &memo[(page >> IR_PAGE_BITS) % MEMO];
-        if (m->page != page || m->mmu != mmu) {
-            bool again = entry_of(to, mmu, page)->exec == page; // the memo forgot it
-            *m = (struct memo){page, mmu, again || same_page(vcpu, to, from, page, mmu)};
-        }
-        if (!m->same)
+        if (entry_of(to, vcpu->accel->isa->fetch_mmu((uint32_t)j->key_gen), page)->exec != page)
             continue;
         to->jumps[i] = *j;
         to->jumps[i].key_gen = (uint64_t)to->gen << 32 | (uint32_t)j->key_gen;
@@ -82,9 +86,19 @@ static void carry_jumps(struct vcpu *vcpu, struct context *to, const struct cont
 
 void context_carry(struct vcpu *vcpu, struct context *to, const struct context *from)
 {
+    struct page pages[PAGES];
     const struct guest_fault fault = vcpu->fault; // walks of this vCPU's own making leave no trace
-    pthread_mutex_lock(&vcpu->accel->jit.lock);   // no unit dies meanwhile
-    carry_jumps(vcpu, to, from);
+    const uint32_t from_gen = from->gen;
+    unsigned count = 0;
+    for (unsigned m = 0; m < vcpu->accel->isa->mmu_count; m++)
+        count += collect_from(&from->tables[m], m, pages + count, PAGES - count);
+    context_empty(vcpu, to);
+    if (!count)
+        return;
+    pthread_mutex_lock(&vcpu->accel->jit.lock);
+    for (unsigned i = 0; i < count; i++)
+        confirm(vcpu, to, &pages[i]);
+    carry_jumps(vcpu, to, from, from_gen);
     pthread_mutex_unlock(&vcpu->accel->jit.lock);
     vcpu->fault = fault;
 }

@@ -9,20 +9,44 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void clear_table(struct ir_tlb_entry *table)
+static bool is_empty(const struct ir_tlb_entry *e)
 {
-    for (unsigned i = 0; i < INLINE_ENTRIES; i++) {
-        atomic_store_explicit(&table[i].read, IR_TLB_INVALID, memory_order_relaxed);
-        atomic_store_explicit(&table[i].write, IR_TLB_INVALID, memory_order_relaxed);
-        atomic_store_explicit(&table[i].exec, IR_TLB_INVALID, memory_order_relaxed);
-    }
+    return e->read & e->write & e->exec & IR_TLB_INVALID;
 }
 
-static void clear_tables(struct context *ctx)
+static void clear_entry(struct ir_tlb_entry *e)
 {
-    for (unsigned m = 0; m < IR_MMU_INDICES; m++)
-        if (ctx->tables[m])
-            clear_table(ctx->tables[m]);
+    atomic_store_explicit(&e->read, IR_TLB_INVALID, memory_order_relaxed);
+    atomic_store_explicit(&e->write, IR_TLB_INVALID, memory_order_relaxed);
+    atomic_store_explicit(&e->exec, IR_TLB_INVALID, memory_order_relaxed);
+}
+
+static void clear_table(struct inline_table *t)
+{
+    if (t->filled > INLINE_LIST)
+        for (unsigned i = 0; i < INLINE_ENTRIES; i++)
+            clear_entry(&t->entries[i]);
+    else
+        for (unsigned i = 0; i < t->filled; i++)
+            clear_entry(&t->entries[t->list[i]]);
+    t->filled = 0;
+}
+
+static unsigned table_index(uint64_t va)
+{
+    return (va >> IR_PAGE_BITS) & (INLINE_ENTRIES - 1);
+}
+
+struct ir_tlb_entry *context_entry(struct context *ctx, unsigned mmu, uint64_t va)
+{
+    struct inline_table *t = &ctx->tables[mmu];
+    unsigned index = table_index(va);
+    if (is_empty(&t->entries[index]) && t->filled <= INLINE_LIST) {
+        if (t->filled < INLINE_LIST)
+            t->list[t->filled] = (uint16_t)index;
+        t->filled++;
+    }
+    return &t->entries[index];
 }
 
 static void new_generation(struct vcpu *vcpu, struct context *ctx)
@@ -33,10 +57,10 @@ static void new_generation(struct vcpu *vcpu, struct context *ctx)
         vcpu->env->gen = ctx->gen;
 }
 
-static void flush(struct vcpu *vcpu, struct context *ctx)
+void context_empty(struct vcpu *vcpu, struct context *ctx)
 {
-    vcpu->stats.flushes++;
-    clear_tables(ctx);
+    for (unsigned m = 0; m < IR_MMU_INDICES; m++)
+        clear_table(&ctx->tables[m]);
     new_generation(vcpu, ctx);
     ctx->stale = false;
 }
@@ -47,16 +71,31 @@ static bool same_context(const struct guest_context *a, const struct guest_conte
            a->vmid == b->vmid;
 }
 
+// Empties a context that goes on. Its code is kept as far as it can be looked up now, which needs the control registers to
+// be ctx's: they are not while a switch is pending, or when the vCPU was reset under it.
+static void flush(struct vcpu *vcpu, struct context *ctx)
+{
+    struct guest_context now = {0};
+    vcpu->stats.flushes++;
+    vcpu->accel->isa->context(vcpu->env, &now);
+    if (ctx != vcpu->context || vcpu->context_pending || vcpu->lockstep || !same_context(&now, &ctx->id))
+        context_empty(vcpu, ctx);
+    else
+        context_carry(vcpu, ctx, ctx);
+}
+
 // Allocates what ctx lacks. Out of memory ends the process's usefulness: the caller reports it.
 static bool prepare(struct vcpu *vcpu, struct context *ctx)
 {
     for (unsigned m = 0; m < vcpu->accel->isa->mmu_count; m++)
-        if (!ctx->tables[m]) {
-            struct ir_tlb_entry *table = aligned_alloc(64, INLINE_ENTRIES * sizeof *table);
-            if (!table)
+        if (!ctx->tables[m].entries) {
+            struct inline_table *t = &ctx->tables[m];
+            struct ir_tlb_entry *entries = aligned_alloc(64, INLINE_ENTRIES * sizeof *entries);
+            if (!entries)
                 return false;
-            clear_table(table);
-            __atomic_store_n(&ctx->tables[m], table, __ATOMIC_RELEASE);
+            for (unsigned i = 0; i < INLINE_ENTRIES; i++)
+                clear_entry(&entries[i]);
+            __atomic_store_n(&t->entries, entries, __ATOMIC_RELEASE);
         }
     if (!ctx->jumps) {
         struct ir_jump_entry *jumps = aligned_alloc(64, JUMP_ENTRIES * sizeof *jumps);
@@ -103,27 +142,19 @@ void context_switch(struct vcpu *vcpu)
         vcpu->context = ctx;
         struct ir_env *env = vcpu->env;
         for (unsigned m = 0; m < vcpu->accel->isa->mmu_count; m++)
-            env->mmu[m] = (struct ir_tlb_table){ctx->tables[m], (uint64_t)(INLINE_ENTRIES - 1) << 5};
+            env->mmu[m] = (struct ir_tlb_table){ctx->tables[m].entries, (uint64_t)(INLINE_ENTRIES - 1) << 5};
         env->jump_cache = ctx->jumps;
         env->jump_mask = (uint64_t)(JUMP_ENTRIES - 1) << 5;
         env->gen = ctx->gen;
     }
     const struct context *donor = is_new && !vcpu->lockstep ? context_donor(vcpu, ctx) : NULL;
-    if (is_new) {
-        new_generation(vcpu, ctx);
-        ctx->stale = false;
-        clear_tables(ctx);
-        if (donor)
-            context_carry(vcpu, ctx, donor);
-    } else if (ctx->stale) {
+    if (donor)
+        context_carry(vcpu, ctx, donor);
+    else if (is_new)
+        context_empty(vcpu, ctx);
+    else if (ctx->stale)
         flush(vcpu, ctx);
-    }
     ctx->last_use = ++vcpu->use_clock;
-}
-
-static unsigned table_index(uint64_t va)
-{
-    return (va >> IR_PAGE_BITS) & (INLINE_ENTRIES - 1);
 }
 
 static void drop_entry(struct vcpu *vcpu, struct ir_tlb_entry *e, uint64_t page)
@@ -150,8 +181,8 @@ static void forget_jumps(struct context *ctx, uint64_t page)
 static void drop_page(struct vcpu *vcpu, struct context *ctx, uint64_t page)
 {
     for (unsigned m = 0; m < IR_MMU_INDICES; m++)
-        if (ctx->tables[m])
-            drop_entry(vcpu, &ctx->tables[m][table_index(page)], page);
+        if (ctx->tables[m].entries)
+            drop_entry(vcpu, &ctx->tables[m].entries[table_index(page)], page);
     uint64_t seen = ctx->exec_pages[(page >> IR_PAGE_BITS) % EXEC_PAGES];
     if (seen == 1 || seen == page)
         forget_jumps(ctx, page);
@@ -169,13 +200,15 @@ void context_invalidate(struct vcpu *vcpu, const struct guest_tlbi *tlbi)
 {
     bool by_page = tlbi->kind == GUEST_TLBI_VA || tlbi->kind == GUEST_TLBI_VA_ALL_ASID;
     bool large = by_page && tlb_maybe_large(vcpu->tlb, tlbi->va);
+    bool one_asid = tlbi->kind == GUEST_TLBI_ASID ||
+                    (tlbi->kind == GUEST_TLBI_VA && !tlb_maybe_global(vcpu->tlb, tlbi->va));
     for (unsigned i = 0; i < CONTEXTS; i++) {
         struct context *ctx = &vcpu->contexts[i];
-        if (!ctx->live || (ctx->stale && ctx != vcpu->context))
+        if (!ctx->live || (ctx->stale && ctx != vcpu->context) || (one_asid && ctx->id.asid != tlbi->asid))
             continue;
         if (by_page && !large)
             drop_page(vcpu, ctx, tlbi->va & ~(uint64_t)(IR_PAGE_SIZE - 1));
-        else if (tlbi->kind != GUEST_TLBI_ASID || ctx->id.asid == tlbi->asid)
+        else
             mark_stale(vcpu, ctx);
     }
 }
@@ -206,7 +239,7 @@ void context_forget_writes(struct vcpu *vcpu, const struct mem_ram *ram, uint64_
     uint64_t host_page = (uint64_t)(uintptr_t)(ram->host + (page << MEM_PAGE_BITS));
     for (unsigned i = 0; i < CONTEXTS; i++)
         for (unsigned m = 0; m < IR_MMU_INDICES; m++) {
-            struct ir_tlb_entry *table = __atomic_load_n(&vcpu->contexts[i].tables[m], __ATOMIC_ACQUIRE);
+            struct ir_tlb_entry *table = __atomic_load_n(&vcpu->contexts[i].tables[m].entries, __ATOMIC_ACQUIRE);
             if (!table)
                 continue;
             if (va_hint) {
@@ -222,17 +255,21 @@ void context_free(struct vcpu *vcpu)
 {
     for (unsigned i = 0; i < CONTEXTS; i++) {
         for (unsigned m = 0; m < IR_MMU_INDICES; m++)
-            free(vcpu->contexts[i].tables[m]);
+            free(vcpu->contexts[i].tables[m].entries);
         free(vcpu->contexts[i].jumps);
     }
+}
+
+void context_note_exec(struct context *ctx, uint64_t page)
+{
+    uint64_t *seen = &ctx->exec_pages[(page >> IR_PAGE_BITS) % EXEC_PAGES];
+    *seen = *seen && *seen != page ? 1 : page;
 }
 
 void context_jump_insert(struct vcpu *vcpu, uint64_t va, struct unit *unit)
 {
     struct ir_jump_entry *slot = context_jump_slot(vcpu->env, va);
-    uint64_t page = va & ~(uint64_t)(IR_PAGE_SIZE - 1);
-    uint64_t *seen = &vcpu->context->exec_pages[(va >> IR_PAGE_BITS) % EXEC_PAGES];
-    *seen = *seen && *seen != page ? 1 : page;
+    context_note_exec(vcpu->context, va & ~(uint64_t)(IR_PAGE_SIZE - 1));
     slot->key_gen = vcpu->env->key_gen;
     slot->code = unit->entry;
     __atomic_store_n(&slot->unit, unit, __ATOMIC_RELAXED);

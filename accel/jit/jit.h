@@ -5,7 +5,7 @@
 //   safepoint.c requests to vCPUs and waiting for them                            units.c     unit table, links
 //   tlb.c       the tagged TLB of a vCPU                                          context.c   inline tables, jump caches
 //   access.c    slow paths of guest memory                                        code_write.c stores into code
-//   carry.c     jumps that come from another context
+//   carry.c     jumps that outlive a flush, or come from another context
 //   debug.c     breakpoints, watchpoints, debugger memory                         stats.c     counters
 //   lockstep.c  compiled code against the interpreter
 //   tier.c      hot code and the thread that compiles regions of it (tier.h)         region.c    what belongs to one
@@ -27,7 +27,12 @@
 
 // ---- translations ------------------------------------------------------------------------------------------------
 
-enum { TLB_SETS = 1024, TLB_WAYS = 4, TLB_ASIDS = 1 << 16, LARGE_BITS = 1 << 14 };
+enum { TLB_SETS = 1024, TLB_WAYS = 4, TLB_ASIDS = 1 << 16, FILTER_BITS = 1 << 14 };
+
+// Where mappings of some kind may be: a Bloom filter over va >> 21, and over va >> 30 for those of 1 GiB and more.
+struct tlb_filter {
+    uint64_t bits[FILTER_BITS / 64], huge;
+};
 
 struct tlb_entry {
     struct guest_mapping map; // of the whole guest page
@@ -40,9 +45,9 @@ struct tlb {
     struct tlb_entry sets[TLB_SETS][TLB_WAYS];
     uint8_t next_way[TLB_SETS];
     uint64_t sizes;      // bit n: an entry of page_bits n may be live
-    // Where mappings larger than 4 KiB have been: inline tables hold several entries of such a one. Bloom filters over
-    // va >> 21, and over va >> 30 for mappings of 1 GiB and more.
-    uint64_t large_seen[LARGE_BITS / 64], huge_seen;
+    // What inline tables may hold since the last invalidation of everything: several entries of one mapping larger than
+    // 4 KiB; and what every ASID sees.
+    struct tlb_filter large, global;
     uint32_t all_gen;
     uint32_t *asid_gen; // TLB_ASIDS of them
 };
@@ -56,7 +61,15 @@ struct xlat {
     bool write_ok;  // host may be written without telling anyone
 };
 
-enum { CONTEXTS = 24, INLINE_ENTRIES = 4096, JUMP_ENTRIES = 4096, EXEC_PAGES = 1024 };
+enum { CONTEXTS = 24, INLINE_ENTRIES = 4096, INLINE_LIST = 512, JUMP_ENTRIES = 4096, EXEC_PAGES = 1024 };
+
+// One inline table, and which of its entries have been filled since it was emptied, so that emptying it again costs what
+// was used of it.
+struct inline_table {
+    struct ir_tlb_entry *entries; // INLINE_ENTRIES, NULL until used
+    uint32_t filled;              // length of list; above INLINE_LIST any entry may be live
+    uint16_t list[INLINE_LIST];   // indices; an entry not in it is empty
+};
 
 // A translation context: caches of what virtual addresses mean under one struct guest_context.
 struct context {
@@ -64,9 +77,9 @@ struct context {
     bool live, stale; // stale: flush before the next use
     uint64_t last_use;
     uint32_t gen;      // exec generation, unique over the contexts of the vCPU
-    uint64_t exec_pages[EXEC_PAGES]; // page last entered in the jump cache, by page number; 1: several, 0: none
-    struct ir_tlb_entry *tables[IR_MMU_INDICES]; // INLINE_ENTRIES each, NULL until used
-    struct ir_jump_entry *jumps;                 // JUMP_ENTRIES
+    uint64_t exec_pages[EXEC_PAGES]; // by context_note_exec: page last entered in the jump cache, by page number; 1: several, 0: none
+    struct inline_table tables[IR_MMU_INDICES];
+    struct ir_jump_entry *jumps; // JUMP_ENTRIES
 };
 
 // ---- vCPUs ---------------------------------------------------------------------------------------------------------
@@ -244,6 +257,7 @@ void vcpu_leave_code(struct vcpu *vcpu);
 int tlb_create(struct tlb **ret_tlb);
 void tlb_destroy(struct tlb *tlb);
 bool tlb_maybe_large(const struct tlb *tlb, uint64_t va);
+bool tlb_maybe_global(const struct tlb *tlb, uint64_t va);
 const struct guest_mapping *tlb_find(const struct tlb *tlb, uint64_t va, uint32_t asid);
 const struct guest_mapping *tlb_insert(struct tlb *tlb, const struct guest_mapping *map);
 void tlb_invalidate(struct tlb *tlb, const struct guest_tlbi *tlbi);
@@ -256,7 +270,12 @@ void context_forget_all(struct vcpu *vcpu);
 void context_forget_unit(struct vcpu *vcpu, const struct unit *unit); // any thread, after unit->dead was set
 void context_forget_writes(struct vcpu *vcpu, const struct mem_ram *ram, uint64_t page, uint64_t va_hint);
 void context_free(struct vcpu *vcpu);
-// carry.c: the best older context to take code from, or NULL; and the taking, into one just made and empty.
+void context_note_exec(struct context *ctx, uint64_t page); // before a jump to it is cached
+void context_empty(struct vcpu *vcpu, struct context *ctx); // its inline tables and its jumps
+// The entry for va, to be filled: it counts as live from now on.
+struct ir_tlb_entry *context_entry(struct context *ctx, unsigned mmu, uint64_t va);
+// carry.c: the best older context to take code from, or NULL; and emptying `to`, the context in use, but for code that it
+// has in common with from, which may be `to` itself.
 const struct context *context_donor(const struct vcpu *vcpu, const struct context *to);
 void context_carry(struct vcpu *vcpu, struct context *to, const struct context *from);
 void context_jump_insert(struct vcpu *vcpu, uint64_t va, struct unit *unit);

@@ -57,23 +57,32 @@ const struct guest_mapping *tlb_find(const struct tlb *tlb, uint64_t va, uint32_
     return NULL;
 }
 
-static void note_large(struct tlb *tlb, const struct guest_mapping *map)
+static void note(struct tlb_filter *seen, const struct guest_mapping *map)
 {
     if (map->page_bits >= 30) {
         uint64_t count = 1ull << (map->page_bits - 30);
         for (uint64_t i = 0; i < count && i < 64; i++)
-            tlb->huge_seen |= 1ull << (((map->va >> 30) + i) % 64);
+            seen->huge |= 1ull << (((map->va >> 30) + i) % 64);
         return;
     }
     uint64_t first = map->va >> 21, last = (map->va + (1ull << map->page_bits) - 1) >> 21;
     for (uint64_t n = first; n <= last; n++)
-        tlb->large_seen[n % LARGE_BITS / 64] |= 1ull << (n % 64);
+        seen->bits[n % FILTER_BITS / 64] |= 1ull << (n % 64);
+}
+
+static bool maybe(const struct tlb_filter *seen, uint64_t va)
+{
+    return (seen->huge >> ((va >> 30) % 64) & 1) || (seen->bits[(va >> 21) % FILTER_BITS / 64] >> ((va >> 21) % 64) & 1);
 }
 
 bool tlb_maybe_large(const struct tlb *tlb, uint64_t va)
 {
-    return (tlb->huge_seen >> ((va >> 30) % 64) & 1) ||
-           (tlb->large_seen[(va >> 21) % LARGE_BITS / 64] >> ((va >> 21) % 64) & 1);
+    return maybe(&tlb->large, va);
+}
+
+bool tlb_maybe_global(const struct tlb *tlb, uint64_t va)
+{
+    return maybe(&tlb->global, va);
 }
 
 const struct guest_mapping *tlb_insert(struct tlb *tlb, const struct guest_mapping *map)
@@ -91,7 +100,9 @@ const struct guest_mapping *tlb_insert(struct tlb *tlb, const struct guest_mappi
     e->valid = true;
     tlb->sizes |= 1ull << map->page_bits;
     if (map->page_bits > IR_PAGE_BITS)
-        note_large(tlb, map);
+        note(&tlb->large, map);
+    if (map->global)
+        note(&tlb->global, map);
     return &e->map;
 }
 
@@ -115,8 +126,8 @@ void tlb_invalidate(struct tlb *tlb, const struct guest_tlbi *tlbi)
     case GUEST_TLBI_ALL:
         tlb->all_gen++;
         tlb->sizes = 0;
-        memset(tlb->large_seen, 0, sizeof tlb->large_seen);
-        tlb->huge_seen = 0;
+        memset(&tlb->large, 0, sizeof tlb->large);
+        memset(&tlb->global, 0, sizeof tlb->global);
         break;
     case GUEST_TLBI_ASID: tlb->asid_gen[tlbi->asid % TLB_ASIDS]++; break;
     case GUEST_TLBI_VA:
