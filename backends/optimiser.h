@@ -73,6 +73,7 @@ struct optimiser_request {
     const void *const *fallback;  // where the entry goes when the region's assumptions do not hold (FP status): the
                                   // code of a one-pass unit for the same PC, read at run time
     const char *name;             // for the perf map and traces
+    bool anything;                // for tests: also what the one-pass tier does better
 };
 
 struct optimiser_region {
@@ -88,7 +89,7 @@ struct optimiser_ops {
     const char *name;
     int (*create)(const struct optimiser_config *config, struct optimiser **ret_optimiser, struct error *err);
     void (*destroy)(struct optimiser *optimiser);
-    // 0; -ENOTSUP when the region holds something the tier leaves to the one-pass backend (say which to the log);
+    // 0; -ENOTSUP when the region holds something the tier leaves to the one-pass backend (says which to the log);
     // -ENOSPC when memory ran out; -E2BIG when it has more than BACKEND_MAX_EXITS exits.
     int (*compile)(struct optimiser *optimiser, const struct optimiser_request *request,
                    struct optimiser_region *ret_region);

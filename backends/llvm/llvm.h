@@ -62,6 +62,13 @@ struct region_field {
     uint32_t known;              // of flags: the value put last, IR_NO_VALUE unknown
 };
 
+// A page that accesses of a loop keep to (streams.c).
+struct region_stream {
+    uint64_t key;
+    LLVMValueRef tag, addend; // allocas, i64
+};
+enum { REGION_STREAMS = 8 };
+
 // What a block knows when it ends, for a successor that only it leads to.
 struct region_block {
     LLVMBasicBlockRef entry;
@@ -79,6 +86,7 @@ struct region {
     struct backend_exit *exits;
     uint32_t exit_count;
     bool too_many_exits;
+    const struct ir_insn *evaluated; // an op that should not be, NULL none
     bool uses_fp;       // host FP operations: see struct backend_stubs
     struct ir_flow flow;
     void *memory;       // of flow, values, flags, blocks
@@ -100,6 +108,9 @@ struct region {
     struct region_block *blocks;
     struct region_field fields[REGION_FIELDS];
     struct region_set used;             // fields the unit gets or puts
+    struct region_stream streams[REGION_STREAMS];
+    unsigned stream_count;
+    uint8_t *stream_of;                 // by instruction: its stream plus 1, 0 none
 
     uint32_t pos, block;                // being lowered
     int64_t insn_offset;                // of the guest instruction, from pc_page
@@ -167,6 +178,11 @@ static inline bool region_has_field(const struct region_set *set, uint32_t field
 {
     return set->bits[field / 64] >> (field % 64) & 1;
 }
+
+// ---- streams.c ---------------------------------------------------------------------------------------------------
+void region_streams_analyse(struct region *r);
+void region_streams_enter(struct region *r);  // in the entry block
+void region_streams_forget(struct region *r); // here, translations may have changed
 
 // ---- lower_*.c: each returns false if the op is not its own, or not in this form ----------------------------------
 bool region_lower_int(struct region *r, const struct ir_insn *insn);

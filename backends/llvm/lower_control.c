@@ -162,6 +162,8 @@ static void lower_call(struct region *r, const struct ir_insn *insn)
     LLVMValueRef code = LLVMBuildCall2(r->builder, type, pointer_to(r, (const void *)helper->fn), args, 3, "");
     if (exits)
         region_leave_if(r, code);
+    if (helper->flags && !(helper->flags & IR_HELPER_KEEPS_SPANS))
+        region_streams_forget(r);
     if (helper->flags & IR_HELPER_WRITES) {
         region_reload(r);
         r->inexact_known = false;

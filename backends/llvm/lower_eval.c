@@ -51,8 +51,26 @@ LLVMValueRef region_eval(struct region *r, const struct ir_insn *insn)
     return region_load_value(r, (enum ir_type)insn->type, region_env_at(r, offsetof(struct ir_env, slow_value)), r->tbaa_env);
 }
 
+// Of the ops that come here those that the one-pass backend computes inline make a region slower than its units.
+static bool rare_anyway(const struct ir_insn *insn)
+{
+    switch (insn->op) {
+    case IR_OP_crc32:
+    case IR_OP_fmulx:
+    case IR_OP_frecpe:
+    case IR_OP_frsqrte:
+    case IR_OP_frecpx:
+    case IR_OP_frecps:
+    case IR_OP_frsqrts:
+    case IR_OP_vpmul: return true;
+    default: return insn->type == IR_F16;
+    }
+}
+
 void region_lower_eval(struct region *r, const struct ir_insn *insn)
 {
+    if (!rare_anyway(insn))
+        r->evaluated = insn;
     LLVMValueRef value = region_eval(r, insn);
     if (insn->type == IR_FLAGS)
         r->flags[r->pos] = (struct region_flags){ REGION_PACKED, value, NULL, NULL, NULL };

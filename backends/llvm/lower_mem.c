@@ -45,6 +45,47 @@ struct access {
     LLVMBasicBlockRef hot_end;   // where the hot way ends
 };
 
+static LLVMValueRef slot(struct region *r, LLVMValueRef at)
+{
+    return region_tag(r, LLVMBuildLoad2(r->builder, r->i64, at, ""), r->tbaa_local);
+}
+
+static void set_slot(struct region *r, LLVMValueRef at, LLVMValueRef value)
+{
+    region_tag(r, LLVMBuildStore(r->builder, value, at), r->tbaa_local);
+}
+
+// To hot with the addend of the page that `want` names, or to cold: by the stream's page, else by the table, whose
+// answer the stream keeps. Ends in hot.
+static LLVMValueRef look_up(struct region *r, struct access *a, LLVMValueRef want, LLVMBasicBlockRef hot, uint32_t attr,
+                            bool write)
+{
+    const struct region_stream *stream = r->stream_of[r->pos] ? &r->streams[r->stream_of[r->pos] - 1] : NULL;
+    if (stream) {
+        LLVMBasicBlockRef table = region_new_block(r, "table");
+        LLVMValueRef same = LLVMBuildICmp(r->builder, LLVMIntEQ, want, slot(r, stream->tag), "");
+        region_branch(r, same, hot, table, r->likely);
+        region_at(r, table);
+    }
+    LLVMValueRef entry = tlb_entry(r, a->va, ir_mem_mmu(attr)), addend = NULL;
+    LLVMValueRef ok = LLVMBuildICmp(r->builder, LLVMIntEQ, want, entry_word(r, entry, tag_offset(write)), "");
+    if (stream) {
+        LLVMBasicBlockRef found = region_new_block(r, "found");
+        region_branch(r, ok, found, a->cold, r->likely);
+        region_at(r, found);
+        set_slot(r, stream->tag, want);
+        set_slot(r, stream->addend, entry_word(r, entry, offsetof(struct ir_tlb_entry, addend)));
+        LLVMBuildBr(r->builder, hot);
+        region_at(r, hot);
+        addend = slot(r, stream->addend);
+    } else {
+        region_branch(r, ok, hot, a->cold, r->likely);
+        region_at(r, hot);
+        addend = entry_word(r, entry, offsetof(struct ir_tlb_entry, addend));
+    }
+    return addend;
+}
+
 static void finish_hot(struct region *r, struct access *a)
 {
     a->hot_end = LLVMGetInsertBlock(r->builder);
@@ -57,27 +98,24 @@ static LLVMValueRef guard(struct region *r, struct access *a, LLVMValueRef token
     LLVMBuilderRef at = r->builder;
     unsigned size = attr & IR_MEM_SIZE, align = align_log2(attr);
     LLVMBasicBlockRef hot = region_new_block(r, "hot");
-    LLVMValueRef ok, addend = token, entry = NULL;
+    LLVMValueRef addend = token;
     a->cold = region_new_block(r, "cold");
     a->done = region_new_block(r, "done");
     if (token) {
-        ok = LLVMBuildICmp(at, LLVMIntNE, token, region_k(r, r->i64, 0), "");
+        LLVMValueRef ok = LLVMBuildICmp(at, LLVMIntNE, token, region_k(r, r->i64, 0), "");
         if (align) {
             LLVMValueRef low = LLVMBuildAnd(at, a->va, region_k(r, r->i64, (1u << align) - 1), "");
             ok = LLVMBuildAnd(at, ok, LLVMBuildICmp(at, LLVMIntEQ, low, region_k(r, r->i64, 0), ""), "");
         }
+        region_branch(r, ok, hot, a->cold, r->likely);
+        region_at(r, hot);
     } else {
         uint64_t last = align >= size ? 0 : (1u << size) - (1u << align);
         LLVMValueRef want = LLVMBuildAdd(at, a->va, region_k(r, r->i64, last), "");
         uint64_t mask = (uint64_t)-(int64_t)IR_PAGE_SIZE | ((1u << align) - 1);
         want = LLVMBuildAnd(at, want, region_k(r, r->i64, mask), "");
-        entry = tlb_entry(r, a->va, ir_mem_mmu(attr));
-        ok = LLVMBuildICmp(at, LLVMIntEQ, want, entry_word(r, entry, tag_offset(write)), "");
+        addend = look_up(r, a, want, hot, attr, write);
     }
-    region_branch(r, ok, hot, a->cold, r->likely);
-    region_at(r, hot);
-    if (entry)
-        addend = entry_word(r, entry, offsetof(struct ir_tlb_entry, addend));
     return LLVMBuildIntToPtr(at, LLVMBuildAdd(at, addend, a->va, ""), r->ptr, "");
 }
 
@@ -104,6 +142,7 @@ static LLVMValueRef join(struct region *r, struct access *a, enum region_stub st
     LLVMValueRef cold = NULL;
     if (stub != REGION_STORE)
         cold = region_load_value(r, type, slow_value(r), r->tbaa_env);
+    region_streams_forget(r);
     LLVMBasicBlockRef from = LLVMGetInsertBlock(r->builder);
     LLVMBuildBr(r->builder, a->done);
     region_at(r, a->done);

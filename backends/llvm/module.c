@@ -174,6 +174,7 @@ static void lower_unit(struct region *r)
     r->args = LLVMBuildAlloca(r->builder, LLVMArrayType2(r->v2i64, 4), "args");
     r->result = LLVMBuildAlloca(r->builder, r->v2i64, "result");
     region_state_enter(r);
+    region_streams_enter(r);
     LLVMBuildBr(r->builder, r->blocks[0].entry);
     for (uint32_t k = 0; k < r->flow.count; k++) {
         r->block = r->flow.rpo[k];
@@ -186,12 +187,13 @@ static bool allocate(struct region *r)
     const struct ir_unit *u = r->unit;
     size_t flow = (ir_flow_size(u) + 15) & ~(size_t)15;
     size_t values = u->insn_count * sizeof *r->values, flags = u->insn_count * sizeof *r->flags;
-    r->memory = calloc(1, flow + values + flags + u->block_count * sizeof *r->blocks);
+    r->memory = calloc(1, flow + values + flags + u->block_count * sizeof *r->blocks + u->insn_count);
     if (!r->memory)
         return false;
     r->values = (LLVMValueRef *)((char *)r->memory + flow);
     r->flags = (struct region_flags *)((char *)r->values + values);
     r->blocks = (struct region_block *)((char *)r->flags + flags);
+    r->stream_of = (uint8_t *)(r->blocks + u->block_count);
     ir_flow_build(u, r->memory, &r->flow);
     return true;
 }
@@ -213,6 +215,7 @@ int region_build(struct region *r, const char *symbol)
     make_metadata(r);
     make_stubs(r);
     region_state_analyse(r);
+    region_streams_analyse(r);
     r->uses_fp = uses_fp(r);
     if (r->uses_fp)
         make_entry(r, symbol);
@@ -220,6 +223,8 @@ int region_build(struct region *r, const char *symbol)
         r->function = make_function(r, symbol);
     r->env = LLVMGetParam(r->function, 0);
     lower_unit(r);
+    if (r->evaluated && !r->request->anything)
+        return -ENOTSUP;
     return r->too_many_exits ? -E2BIG : 0;
 }
 

@@ -180,6 +180,8 @@ static int compile(struct optimiser *o, const struct optimiser_request *request,
     if (!result)
         result = generate(o, &r, &times, &since, &object);
     uint32_t exits = r.exit_count;
+    if (r.evaluated && traced(o))
+        log_printf(o->config.log, LOG_OUT_ASM, "%s: %s has no form for it here\n", request->name, ir_ops[r.evaluated->op].name);
     region_free(&r);
     if (result)
         return result;

@@ -169,3 +169,39 @@ Test(llvm_chain, exceptions_of_units_survive_regions)
     cr_expect_eq(toy.env.fp_flags, 0);
     llvm_engine_destroy(&engine);
 }
+
+// Loops whose accesses cross pages that are in the table and pages that are not, against the interpreter.
+Test(llvm_chain, streams_follow_their_pages)
+{
+    static const char text[] =
+        "b0:\n  br b1\nb1:\n  insn 0x4, len=4\n  %2 = get.i64 x0\n  %3 = ld.i64 %2, {8}\n  %4 = get.i64 x2\n  %5 = add.i64 %3, %4\n"
+        "  put x2, %5\n  insn 0x8, len=4\n  %8 = get.i64 x1\n  st %8, %5, {4}\n  %10 = const.i64 4\n  %11 = add.i64 %8, %10\n"
+        "  %12 = ld.i64 %11, {2 s}\n  insn 0xc, len=4\n  %14 = add.i64 %2, %10\n  put x0, %14\n  %16 = const.i64 12\n"
+        "  %17 = add.i64 %8, %16\n  put x1, %17\n  put x3, %12\n  %20 = get.i64 x4\n  %21 = const.i64 1\n  %22 = sub.i64 %20, %21\n"
+        "  put x4, %22\n  %24 = flags_sub %20, %21\n  put flags, %24\n  %26 = cond.hi %24\n  brif %26, b2, b3\n"
+        "b2:\n  poll 0x4\n  br b1\nb3:\n  exit_pc 0x40\n";
+    static uint8_t other[TOY_JIT_MEMORY];
+    static struct toy_state want;
+    static union ir_value slots[64];
+    struct ir_unit unit = { 0 };
+    start();
+    parse(text, &unit);
+    const void *region = region_of(text, NULL);
+    for (unsigned pages = 0; pages < 256; pages++) {
+        for (unsigned i = 0; i < sizeof memory; i++)
+            memory[i] = other[i] = (uint8_t)(i * 37 + pages);
+        toy_reset(&toy, memory, sizeof memory);
+        toy_reset(&want, other, sizeof other);
+        toy_jit_tables(&engine.jit, &toy, pages & 15, pages >> 4);
+        toy.env.pc_page = want.env.pc_page = 0x7000;
+        toy.x[0] = want.x[0] = 0x7fb;
+        toy.x[1] = want.x[1] = pages & 1 ? 0x500 : 0x503; // the last turns fault
+        toy.x[4] = want.x[4] = 1500;
+        int code = enter(region);
+        cr_expect_eq(code, ir_interpret(&unit, &want.env, &toy_runtime, slots));
+        char difference[512] = "";
+        cr_expect(!toy_jit_differs(&want, &toy, difference, sizeof difference), "pages %x: %s", pages, difference);
+    }
+    ir_unit_free(&unit);
+    llvm_engine_destroy(&engine);
+}

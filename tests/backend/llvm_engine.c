@@ -65,7 +65,8 @@ void llvm_engine_destroy(struct llvm_engine *engine)
 void llvm_engine_compile(struct llvm_engine *engine, const struct ir_unit *unit, const void *const *fallback,
                          struct optimiser_region *ret_region)
 {
-    struct optimiser_request request = { .unit = unit, .exits = engine->exits, .fallback = fallback, .name = "toy" };
+    struct optimiser_request request = { .unit = unit, .exits = engine->exits, .fallback = fallback, .name = "toy",
+                                         .anything = true };
     int r = engine->ops->compile(engine->optimiser, &request, ret_region);
     cr_assert_eq(r, 0, "compile: %d", r);
 }
