@@ -5,11 +5,12 @@
 
 #include "backends/llvm/vec.h"
 
-// How an operation's lanes are worked on: one of them as a scalar, more as a vector of just as many.
+// How an operation's lanes are worked on: a single one as a scalar, others as 16 bytes.
 struct region_fp {
     bool vector;       // v128 in the IR
+    bool low;          // only the low half takes part: f32, as a low half of f64 is a scalar
     unsigned sub;      // 2: f32, 3: f64
-    unsigned count;    // lanes that take part
+    unsigned count;    // lanes worked on
     LLVMTypeRef type;  // of floats
     LLVMTypeRef bits;  // the same of integers
 };
@@ -18,15 +19,17 @@ struct region_fp {
 bool region_fp_form(const struct region *r, const struct ir_insn *insn, enum ir_type type, struct region_fp *ret);
 LLVMValueRef region_fp_in(struct region *r, const struct region_fp *f, LLVMValueRef value);  // IR value to f->type
 LLVMValueRef region_fp_out(struct region *r, const struct region_fp *f, LLVMValueRef value); // f->type or f->bits back
-LLVMValueRef region_fp_any(struct region *r, LLVMValueRef lanes); // of i1
-LLVMValueRef region_fp_lanes_unordered(struct region *r, LLVMValueRef a, LLVMValueRef b);
-LLVMValueRef region_fp_lanes_zero(struct region *r, LLVMValueRef v);
-// NaN, infinity, zero, subnormal, the smallest normal number; of ordinary values only some of the very smallest and
-// largest.
-LLVMValueRef region_fp_lanes_doubtful(struct region *r, const struct region_fp *f, LLVMValueRef v);
-LLVMValueRef region_fp_lanes_infinite(struct region *r, LLVMValueRef v); // or NaN
-// An operand or a factor that is constant over all lanes.
+// A constant in all lanes.
 LLVMValueRef region_fp_constant(const struct region *r, const struct region_fp *f, double value);
+
+// Masks by lane. What takes no part (region_fp.low) is zero in results and can be anything in operands.
+LLVMValueRef region_fp_any(struct region *r, LLVMValueRef mask); // i1
+LLVMValueRef region_fp_any_unordered(struct region *r, const struct region_fp *f, LLVMValueRef a, LLVMValueRef b); // operands
+LLVMValueRef region_fp_mask_zero(struct region *r, LLVMValueRef v);
+LLVMValueRef region_fp_mask_infinite(struct region *r, LLVMValueRef v); // or NaN
+// Of a result: NaN, infinity, zero, subnormal, the smallest normal number; of ordinary values only some of the very
+// smallest and largest.
+LLVMValueRef region_fp_mask_doubtful(struct region *r, const struct region_fp *f, LLVMValueRef v);
 
 // Cold code: begun where `bad` (i1) holds; what is built between begin and end decides again, and where `worse` (NULL:
 // always) holds the operation is done by ir_eval. end gives the result, `value` (of the IR's type) elsewhere.

@@ -43,6 +43,7 @@ struct optimiser {
 enum region_flags_kind {
     REGION_PACKED, // a: i32 in the form of enum ir_flag_bits, junk elsewhere. 0: what allocas start with
     REGION_SUB32, REGION_SUB64, REGION_ADD32, REGION_ADD64, REGION_LOGIC32, REGION_LOGIC64, // a and b
+    REGION_FCMP32, REGION_FCMP64, // a and b, the bits of floats
     REGION_DYNAMIC, // kind in c: i32, one of those above; a and b are i64
     REGION_BITS,
 };

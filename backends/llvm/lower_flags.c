@@ -24,6 +24,13 @@ static LLVMValueRef is_zero(struct region *r, LLVMValueRef a)
     return compare(r, LLVMIntEQ, a, region_k(r, LLVMTypeOf(a), 0));
 }
 
+static LLVMValueRef compare_floats(struct region *r, LLVMRealPredicate p, const struct region_flags *f)
+{
+    LLVMTypeRef type = f->kind == REGION_FCMP32 ? r->f32 : r->f64;
+    LLVMValueRef a = LLVMBuildBitCast(r->builder, f->a, type, ""), b = LLVMBuildBitCast(r->builder, f->b, type, "");
+    return LLVMBuildFCmp(r->builder, p, a, b, "");
+}
+
 static LLVMValueRef overflow(struct region *r, const char *name, LLVMValueRef a, LLVMValueRef b)
 {
     LLVMValueRef args[2] = { a, b };
@@ -74,6 +81,11 @@ static struct region_flags to_bits(struct region *r, const struct region_flags *
         out.a = negative(r, f->a), out.b = is_zero(r, f->a);
         out.c = out.d = region_k(r, r->i1, 0);
         break;
+    case REGION_FCMP32:
+    case REGION_FCMP64: // less N; equal Z C; greater C; unordered C V
+        out.a = compare_floats(r, LLVMRealOLT, f), out.b = compare_floats(r, LLVMRealOEQ, f);
+        out.c = compare_floats(r, LLVMRealUGE, f), out.d = compare_floats(r, LLVMRealUNO, f);
+        break;
     default: break;
     }
     return out;
@@ -118,7 +130,7 @@ static LLVMValueRef pack_function(struct region *r)
         blocks[k] = LLVMAppendBasicBlockInContext(r->context, fn, "");
     LLVMValueRef by = LLVMBuildSwitch(r->builder, LLVMGetParam(fn, 0), blocks[REGION_PACKED], REGION_DYNAMIC);
     for (unsigned k = 0; k < REGION_DYNAMIC; k++) {
-        bool narrow = k == REGION_SUB32 || k == REGION_ADD32 || k == REGION_LOGIC32 || k == REGION_PACKED;
+        bool narrow = k == REGION_SUB32 || k == REGION_ADD32 || k == REGION_LOGIC32 || k == REGION_FCMP32 || k == REGION_PACKED;
         if (k != REGION_PACKED)
             LLVMAddCase(by, region_k(r, r->i32, k), blocks[k]);
         region_at(r, blocks[k]);
@@ -142,6 +154,12 @@ static const int8_t logic_predicates[IR_COND_COUNT] = { // of a and 0
     [IR_LT] = LLVMIntSLT, [IR_GT] = LLVMIntSGT, [IR_LE] = LLVMIntSLE,
 };
 
+static const int8_t float_predicates[IR_COND_COUNT] = {
+    [IR_EQ] = LLVMRealOEQ, [IR_NE] = LLVMRealUNE, [IR_CS] = LLVMRealUGE, [IR_CC] = LLVMRealOLT, [IR_MI] = LLVMRealOLT,
+    [IR_PL] = LLVMRealUGE, [IR_VS] = LLVMRealUNO, [IR_VC] = LLVMRealORD, [IR_HI] = LLVMRealUGT, [IR_LS] = LLVMRealOLE,
+    [IR_GE] = LLVMRealOGE, [IR_LT] = LLVMRealULT, [IR_GT] = LLVMRealOGT, [IR_LE] = LLVMRealULE,
+};
+
 static LLVMValueRef not_if(struct region *r, LLVMValueRef bit, bool invert)
 {
     return invert ? LLVMBuildNot(r->builder, bit, "") : bit;
@@ -155,6 +173,8 @@ static LLVMValueRef condition(struct region *r, enum ir_cond cond, const struct 
         return compare(r, (LLVMIntPredicate)sub_predicates[cond], f->a, f->b);
     if ((f->kind == REGION_LOGIC32 || f->kind == REGION_LOGIC64) && logic_predicates[cond])
         return compare(r, (LLVMIntPredicate)logic_predicates[cond], f->a, region_k(r, LLVMTypeOf(f->a), 0));
+    if (f->kind == REGION_FCMP32 || f->kind == REGION_FCMP64)
+        return compare_floats(r, (LLVMRealPredicate)float_predicates[cond], f);
     struct region_flags b = to_bits(r, f);
     LLVMValueRef differ;
     switch (cond & ~1u) {

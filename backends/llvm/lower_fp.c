@@ -17,7 +17,8 @@ bool region_fp_form(const struct region *r, const struct ir_insn *insn, enum ir_
     struct region_fp f = { .vector = type == IR_V128, .count = 1 };
     if (f.vector) {
         f.sub = insn->sub;
-        f.count = (insn->attr & IR_V_LO64 ? 8u : 16u) >> f.sub;
+        f.low = insn->attr & IR_V_LO64 && f.sub == 2;
+        f.count = insn->attr & IR_V_LO64 && f.sub == 3 ? 1 : 16u >> f.sub;
     } else {
         f.sub = type == IR_F32 ? 2 : type == IR_F64 ? 3 : 0;
     }
@@ -40,37 +41,40 @@ static LLVMTypeRef full_type(const struct region *r, const struct region_fp *f)
 
 LLVMValueRef region_fp_in(struct region *r, const struct region_fp *f, LLVMValueRef value)
 {
-    static const int first[] = { 0, 1 };
     if (!f->vector)
         return value;
     value = LLVMBuildBitCast(r->builder, value, full_type(r, f), "");
-    if (f->count == 1)
-        return LLVMBuildExtractElement(r->builder, value, region_k(r, r->i32, 0), "");
-    return f->count == 16u >> f->sub ? value : region_shuffle(r, value, value, first, 2);
+    return f->count == 1 ? LLVMBuildExtractElement(r->builder, value, region_k(r, r->i32, 0), "") : value;
 }
 
 LLVMValueRef region_fp_out(struct region *r, const struct region_fp *f, LLVMValueRef value)
 {
-    static const int from[] = { 0, 1, 2, 3 };
     if (LLVMTypeOf(value) != f->type)
         value = LLVMBuildBitCast(r->builder, value, f->type, "");
     if (!f->vector)
         return value;
     if (f->count == 1)
         value = LLVMBuildInsertElement(r->builder, LLVMConstNull(full_type(r, f)), value, region_k(r, r->i32, 0), "");
-    else if (f->count < 16u >> f->sub)
-        value = region_shuffle(r, value, LLVMConstNull(f->type), from, 4);
-    return region_whole(r, value);
+    value = region_whole(r, value);
+    return f->low ? region_zero_high(r, value) : value;
+}
+
+LLVMValueRef region_fp_constant(const struct region *r, const struct region_fp *f, double value)
+{
+    LLVMValueRef lanes[4], k = LLVMConstReal(f->sub == 2 ? r->f32 : r->f64, value);
+    for (unsigned i = 0; i < f->count; i++)
+        lanes[i] = k;
+    return f->count == 1 ? k : LLVMConstVector(lanes, f->count);
 }
 
 // ---- tests -------------------------------------------------------------------------------------------------------
 
-LLVMValueRef region_fp_any(struct region *r, LLVMValueRef lanes)
+LLVMValueRef region_fp_any(struct region *r, LLVMValueRef mask)
 {
-    if (LLVMTypeOf(lanes) == r->i1)
-        return lanes;
-    LLVMTypeRef mask = LLVMIntTypeInContext(r->context, LLVMGetVectorSize(LLVMTypeOf(lanes)));
-    return LLVMBuildICmp(r->builder, LLVMIntNE, LLVMBuildBitCast(r->builder, lanes, mask, ""), region_k(r, mask, 0), "");
+    if (LLVMTypeOf(mask) == r->i1)
+        return mask;
+    LLVMTypeRef type = LLVMIntTypeInContext(r->context, LLVMGetVectorSize(LLVMTypeOf(mask)));
+    return LLVMBuildICmp(r->builder, LLVMIntNE, LLVMBuildBitCast(r->builder, mask, type, ""), region_k(r, type, 0), "");
 }
 
 static LLVMValueRef compare(struct region *r, LLVMRealPredicate p, LLVMValueRef a, LLVMValueRef b)
@@ -78,17 +82,19 @@ static LLVMValueRef compare(struct region *r, LLVMRealPredicate p, LLVMValueRef 
     return LLVMBuildFCmp(r->builder, p, a, b, "");
 }
 
-LLVMValueRef region_fp_lanes_unordered(struct region *r, LLVMValueRef a, LLVMValueRef b)
+LLVMValueRef region_fp_any_unordered(struct region *r, const struct region_fp *f, LLVMValueRef a, LLVMValueRef b)
 {
-    return compare(r, LLVMRealUNO, a, b);
+    static const int first[] = { 0, 1 };
+    LLVMValueRef mask = compare(r, LLVMRealUNO, a, b);
+    return region_fp_any(r, f->low ? region_shuffle(r, mask, mask, first, 2) : mask);
 }
 
-LLVMValueRef region_fp_lanes_zero(struct region *r, LLVMValueRef v)
+LLVMValueRef region_fp_mask_zero(struct region *r, LLVMValueRef v)
 {
     return compare(r, LLVMRealOEQ, v, LLVMConstNull(LLVMTypeOf(v)));
 }
 
-LLVMValueRef region_fp_lanes_infinite(struct region *r, LLVMValueRef v)
+LLVMValueRef region_fp_mask_infinite(struct region *r, LLVMValueRef v)
 {
     LLVMValueRef zero_or_nan = LLVMBuildFSub(r->builder, v, v, "");
     return compare(r, LLVMRealUNO, zero_or_nan, LLVMConstNull(LLVMTypeOf(v)));
@@ -100,25 +106,21 @@ static LLVMValueRef splat(const struct region *r, LLVMTypeRef type, uint64_t val
 }
 
 // Exponents 0 and 1, the last and the last but one become 0 to 3 when 2 is added: one addition and one mask.
-LLVMValueRef region_fp_lanes_doubtful(struct region *r, const struct region_fp *f, LLVMValueRef v)
+LLVMValueRef region_fp_mask_doubtful(struct region *r, const struct region_fp *f, LLVMValueRef v)
 {
-    LLVMValueRef bits = LLVMBuildBitCast(r->builder, v, f->bits, "");
+    LLVMValueRef bits = LLVMBuildBitCast(r->builder, v, f->bits, ""), zero = LLVMConstNull(f->bits);
     LLVMTypeRef type = f->bits;
     uint64_t two = f->sub == 2 ? 2ull << 23 : 2ull << 52, mask = f->sub == 2 ? 0xfcull << 23 : 0x7fcull << 52;
     if (type == r->i64) { // constants of 32 bits are cheaper
         bits = LLVMBuildTrunc(r->builder, LLVMBuildLShr(r->builder, bits, region_k(r, r->i64, 32), ""), r->i32, "");
         type = r->i32, two >>= 32, mask >>= 32;
+        zero = LLVMConstNull(type);
+    } else if (f->low) { // never equal above
+        LLVMValueRef lanes[4] = { region_k(r, r->i32, 0), region_k(r, r->i32, 0), region_k(r, r->i32, 1), region_k(r, r->i32, 1) };
+        zero = LLVMConstVector(lanes, 4);
     }
     bits = LLVMBuildAnd(r->builder, LLVMBuildAdd(r->builder, bits, splat(r, type, two), ""), splat(r, type, mask), "");
-    return LLVMBuildICmp(r->builder, LLVMIntEQ, bits, LLVMConstNull(type), "");
-}
-
-LLVMValueRef region_fp_constant(const struct region *r, const struct region_fp *f, double value)
-{
-    LLVMValueRef lanes[4], k = LLVMConstReal(f->sub == 2 ? r->f32 : r->f64, value);
-    for (unsigned i = 0; i < f->count; i++)
-        lanes[i] = k;
-    return f->count == 1 ? k : LLVMConstVector(lanes, f->count);
+    return LLVMBuildICmp(r->builder, LLVMIntEQ, bits, zero, "");
 }
 
 // ---- cold code ---------------------------------------------------------------------------------------------------
@@ -160,9 +162,16 @@ LLVMValueRef region_fp_guard(struct region *r, const struct ir_insn *insn, LLVMV
 
 // ---- arithmetic --------------------------------------------------------------------------------------------------
 
+// v as tests want it: zero where it takes no part.
+static LLVMValueRef result(struct region *r, const struct region_fp *f, LLVMValueRef v, LLVMValueRef out)
+{
+    return f->low ? region_fp_in(r, f, out) : v;
+}
+
 static LLVMValueRef guard_infinite(struct region *r, const struct region_fp *f, const struct ir_insn *insn, LLVMValueRef v)
 {
-    return region_fp_guard(r, insn, region_fp_out(r, f, v), region_fp_any(r, region_fp_lanes_infinite(r, v)));
+    LLVMValueRef out = region_fp_out(r, f, v);
+    return region_fp_guard(r, insn, out, region_fp_any(r, region_fp_mask_infinite(r, result(r, f, v, out))));
 }
 
 // Sums cancel to an exact zero when the addend is so large that the product's last bit is far above the smallest
@@ -171,7 +180,7 @@ static LLVMValueRef cancels(struct region *r, const struct region_fp *f, LLVMVal
 {
     LLVMValueRef size = region_intrinsic(r, "llvm.fabs", f->type, &addend, 1);
     LLVMValueRef large = compare(r, LLVMRealOGE, size, region_fp_constant(r, f, f->sub == 2 ? 0x1p-96 : 0x1p-900));
-    return LLVMBuildAnd(r->builder, region_fp_lanes_zero(r, sum), large, "");
+    return LLVMBuildAnd(r->builder, region_fp_mask_zero(r, sum), large, "");
 }
 
 // A finite result with a zero among the factors (b may be NULL) is exact.
@@ -179,14 +188,16 @@ static LLVMValueRef guard_tiny(struct region *r, const struct region_fp *f, cons
                                LLVMValueRef a, LLVMValueRef b, LLVMValueRef addend)
 {
     LLVMBuilderRef at = r->builder;
-    LLVMValueRef out = region_fp_out(r, f, v), doubtful = region_fp_lanes_doubtful(r, f, v);
+    LLVMValueRef out = region_fp_out(r, f, v);
+    v = result(r, f, v, out);
+    LLVMValueRef doubtful = region_fp_mask_doubtful(r, f, v);
     struct region_fp_cold cold = region_fp_cold_begin(r, region_fp_any(r, doubtful));
-    LLVMValueRef exact = region_fp_lanes_zero(r, a);
+    LLVMValueRef exact = region_fp_mask_zero(r, a);
     if (b)
-        exact = LLVMBuildOr(at, exact, region_fp_lanes_zero(r, b), "");
+        exact = LLVMBuildOr(at, exact, region_fp_mask_zero(r, b), "");
     if (addend)
         exact = LLVMBuildOr(at, exact, cancels(r, f, v, addend), "");
-    LLVMValueRef worse = LLVMBuildOr(at, LLVMBuildNot(at, exact, ""), region_fp_lanes_infinite(r, v), "");
+    LLVMValueRef worse = LLVMBuildOr(at, LLVMBuildNot(at, exact, ""), region_fp_mask_infinite(r, v), "");
     worse = region_fp_any(r, LLVMBuildAnd(at, doubtful, worse, ""));
     return region_fp_cold_end(r, cold, insn, out, worse);
 }
@@ -217,30 +228,45 @@ static LLVMValueRef lower_step(struct region *r, const struct region_fp *f, cons
     return guard_tiny(r, f, insn, v, x[0], x[1], from);
 }
 
-static LLVMValueRef combined(struct region *r, const struct region_fp *f, bool either, LLVMValueRef a, LLVMValueRef b)
+// Operands in 16 bytes, whatever lanes take part, and a result so made.
+static LLVMValueRef full_in(struct region *r, const struct region_fp *f, LLVMValueRef value)
 {
-    a = LLVMBuildBitCast(r->builder, a, f->bits, "");
-    b = LLVMBuildBitCast(r->builder, b, f->bits, "");
-    return either ? LLVMBuildOr(r->builder, a, b, "") : LLVMBuildAnd(r->builder, a, b, "");
+    LLVMTypeRef type = full_type(r, f);
+    if (f->vector)
+        return LLVMBuildBitCast(r->builder, value, type, "");
+    return LLVMBuildInsertElement(r->builder, LLVMGetUndef(type), value, region_k(r, r->i32, 0), "");
 }
 
-// MINPS in both orders, which differ on zeros only: or-ed these give -0, for the maximum and-ed +0.
+static LLVMValueRef full_out(struct region *r, const struct region_fp *f, LLVMValueRef value)
+{
+    if (!f->vector) {
+        value = LLVMBuildBitCast(r->builder, value, full_type(r, f), "");
+        return LLVMBuildExtractElement(r->builder, value, region_k(r, r->i32, 0), "");
+    }
+    value = region_whole(r, value);
+    return f->low || f->count == 1 ? region_zero_high(r, value) : value;
+}
+
+// MINPS in both orders, which differ on zeros only: or-ed these give -0, for the maximum and-ed +0. By name, as LLVM takes
+// a comparison and a selection apart.
 static LLVMValueRef lower_minmax(struct region *r, const struct region_fp *f, const struct ir_insn *insn,
                                  const LLVMValueRef x[3])
 {
-    LLVMBuilderRef at = r->builder;
+    static const char *const names[2][2] = { { "llvm.x86.sse.max.ps", "llvm.x86.sse2.max.pd" },
+                                             { "llvm.x86.sse.min.ps", "llvm.x86.sse2.min.pd" } };
     bool min = insn->op == IR_OP_fmin || insn->op == IR_OP_fminnm;
-    LLVMRealPredicate p = min ? LLVMRealOLT : LLVMRealOGT;
-    LLVMValueRef one = LLVMBuildSelect(at, compare(r, p, x[0], x[1]), x[0], x[1], "");
-    LLVMValueRef other = LLVMBuildSelect(at, compare(r, p, x[1], x[0]), x[1], x[0], "");
-    LLVMValueRef out = region_fp_out(r, f, combined(r, f, min, one, other));
-    return region_fp_guard(r, insn, out, region_fp_any(r, region_fp_lanes_unordered(r, x[0], x[1])));
+    LLVMValueRef args[2] = { full_in(r, f, region_arg(r, insn, 0)), full_in(r, f, region_arg(r, insn, 1)) };
+    LLVMValueRef swapped[2] = { args[1], args[0] };
+    LLVMValueRef a = region_whole(r, region_intrinsic(r, names[min][f->sub - 2], NULL, args, 2));
+    LLVMValueRef b = region_whole(r, region_intrinsic(r, names[min][f->sub - 2], NULL, swapped, 2));
+    a = min ? LLVMBuildOr(r->builder, a, b, "") : LLVMBuildAnd(r->builder, a, b, "");
+    return region_fp_guard(r, insn, full_out(r, f, a), region_fp_any_unordered(r, f, x[0], x[1]));
 }
 
 static LLVMValueRef lower_frint(struct region *r, const struct region_fp *f, const struct ir_insn *insn, LLVMValueRef x)
 {
     LLVMValueRef v = region_fp_rounded(r, insn->attr & IR_FP_ROUND, x);
-    return region_fp_guard(r, insn, region_fp_out(r, f, v), region_fp_any(r, region_fp_lanes_unordered(r, x, x)));
+    return region_fp_guard(r, insn, region_fp_out(r, f, v), region_fp_any_unordered(r, f, x, x));
 }
 
 static LLVMValueRef lower_fcmpm(struct region *r, const struct region_fp *f, const struct ir_insn *insn,
@@ -249,9 +275,10 @@ static LLVMValueRef lower_fcmpm(struct region *r, const struct region_fp *f, con
     static const LLVMRealPredicate predicates[IR_FCMP_COUNT] = {
         [IR_FEQ] = LLVMRealOEQ, [IR_FGE] = LLVMRealOGE, [IR_FGT] = LLVMRealOGT,
     };
-    LLVMValueRef holds = compare(r, predicates[insn->imm], x[0], x[1]);
-    LLVMValueRef out = region_fp_out(r, f, LLVMBuildSExt(r->builder, holds, f->bits, ""));
-    return region_fp_guard(r, insn, out, region_fp_any(r, region_fp_lanes_unordered(r, x[0], x[1])));
+    LLVMValueRef holds = compare(r, predicates[insn->imm], full_in(r, f, region_arg(r, insn, 0)),
+                                 full_in(r, f, region_arg(r, insn, 1)));
+    LLVMValueRef out = LLVMBuildSExt(r->builder, holds, region_lanes_type(r, f->sub), "");
+    return region_fp_guard(r, insn, full_out(r, f, out), region_fp_any_unordered(r, f, x[0], x[1]));
 }
 
 static LLVMValueRef lower_arith(struct region *r, const struct region_fp *f, const struct ir_insn *insn)
@@ -297,13 +324,13 @@ static LLVMValueRef lower_sign(struct region *r, const struct ir_insn *insn)
     return insn->attr & IR_V_LO64 ? region_zero_high(r, out) : out;
 }
 
-// Unordered operands need no value from cold code: the four bits are right for them too.
+// Unordered operands need no value from cold code: flags are made from the operands.
 static void lower_fcmp(struct region *r, const struct ir_insn *insn)
 {
     LLVMValueRef a = region_arg(r, insn, 0), b = region_arg(r, insn, 1);
-    region_fp_guard(r, insn, NULL, region_fp_lanes_unordered(r, a, b));
-    r->flags[r->pos] = (struct region_flags){ REGION_BITS, compare(r, LLVMRealOLT, a, b), compare(r, LLVMRealOEQ, a, b),
-                                              compare(r, LLVMRealUGE, a, b), compare(r, LLVMRealUNO, a, b) };
+    uint8_t kind = region_arg_type(r, insn, 0) == IR_F32 ? REGION_FCMP32 : REGION_FCMP64;
+    region_fp_guard(r, insn, NULL, compare(r, LLVMRealUNO, a, b));
+    r->flags[r->pos] = (struct region_flags){ kind, region_bits(r, a), region_bits(r, b), NULL, NULL };
 }
 
 // ---- what is done here -------------------------------------------------------------------------------------------

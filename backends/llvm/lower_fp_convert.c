@@ -92,13 +92,8 @@ static LLVMValueRef lower_f2i(struct region *r, const struct ir_insn *insn)
 
 static LLVMValueRef lanes_to_int(struct region *r, const struct region_fp *f, LLVMValueRef x, bool by_mode)
 {
-    static const int from[] = { 0, 1, 2, 3 };
-    if (f->sub == 2) {
-        if (f->count == 2)
-            x = region_shuffle(r, x, LLVMConstNull(f->type), from, 4);
-        x = region_intrinsic(r, by_mode ? "llvm.x86.sse2.cvtps2dq" : "llvm.x86.sse2.cvttps2dq", NULL, &x, 1);
-        return f->count == 2 ? region_shuffle(r, x, x, from, 2) : x;
-    }
+    if (f->sub == 2)
+        return region_intrinsic(r, by_mode ? "llvm.x86.sse2.cvtps2dq" : "llvm.x86.sse2.cvttps2dq", NULL, &x, 1);
     if (f->count == 1)
         return scalar_to_int(r, 3, true, by_mode, x);
     LLVMValueRef out = LLVMGetPoison(f->bits);
@@ -116,14 +111,16 @@ static LLVMValueRef lower_vf2i(struct region *r, const struct ir_insn *insn)
     region_fp_form(r, insn, IR_V128, &f);
     bool by_mode;
     LLVMValueRef x = prepared(r, &f, insn, region_fp_in(r, &f, region_arg(r, insn, 0)), &by_mode), bad;
-    LLVMValueRef out = lanes_to_int(r, &f, x, by_mode);
+    LLVMValueRef v = lanes_to_int(r, &f, x, by_mode), out = region_fp_out(r, &f, v);
+    if (f.low)
+        v = region_lanes(r, out, 2);
     uint64_t indefinite = 1ull << (f.sub == 2 ? 31 : 63);
     LLVMValueRef k = f.count == 1 ? region_k(r, r->i64, indefinite) : region_splat(r, f.bits, indefinite);
     if (is_signed(insn))
-        bad = LLVMBuildICmp(r->builder, LLVMIntEQ, out, k, "");
+        bad = LLVMBuildICmp(r->builder, LLVMIntEQ, v, k, "");
     else
-        bad = LLVMBuildICmp(r->builder, LLVMIntSLT, out, LLVMConstNull(f.bits), "");
-    return region_fp_guard(r, insn, region_fp_out(r, &f, out), region_fp_any(r, bad));
+        bad = LLVMBuildICmp(r->builder, LLVMIntSLT, v, LLVMConstNull(f.bits), "");
+    return region_fp_guard(r, insn, out, region_fp_any(r, bad));
 }
 
 // ---- int to float ------------------------------------------------------------------------------------------------
@@ -146,19 +143,21 @@ static LLVMValueRef lower_i2f(struct region *r, const struct ir_insn *insn)
 
 static LLVMValueRef guard_nan(struct region *r, const struct ir_insn *insn, LLVMValueRef out, LLVMValueRef v)
 {
-    return region_fp_guard(r, insn, out, region_fp_any(r, region_fp_lanes_unordered(r, v, v)));
+    return region_fp_guard(r, insn, out, region_fp_any(r, LLVMBuildFCmp(r->builder, LLVMRealUNO, v, v, "")));
 }
+
+static const int low_half[] = { 0, 1, 2, 3 };
 
 // Narrowed from x; doubtful lanes are exact where x is zero.
 static LLVMValueRef guard_narrow(struct region *r, const struct ir_insn *insn, LLVMValueRef out, LLVMValueRef doubtful,
                                  LLVMValueRef x)
 {
     struct region_fp_cold cold = region_fp_cold_begin(r, region_fp_any(r, doubtful));
-    LLVMValueRef nonzero = LLVMBuildNot(r->builder, region_fp_lanes_zero(r, x), "");
+    LLVMValueRef nonzero = LLVMBuildNot(r->builder, region_fp_mask_zero(r, x), "");
+    if (insn->op == IR_OP_vfcvtn && insn->sub == 3)
+        doubtful = region_shuffle(r, doubtful, doubtful, low_half, 2);
     return region_fp_cold_end(r, cold, insn, out, region_fp_any(r, LLVMBuildAnd(r->builder, doubtful, nonzero, "")));
 }
-
-static const int low_half[] = { 0, 1, 2, 3 };
 
 static LLVMValueRef from_f16(struct region *r, LLVMValueRef lanes) // <8 x i16>, of which the low half, to <4 x float>
 {
@@ -173,7 +172,7 @@ static LLVMValueRef to_f16(struct region *r, LLVMValueRef lanes) // <4 x float> 
     return region_intrinsic(r, "llvm.x86.vcvtps2ph.128", NULL, args, 2);
 }
 
-// As region_fp_lanes_doubtful of f16.
+// As region_fp_mask_doubtful of f16.
 static LLVMValueRef doubtful_f16(struct region *r, LLVMValueRef h)
 {
     LLVMTypeRef type = LLVMTypeOf(h);
@@ -212,7 +211,7 @@ static LLVMValueRef lower_fcvt(struct region *r, const struct ir_insn *insn)
     }
     region_fp_form(r, insn, IR_F32, &f);
     v = LLVMBuildFPTrunc(r->builder, x, r->f32, "");
-    return guard_narrow(r, insn, v, region_fp_lanes_doubtful(r, &f, v), x);
+    return guard_narrow(r, insn, v, region_fp_mask_doubtful(r, &f, v), x);
 }
 
 static LLVMValueRef lower_vfcvtl(struct region *r, const struct ir_insn *insn)
@@ -231,7 +230,8 @@ static LLVMValueRef lower_vfcvtn(struct region *r, const struct ir_insn *insn)
 {
     LLVMValueRef x = region_arg(r, insn, 0), v;
     LLVMTypeRef narrow = LLVMVectorType(r->f32, 2);
-    struct region_fp f = { .sub = 2, .count = 2, .type = narrow, .bits = LLVMVectorType(r->i32, 2) };
+    struct region_fp f = { .vector = true, .low = true, .sub = 2, .count = 4, .type = LLVMVectorType(r->f32, 4),
+                           .bits = LLVMVectorType(r->i32, 4) };
     if (insn->sub == 2) {
         x = LLVMBuildBitCast(r->builder, x, LLVMVectorType(r->f32, 4), "");
         v = to_f16(r, x);
@@ -239,8 +239,8 @@ static LLVMValueRef lower_vfcvtn(struct region *r, const struct ir_insn *insn)
     }
     x = LLVMBuildBitCast(r->builder, x, LLVMVectorType(r->f64, 2), "");
     v = LLVMBuildFPTrunc(r->builder, x, narrow, "");
-    LLVMValueRef out = region_whole(r, region_shuffle(r, v, LLVMConstNull(narrow), low_half, 4));
-    return guard_narrow(r, insn, out, region_fp_lanes_doubtful(r, &f, v), x);
+    v = region_shuffle(r, v, LLVMConstNull(narrow), low_half, 4);
+    return guard_narrow(r, insn, region_whole(r, v), region_fp_mask_doubtful(r, &f, v), x);
 }
 
 LLVMValueRef region_fp_convert(struct region *r, const struct ir_insn *insn)

@@ -146,6 +146,18 @@ static LLVMValueRef poly_product(struct region *r, LLVMValueRef a, LLVMValueRef 
     return sum;
 }
 
+// PMULLW on even and odd bytes; LLVM would use registers of 256 bits.
+static LLVMValueRef byte_product(struct region *r, LLVMValueRef a, LLVMValueRef b)
+{
+    LLVMBuilderRef at = r->builder;
+    LLVMTypeRef words = region_lanes_type(r, 1);
+    LLVMValueRef eight = region_splat(r, words, 8);
+    a = LLVMBuildBitCast(at, a, words, ""), b = LLVMBuildBitCast(at, b, words, "");
+    LLVMValueRef even = LLVMBuildAnd(at, LLVMBuildMul(at, a, b, ""), region_splat(r, words, 0xff), "");
+    LLVMValueRef odd = LLVMBuildMul(at, LLVMBuildLShr(at, a, eight, ""), LLVMBuildLShr(at, b, eight, ""), "");
+    return LLVMBuildOr(at, even, LLVMBuildShl(at, odd, eight, ""), "");
+}
+
 static LLVMValueRef lanewise(struct region *r, const struct ir_insn *insn, LLVMValueRef a, LLVMValueRef b)
 {
     LLVMBuilderRef at = r->builder;
@@ -153,7 +165,7 @@ static LLVMValueRef lanewise(struct region *r, const struct ir_insn *insn, LLVMV
     switch (insn->op) {
     case IR_OP_vadd: return LLVMBuildAdd(at, a, b, "");
     case IR_OP_vsub: return LLVMBuildSub(at, a, b, "");
-    case IR_OP_vmul: return LLVMBuildMul(at, a, b, "");
+    case IR_OP_vmul: return insn->sub ? LLVMBuildMul(at, a, b, "") : byte_product(r, a, b);
     case IR_OP_vneg: return LLVMBuildNeg(at, a, "");
     case IR_OP_vabs: return call_no_poison(r, "llvm.abs", a);
     case IR_OP_vshl:
