@@ -48,7 +48,8 @@ enum x64_constant {
     X64_C_ONE64, X64_C_B01, X64_C_B0F, X64_C_B7F, X64_C_B80, X64_C_H00FF, X64_C_BREV_LO, X64_C_BREV_HI, X64_C_POP4, X64_C_CLZ4,
     X64_C_REV16, X64_C_REV32, X64_C_REV64, X64_C_WREV32, X64_C_WREV64, X64_C_TBL_BIAS, X64_C_SHIFTROWS, X64_C_ISHIFTROWS,
     X64_C_H0001, X64_C_UZP8_EVEN, X64_C_UZP8_ODD, X64_C_UZP16_EVEN, X64_C_UZP16_ODD, X64_C_LO64,
-    X64_C_EXP_32, X64_C_EXP_64, X64_C_2P32_32, X64_C_2P63_32, X64_C_2P32_64, X64_C_2P63_64,
+    X64_C_EXP_32, X64_C_EXP_64, X64_C_S00FF, X64_C_D00FF, X64_C_SFFFF, X64_C_BELOW_2P31, X64_C_HALF32, X64_C_HALF64,
+    X64_C_CRC32, X64_C_2P32_32, X64_C_2P63_32, X64_C_2P32_64, X64_C_2P63_64,
     X64_C_COUNT,
 };
 
@@ -254,6 +255,7 @@ bool x64_edge_is_free(struct x64_compile *c, uint32_t block); // x64_edge would 
 
 // ---- lowering: each returns false if the op is not its own -------------------------------------------------------
 bool x64_lower_int(struct x64_compile *c, const struct ir_insn *insn);
+bool x64_lower_crc32(struct x64_compile *c, const struct ir_insn *insn); // for x64_lower_int
 bool x64_lower_flags(struct x64_compile *c, const struct ir_insn *insn);
 bool x64_lower_mem(struct x64_compile *c, const struct ir_insn *insn);
 bool x64_lower_atomic(struct x64_compile *c, const struct ir_insn *insn);

@@ -45,6 +45,13 @@ static const union v128 constants[X64_C_COUNT] = {
     [X64_C_UZP16_EVEN] = BYTES(0, 1, 4, 5, 8, 9, 12, 13, Z, Z, Z, Z, Z, Z, Z, Z),
     [X64_C_UZP16_ODD] = BYTES(2, 3, 6, 7, 10, 11, 14, 15, Z, Z, Z, Z, Z, Z, Z, Z),
     [X64_C_LO64] = { .d = { ~0ull, 0 } },
+    [X64_C_S00FF] = REP_S(0xffu),
+    [X64_C_D00FF] = REP_D(0xffull),
+    [X64_C_SFFFF] = REP_S(0xffffu),
+    [X64_C_BELOW_2P31] = REP_S(0x4effffffu),
+    [X64_C_HALF32] = REP_S(0x3f000000u),
+    [X64_C_HALF64] = REP_D(0x3fe0000000000000ull),
+    [X64_C_CRC32] = { .d = { 0xb4e5b025f7011641ull, 0x1db710641ull } }, // x^96 / P and P = 0x104c11db7, reflected
     // Bits of an exponent plus 1 that are all 0 for 1, the smallest normal's, and for that of infinities and NaNs.
     [X64_C_EXP_32] = { .s = { 0x7e800000u } },
     [X64_C_EXP_64] = { .d = { 0x7fd0000000000000ull } },

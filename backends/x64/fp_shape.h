@@ -20,6 +20,7 @@ unsigned x64_fp_operand(struct x64_compile *c, struct x64_shape s, unsigned x, u
 void x64_fp_check(struct x64_compile *c, struct x64_shape s, unsigned x, bool tiny, uint32_t cold);
 // The cold code of the current instruction: computed in software into its register.
 void x64_fp_cold(struct x64_compile *c, const struct ir_insn *insn);
+void x64_fp_round_away(struct x64_compile *c, struct x64_shape s, unsigned x); // T2 := x to integral, ties away
 bool x64_lower_fcmp(struct x64_compile *c, const struct ir_insn *insn);
 bool x64_fcmp_cc(bool swapped, enum ir_cond cond, enum x64_cc *ret); // false: not one host condition
 bool x64_lower_fp_convert(struct x64_compile *c, const struct ir_insn *insn);

@@ -212,10 +212,22 @@ static bool lower_frint(struct x64_compile *c, const struct ir_insn *insn)
     static const uint8_t modes[] = { [IR_RN] = 0, [IR_RP] = 2, [IR_RM] = 1, [IR_RZ] = 3 };
     struct x64_shape s;
     unsigned round = insn->attr & IR_FP_ROUND;
-    if (!x64_fp_shape(insn, insn->type, &s) || insn->attr & (IR_FP_FTZ | IR_FP_X86) || round > IR_RZ)
+    if (!x64_fp_shape(insn, insn->type, &s) || insn->attr & (IR_FP_FTZ | IR_FP_X86) || round > IR_RNA ||
+        (round == IR_RNA && (s.vector || insn->attr & IR_FP_EXACT)))
         return false;
     unsigned xa = x64_use_xmm(c, insn->arg[0]), dst = x64_def_xmm(c, c->pos);
     uint32_t cold = x64_pos(&c->cold);
+    if (round == IR_RNA) {
+        x64_v2(c->e, X64_MOVD_RX | x64_w(s.wide), xa, X64_RAX);
+        x64_alu_rr(c->e, X64_ADD, s.wide, X64_RAX, X64_RAX);
+        x64_mov_ri(c->e, X64_RCX, s.wide ? 0x7ffull << 53 : 0xffull << 24);
+        x64_alu_rr(c->e, X64_CMP, s.wide, X64_RAX, X64_RCX);
+        x64_jcc(c->e, X64_AE, X64_REF_COLD, cold); // infinities and NaNs
+        x64_fp_round_away(c, s, xa);
+        x64_vmov(c->e, dst, X64_XMM_T2);
+        x64_fp_cold(c, insn);
+        return true;
+    }
     unsigned imm = modes[round] | (insn->attr & IR_FP_EXACT ? 0u : 8u);
     uint32_t op = X64_0F3A | X64_66 | (s.vector ? 0x08 : 0x0a) | (s.wide ? 1u : 0);
     xa = x64_fp_operand(c, s, xa, X64_XMM_T1);

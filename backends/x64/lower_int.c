@@ -410,16 +410,6 @@ static bool lower_extr(struct x64_compile *c, const struct ir_insn *insn)
     return true;
 }
 
-static bool lower_crc32(struct x64_compile *c, const struct ir_insn *insn)
-{
-    if (insn->attr == 0)
-        return false;
-    unsigned rb = x64_use(c, insn->arg[1]), dst = copy_over(c, insn->arg[0], false);
-    static const uint32_t forms[4] = { 0xf0 | X64_B_RM, 0xf1 | X64_O16, 0xf1, 0xf1 | X64_W };
-    x64_rr(c->e, X64_0F38 | X64_F2 | forms[insn->sub & 3], dst, rb);
-    return true;
-}
-
 static void lower_bitcast(struct x64_compile *c, const struct ir_insn *insn)
 {
     uint32_t a = insn->arg[0];
@@ -498,7 +488,7 @@ bool x64_lower_int(struct x64_compile *c, const struct ir_insn *insn)
     case IR_OP_ubfx: case IR_OP_sbfx: done = lower_bfx(c, insn); break;
     case IR_OP_bfi: done = lower_bfi(c, insn); break;
     case IR_OP_extr: done = lower_extr(c, insn); break;
-    case IR_OP_crc32: done = lower_crc32(c, insn); break;
+    case IR_OP_crc32: done = x64_lower_crc32(c, insn); break;
     case IR_OP_bitcast: lower_bitcast(c, insn); break;
     default: return false;
     }

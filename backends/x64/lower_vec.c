@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Integer vector arithmetic. Ops that one host instruction does are rows of a table; the others follow. What is left
-// (64-bit lanes of a few, variable shifts, odd saturations) is ir_eval's. IR_V_LO64 clears the high half at the end.
+// (64-bit lanes of a few, odd saturations) is ir_eval's. IR_V_LO64 clears the high half at the end.
 #include "backends/x64/compile.h"
 #include "backends/x64/vec.h"
 
@@ -63,54 +63,6 @@ static bool lower_row(struct x64_compile *c, const struct ir_insn *insn)
         a = insn->arg[1], b = insn->arg[0];
     unsigned xa = x64_use_xmm(c, a), xb = x64_use_xmm(c, b), dst = x64_def_over_xmm(c, c->pos, a);
     x64_v3(c->e, op, dst, xa, xb);
-    x64_vec_done(c, insn, dst);
-    return true;
-}
-
-// ---- shifts by a constant ----------------------------------------------------------------------------------------
-
-static void shift_bytes(struct x64_compile *c, unsigned dst, unsigned xa, unsigned imm, bool left, bool sign)
-{
-    if (sign) { // each byte as the high half of a word
-        x64_v3(c->e, P | 0x60, X64_XMM_T1, xa, xa);
-        x64_vshift_i(c->e, P | 0x71, 4, X64_XMM_T1, X64_XMM_T1, 8 + imm);
-        x64_v3(c->e, P | 0x68, X64_XMM_T2, xa, xa);
-        x64_vshift_i(c->e, P | 0x71, 4, X64_XMM_T2, X64_XMM_T2, 8 + imm);
-        x64_v3(c->e, P | 0x63, dst, X64_XMM_T1, X64_XMM_T2); // packsswb
-        return;
-    }
-    uint32_t byte = left ? 0xffu << imm & 0xff : 0xffu >> imm;
-    x64_splat32(c, X64_XMM_T1, byte * 0x01010101u);
-    x64_vshift_i(c->e, P | 0x71, left ? 6 : 2, dst, xa, imm);
-    x64_v3(c->e, X64_PAND, dst, dst, X64_XMM_T1);
-}
-
-static void sar_64(struct x64_compile *c, unsigned dst, unsigned xa, unsigned imm)
-{
-    x64_v3(c->e, X64_PXOR, X64_XMM_T1, X64_XMM_T1, X64_XMM_T1);
-    x64_v3(c->e, P38 | 0x37, X64_XMM_T1, X64_XMM_T1, xa); // pcmpgtq: the signs
-    if (imm == 64) {
-        x64_vmov(c->e, dst, X64_XMM_T1);
-        return;
-    }
-    x64_vshift_i(c->e, P | 0x73, 2, dst, xa, imm);
-    x64_vshift_i(c->e, P | 0x73, 6, X64_XMM_T1, X64_XMM_T1, 64 - imm);
-    x64_v3(c->e, X64_POR, dst, dst, X64_XMM_T1);
-}
-
-static bool lower_shift(struct x64_compile *c, const struct ir_insn *insn)
-{
-    bool left = insn->op == IR_OP_vshl, sign = !left && insn->attr & IR_V_SIGNED;
-    unsigned imm = (unsigned)insn->imm, sub = insn->sub & 3;
-    unsigned xa = x64_use_xmm(c, insn->arg[0]), dst = x64_def_over_xmm(c, c->pos, insn->arg[0]);
-    if (imm == 0)
-        x64_vmov(c->e, dst, xa);
-    else if (sub == 0)
-        shift_bytes(c, dst, xa, imm, left, sign);
-    else if (sub == 3 && sign)
-        sar_64(c, dst, xa, imm);
-    else
-        x64_vshift_i(c->e, P | (0x70 + sub), left ? 6 : sign ? 4 : 2, dst, xa, imm);
     x64_vec_done(c, insn, dst);
     return true;
 }
@@ -193,6 +145,39 @@ static bool lower_unary(struct x64_compile *c, const struct ir_insn *insn)
         x64_v3(c->e, P38 | 0x00, X64_XMM_T1, X64_XMM_T1, X64_XMM_T2);
         x64_v3(c->e, count ? P | 0xfcu : (uint32_t)X64_POR, dst, dst, X64_XMM_T1);
     }
+    }
+    x64_vec_done(c, insn, dst);
+    return true;
+}
+
+// By nibbles through PSHUFB, then by halves: the low half counts where the high one is zero.
+static bool lower_vclz(struct x64_compile *c, const struct ir_insn *insn)
+{
+    enum { PSHUFB = P38 | 0x00, PADDB = P | 0xfc, PADDW = P | 0xfd, PADDD = P | 0xfe };
+    unsigned sub = insn->sub & 3, zero = X64_XMM_TMP;
+    if (sub == 3)
+        return false;
+    unsigned xa = x64_use_xmm(c, insn->arg[0]), dst = x64_def_xmm(c, c->pos);
+    x64_v3m(c->e, X64_PAND, X64_XMM_T2, xa, x64_constant(c, X64_C_B0F));
+    x64_vshift_i(c->e, P | 0x71, 2, X64_XMM_T1, xa, 4);
+    x64_v3m(c->e, X64_PAND, X64_XMM_T1, X64_XMM_T1, x64_constant(c, X64_C_B0F));
+    x64_v2m(c->e, X64_MOVUPS_LD, dst, x64_constant(c, X64_C_CLZ4));
+    x64_v3(c->e, PSHUFB, dst, dst, X64_XMM_T2);
+    x64_v3(c->e, X64_PXOR, zero, zero, zero);
+    x64_v3(c->e, equal_ops[0], zero, zero, X64_XMM_T1);
+    x64_v3(c->e, X64_PAND, dst, dst, zero);
+    x64_v2m(c->e, X64_MOVUPS_LD, X64_XMM_T2, x64_constant(c, X64_C_CLZ4));
+    x64_v3(c->e, PSHUFB, X64_XMM_T2, X64_XMM_T2, X64_XMM_T1);
+    x64_v3(c->e, PADDB, dst, dst, X64_XMM_T2);
+    for (unsigned to = 1; to <= sub; to++) {
+        uint32_t shift = P | (0x70 + to);
+        x64_vshift_i(c->e, shift, 2, X64_XMM_T2, xa, 4u << to);
+        x64_v3(c->e, X64_PXOR, zero, zero, zero);
+        x64_v3(c->e, equal_ops[to], X64_XMM_T2, X64_XMM_T2, zero);
+        x64_v3m(c->e, X64_PAND, X64_XMM_T2, X64_XMM_T2, x64_constant(c, to == 1 ? X64_C_H00FF : X64_C_SFFFF));
+        x64_vshift_i(c->e, shift, 2, X64_XMM_T1, dst, 4u << to);
+        x64_v3(c->e, X64_PAND, dst, dst, X64_XMM_T2);
+        x64_v3(c->e, to == 1 ? PADDW : PADDD, dst, dst, X64_XMM_T1);
     }
     x64_vec_done(c, insn, dst);
     return true;
@@ -359,7 +344,9 @@ bool x64_lower_vec(struct x64_compile *c, const struct ir_insn *insn)
     switch (insn->op) {
     case IR_OP_vmul: return lower_vmul8(c, insn);
     case IR_OP_vshl:
-    case IR_OP_vshr: return lower_shift(c, insn);
+    case IR_OP_vshr: return x64_lower_vshift(c, insn);
+    case IR_OP_vshlv: return x64_lower_vshlv(c, insn);
+    case IR_OP_vclz: return lower_vclz(c, insn);
     case IR_OP_vcmp: return lower_vcmp(c, insn);
     case IR_OP_vneg: case IR_OP_vabs: case IR_OP_vnot: case IR_OP_vpopcnt: case IR_OP_vbitrev:
         return lower_unary(c, insn);
