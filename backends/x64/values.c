@@ -63,8 +63,14 @@ void x64_load_value(struct x64_compile *c, uint32_t value, struct x64_mem m)
     struct x64_cell *cell = &c->cells[c->values[value].cell];
     enum ir_type type = x64_type(c, value);
     unsigned size = x64_type_log2(type);
-    if (!cell->vector)
+    if (!cell->vector) {
         x64_load(c->e, size, false, true, (unsigned)cell->reg, m);
-    else
-        x64_v2m(c->e, size == 4 ? X64_MOVUPS_LD : size == 2 ? X64_MOVSS_LD : X64_MOVSD_LD, (unsigned)cell->reg - X64_XMM0, m);
+        return;
+    }
+    unsigned x = (unsigned)cell->reg - X64_XMM0;
+    x64_v2m(c->e, size == 2 ? X64_MOVSS_LD : X64_MOVSD_LD, x, m);
+    if (size == 4) { // by halves, as C stores it: the whole would wait until both stores are done
+        m.disp += 8;
+        x64_v3m(c->e, X64_0F | 0x16, x, x, m); // movhps
+    }
 }
