@@ -10,12 +10,15 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from isotools import guest  # noqa: E402
 from isotools.debian import Failure  # noqa: E402
 
-# kernel arguments, options, exit status, text of standard error
+# kernel arguments, options, exit status, text of standard error; SILENCE is how long a guest that boots slowly may say
+# nothing
+PATIENCE = float(os.environ.get("ISOMER_PATIENCE", "1"))
+SILENCE = str(round(4 * PATIENCE))
 ROWS = [
     ("panic=-1", ["-no-reboot"], 3, ""),
     ("panic=-1", ["-action", "reboot=shutdown"], 3, ""),
     ("panic=0", ["-action", "panic=exit-failure"], 3, ""),
-    ("panic=0", ["-watchdog-timeout", "4"], 3, "the guest has written nothing for 4 s"),
+    ("panic=0", ["-watchdog-timeout", SILENCE], 3, f"the guest has written nothing for {SILENCE} s"),
     ("nosuchconsole console=null quiet", ["-watchdog-timeout", "2"], 4, "the guest has written nothing for 2 s"),
 ]
 
@@ -27,7 +30,7 @@ def main():
     except Failure as err:
         print(f"skip: no guest: {err}")
         return 77
-    patience = 60 * float(os.environ.get("ISOMER_PATIENCE", "1"))
+    patience = 60 * PATIENCE
     faults = 0
     for arguments, options, wanted, text in ROWS:
         console = "" if "console=" in arguments else "console=ttyAMA0 "
