@@ -13,6 +13,8 @@
 
 #include "base/bits.h"
 
+#include <string.h>
+
 enum { PAGES = 768 };
 
 static const uint64_t page_mask = ~(uint64_t)(IR_PAGE_SIZE - 1);
@@ -70,18 +72,14 @@ static void confirm(struct vcpu *vcpu, struct context *to, const struct page *pa
     context_note_exec(to, page->va);
 }
 
-static void carry_jumps(struct vcpu *vcpu, struct context *to, const struct context *from, uint32_t from_gen)
+static void carry_jump(struct vcpu *vcpu, struct context *to, const struct ir_jump_entry *j, unsigned index)
 {
-    for (unsigned i = 0; i < JUMP_ENTRIES; i++) {
-        const struct ir_jump_entry *j = &from->jumps[i];
-        if (j->va == 1 || j->key_gen >> 32 != from_gen)
-            continue;
-        uint64_t page = j->va & page_mask;
-        if (entry_of(to, vcpu->accel->isa->fetch_mmu((uint32_t)j->key_gen), page)->exec != page)
-            continue;
-        to->jumps[i] = *j;
-        to->jumps[i].key_gen = (uint64_t)to->gen << 32 | (uint32_t)j->key_gen;
-    }
+    uint64_t page = j->va & page_mask;
+    if (j->va == 1 || entry_of(to, vcpu->accel->isa->fetch_mmu((uint32_t)j->key_gen), page)->exec != page)
+        return;
+    context_note_jump(to, index);
+    to->jumps[index] = *j;
+    to->jumps[index].key_gen = (uint64_t)to->gen << 32 | (uint32_t)j->key_gen;
 }
 
 void context_carry(struct vcpu *vcpu, struct context *to, const struct context *from)
@@ -89,16 +87,24 @@ void context_carry(struct vcpu *vcpu, struct context *to, const struct context *
     struct page pages[PAGES];
     const struct guest_fault fault = vcpu->fault; // walks of this vCPU's own making leave no trace
     const uint32_t from_gen = from->gen;
+    const unsigned jumps = from->jumps_filled > JUMP_LIST ? JUMP_ENTRIES : from->jumps_filled;
+    uint16_t list[JUMP_LIST]; // `to` begins its own, and may be from
     unsigned count = 0;
     for (unsigned m = 0; m < vcpu->accel->isa->mmu_count; m++)
         count += collect_from(&from->tables[m], m, pages + count, PAGES - count);
+    if (jumps <= JUMP_LIST)
+        memcpy(list, from->jump_list, jumps * sizeof *list);
     context_empty(vcpu, to);
     if (!count)
         return;
     pthread_mutex_lock(&vcpu->accel->jit.lock);
     for (unsigned i = 0; i < count; i++)
         confirm(vcpu, to, &pages[i]);
-    carry_jumps(vcpu, to, from, from_gen);
+    for (unsigned i = 0; i < jumps; i++) {
+        unsigned index = jumps > JUMP_LIST ? i : list[i];
+        if (from->jumps[index].key_gen >> 32 == from_gen)
+            carry_jump(vcpu, to, &from->jumps[index], index);
+    }
     pthread_mutex_unlock(&vcpu->accel->jit.lock);
     vcpu->fault = fault;
 }

@@ -52,6 +52,7 @@ struct ir_tlb_entry *context_entry(struct context *ctx, unsigned mmu, uint64_t v
 static void new_generation(struct vcpu *vcpu, struct context *ctx)
 {
     ctx->gen = ++vcpu->next_gen;
+    ctx->jumps_filled = 0;
     memset(ctx->exec_pages, 0, sizeof ctx->exec_pages);
     if (ctx == vcpu->context)
         vcpu->env->gen = ctx->gen;
@@ -266,10 +267,20 @@ void context_note_exec(struct context *ctx, uint64_t page)
     *seen = *seen && *seen != page ? 1 : page;
 }
 
+void context_note_jump(struct context *ctx, unsigned index)
+{
+    if (ctx->jumps[index].key_gen >> 32 == ctx->gen || ctx->jumps_filled > JUMP_LIST)
+        return;
+    if (ctx->jumps_filled < JUMP_LIST)
+        ctx->jump_list[ctx->jumps_filled] = (uint16_t)index;
+    ctx->jumps_filled++;
+}
+
 void context_jump_insert(struct vcpu *vcpu, uint64_t va, struct unit *unit)
 {
     struct ir_jump_entry *slot = context_jump_slot(vcpu->env, va);
     context_note_exec(vcpu->context, va & ~(uint64_t)(IR_PAGE_SIZE - 1));
+    context_note_jump(vcpu->context, (unsigned)(slot - vcpu->context->jumps));
     slot->key_gen = vcpu->env->key_gen;
     slot->code = unit->entry;
     __atomic_store_n(&slot->unit, unit, __ATOMIC_RELAXED);

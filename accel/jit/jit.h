@@ -61,7 +61,7 @@ struct xlat {
     bool write_ok;  // host may be written without telling anyone
 };
 
-enum { CONTEXTS = 24, INLINE_ENTRIES = 4096, INLINE_LIST = 512, JUMP_ENTRIES = 4096, EXEC_PAGES = 1024 };
+enum { CONTEXTS = 24, INLINE_ENTRIES = 4096, INLINE_LIST = 512, JUMP_ENTRIES = 8192, JUMP_LIST = 2048, EXEC_PAGES = 1024 };
 
 // One inline table, and which of its entries have been filled since it was emptied, so that emptying it again costs what
 // was used of it.
@@ -80,6 +80,8 @@ struct context {
     uint64_t exec_pages[EXEC_PAGES]; // by context_note_exec: page last entered in the jump cache, by page number; 1: several, 0: none
     struct inline_table tables[IR_MMU_INDICES];
     struct ir_jump_entry *jumps; // JUMP_ENTRIES
+    uint32_t jumps_filled;       // length of jump_list; above JUMP_LIST any entry may be of this generation
+    uint16_t jump_list[JUMP_LIST];
 };
 
 // ---- vCPUs ---------------------------------------------------------------------------------------------------------
@@ -187,7 +189,7 @@ struct unit {
     struct backend_exit exits[];
 };
 
-enum { UNIT_HASH = 1 << 16, PAGE_HASH = 1 << 14, CODE_CHUNKS = 8, UNIT_INSNS = 64 };
+enum { UNIT_HASH = 1 << 18, PAGE_HASH = 1 << 14, CODE_CHUNKS = 8, UNIT_INSNS = 64 };
 
 enum { REGION_POOL = 64 << 20 };
 
@@ -278,6 +280,7 @@ struct ir_tlb_entry *context_entry(struct context *ctx, unsigned mmu, uint64_t v
 // has in common with from, which may be `to` itself.
 const struct context *context_donor(const struct vcpu *vcpu, const struct context *to);
 void context_carry(struct vcpu *vcpu, struct context *to, const struct context *from);
+void context_note_jump(struct context *ctx, unsigned index); // before an entry gets ctx's generation
 void context_jump_insert(struct vcpu *vcpu, uint64_t va, struct unit *unit);
 static inline struct ir_jump_entry *context_jump_slot(const struct ir_env *env, uint64_t va)
 {
