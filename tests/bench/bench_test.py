@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Tries what stands behind tools/bench and tools/guest-image without booting anything: choosing rows, reading a guest's
-output, each reason to refuse, the arithmetic, the tables and the JSON, and that the rows named are the rows there are."""
+"""Tries what stands behind tools/bench and tools/guest-image without booting anything: choosing rows, reading
+a guest's output, each reason to refuse, the arithmetic, the tables and the JSON, and that the rows named are
+the rows there are."""
 import importlib.machinery
 import importlib.util
 import io

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What a measured guest is made of and told to do. The rows are divided into sessions, each one boot of a machine: the
-kernels of guestbench.c with one CPU and again, for the rows named "...@2", with two, and the programs with their disk.
-A session's initramfs marks when its work begins and finishes; the boot rows come from the first session without disk."""
+"""What a measured guest is made of and told to do. The rows are divided into sessions, each one boot of a
+machine: the kernels of guestbench.c with one CPU and again, for the rows named "...@2", with two, and the
+programs with their disk. A session's initramfs marks when its work begins and finishes; the boot rows come
+from the first session without disk."""
 import os
 
 from isotools import benchstats, guest, programs
@@ -57,8 +58,9 @@ class Session:
 
     def machine(self, files, options):
         """The part of the command line that is the same for every emulator, but for -cpu."""
-        words = ["-M", options.machine, "-smp", str(self.smp), "-m", options.memory, "-nographic", "-kernel", files.kernel,
-                 "-initrd", self.initrd, "-append", f"console=ttyAMA0 {options.append}".strip()]
+        words = ["-M", options.machine, "-smp", str(self.smp), "-m", options.memory, "-nographic",
+                 "-kernel", files.kernel, "-initrd", self.initrd,
+                 "-append", f"console=ttyAMA0 {options.append}".strip()]
         if self.disk:
             words += ["-drive", f"file={self.image},if=none,format=raw,readonly=on,id=programs",
                       "-device", "virtio-blk-device,drive=programs"]

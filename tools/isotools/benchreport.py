@@ -63,7 +63,7 @@ def means_of(rows, refused, targets, native):
 
 def _means(rows, refused, bases, targets, native):
     means = means_of(rows, refused, targets, native)
-    lines = ["", "geometric means of ratios" + (", and of times slower than native (base, then targets)" if native else "")]
+    lines = ["", "geometric means of ratios" + (", and of times slower than native (base, targets)" if native else "")]
     for group in (*benchstats.GROUPS, "kernels"):
         values = [means["ratio"][target].get(group) for target in targets]
         if values[0] is None:
@@ -84,25 +84,26 @@ def legend(sides, bases, kernel, options):
         if side.cpu is None:
             lines.append(f"{side.name}: this host, {processor()}")
             continue
-        lines.append(f"{side.name}{letter}: {side.version}, -cpu {side.cpu}{' ' if side.args else ''}{' '.join(side.args)}")
+        lines.append(f"{side.name}{letter}: {side.version}, " + " ".join(["-cpu", side.cpu, *side.args]))
     extra = f" {options.append}" if options.append else ""
     lines.append(f"guest: Debian {options.guest} kernel {kernel}, -M {options.machine} -m {options.memory}{extra}; "
                  f"rows ...@2 with -smp 2, the others with -smp 1")
     if options.by == "cpu":
-        lines.append(f"processor seconds of the emulator for one repetition, all its threads, medians of {options.runs} "
-                     f"alternating runs: for use on a busy machine, not to be quoted; checksums agree on every row shown")
+        lines.append(f"processor seconds of the emulator, all its threads, for one repetition, medians of {options.runs} "
+                     f"alternating\nruns: for use on a busy machine, not to be quoted; checksums agree on every row shown")
     else:
-        lines.append(f"seconds, medians of {options.runs} alternating runs; best of {options.reps} in each for kernels, of "
-                     f"{options.program_reps} for programs; checksums agree on every row shown")
+        lines.append(f"seconds, medians of {options.runs} alternating runs; best of {options.reps} in each for kernels, "
+                     f"of {options.program_reps} for programs;\nchecksums agree on every row shown")
     return "\n".join(lines)
 
 
 def write_json(path, campaign, rows, bases, targets, packages, load):
     """Everything: options, versions, command lines, raw times of every run, rows, means, refusals."""
     native = any(side.cpu is None for side in campaign.sides)
-    sides = {side.name: {"version": side.version, "cpu": side.cpu, "arguments": side.args,
-                         "commands": {s.name: side.command(s, campaign.files, campaign.options) for s in campaign.sessions}}
-             for side in campaign.sides}
+    sides = {}
+    for side in campaign.sides:
+        commands = {s.name: side.command(s, campaign.files, campaign.options) for s in campaign.sessions}
+        sides[side.name] = {"version": side.version, "cpu": side.cpu, "arguments": side.args, "commands": commands}
     document = {
         "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "options": vars(campaign.options),
         "host": {"processor": processor(), "system": platform.platform(), "cpus": os.cpu_count(), "load": load},

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Runs the measured machines of tools/bench, turn about, and collects what they print.
 
-A Side is one emulator with its options, or the host itself; it can run a Session (benchguest.py) and answers with a
-dict of facts. Campaign alternates the sides for some rounds; a session that one side cannot bring to its end, or whose
-guests differ or keep a clock that strays, is given up for all sides and its rows are refused."""
+A Side is one emulator with its options, or the host itself; it can run a Session (benchguest.py) and answers
+with a dict of facts. Campaign alternates the sides for some rounds; a session that one side cannot bring to
+its end, or whose guests differ or keep a clock that strays, is given up for all sides and its rows are
+refused."""
 import os
 import shlex
 import subprocess
@@ -47,7 +48,7 @@ def check_boot_clock(who, console):
 
 
 def add_processor_time(rows, console, reps):
-    """Gives each row "cpu": the processor time the emulator spent between the line before and the row's own, a repetition."""
+    """Gives each row "cpu": what the emulator spent from the line before to the row's own, for one repetition."""
     before = 0.0
     for match, spent in console.spent(r"^(READY|ISOMER-MARK begin|(?:KERNEL|FAILED|UNSTABLE) ([\w-]+)).*$"):
         name = match.group(2).decode() if match.group(2) else None

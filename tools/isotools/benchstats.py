@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Arithmetic of tools/bench, free of I/O: which rows there are, what a guest printed, which results must not be
-compared, and medians, ratios and geometric means of the rest.
+"""Arithmetic of tools/bench, free of I/O: which rows there are, what a guest printed, which results must not
+be compared, and medians, ratios and geometric means of the rest.
 
-A round of one side is {"rows": {row: {"best", "first", "sum"}}, "sessions": {session: facts}}. Several sides are
-compared: the bases, of which the fastest counts on each row, and the targets; a ratio is base time / target time, so
-above 1 the target is faster. What must not be quoted is collected in a dict {row: reason}."""
+A round of one side is {"rows": {row: {"best", "first", "sum"}}, "sessions": {session: facts}}. Several sides
+are compared: the bases, of which the fastest counts on each row, and the targets; a ratio is base time /
+target time, so above 1 the target is faster. What must not be quoted is collected in a dict {row: reason}."""
 import math
 import re
 import statistics
@@ -25,6 +25,7 @@ KERNELS = tuple(name for group in ("integer", "fp/simd", "memory", "system") for
 QUICK = ("boot wall", "boot guest", "crc", "matmul", "chase", "syscall", "pipe@2", "python3", "gzip", "shell")
 NOT_IN_MEANS = ("power-off",)
 NO_CPU = ("boot guest", "power-off")
+FACTS = ("kpti", "meltdown", "cpus")  # what guests that are compared must agree on
 CLOCK_TOLERANCE = 0.03
 CLOCK_GRAIN = 0.02  # seconds of jitter in when a line reaches us
 BOOT_CLOCK_GRAIN = 0.15  # the kernel's log reaches its console late while the kernel is busy
@@ -46,11 +47,12 @@ def choose(rows=None, groups=None, by="best"):
         if word not in ROWS:
             raise ValueError(f"there is no row {word}; there are {', '.join(ROWS)}.")
         wanted.add(word)
-    return [name for name in ROWS if (name in wanted or not (rows or groups)) and not (by == "cpu" and name in NO_CPU)]
+    never = NO_CPU if by == "cpu" else ()
+    return [name for name in ROWS if (name in wanted or not (rows or groups)) and name not in never]
 
 
 def parse_guest(text):
-    """What one guest printed: {"rows": {name: {best, first, sum}}, "failed": {name: why}, "kpti", "meltdown", "cpus"}."""
+    """What one guest printed: {"rows": {name: {best, first, sum}}, "failed": {name: why}, and each of FACTS}."""
     text = text.replace("\r", "")
     rows, failed = {}, {}
     for name, best, first, total in re.findall(
@@ -60,7 +62,7 @@ def parse_guest(text):
         failed[name] = f"the checksum changed between repetitions in one guest: {why}"
     failed.update(re.findall(r"^FAILED ([\w-]+) (.*)$", text, re.M))
     facts = dict(re.findall(r"^ISOMER-FACT (\w+) ([^\n]*?)$", text, re.M))
-    return {"rows": rows, "failed": failed, **{key: facts.get(key, "unknown") for key in ("kpti", "meltdown", "cpus")}}
+    return {"rows": rows, "failed": failed, **{key: facts.get(key, "unknown") for key in FACTS}}
 
 
 def check_clock(who, host, guest, grain=CLOCK_GRAIN):
@@ -70,11 +72,12 @@ def check_clock(who, host, guest, grain=CLOCK_GRAIN):
                       f"more than {CLOCK_TOLERANCE:.0%} apart, so its own timings mean nothing.")
 
 
-def check_alike(one, other, keys=("kpti", "meltdown", "cpus")):
+def check_alike(one, other, keys=FACTS):
     """Syscalls with and without page-table isolation are different work. Each: (who, facts of a session)."""
     for key in keys:
         if one[1][key] != other[1][key]:
-            raise Refused(f"the guests differ: {key} is '{one[1][key]}' in {one[0]} and '{other[1][key]}' in {other[0]}.")
+            raise Refused(f"the guests differ: {key} is '{one[1][key]}' in {one[0]} and '{other[1][key]}' in "
+                          f"{other[0]}.")
 
 
 def check_sums(rounds, wanted, refused):

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""An emulator on a pseudo-terminal: start it, wait for text on the guest's console with a deadline, type, end it.
+"""An emulator on a pseudo-terminal: start it, wait for text on the guest's console with a deadline, type, end
+it.
 
-Every byte is stamped when it arrives, with the host's monotonic clock and the emulator's processor time, so that
-`expect` and `spent` can say when a mark was printed and what it took to get there. Failures are ConsoleError with the last lines of the console in the message. The process is ended when
-the context manager closes, whatever happened."""
+Every byte is stamped when it arrives, with the host's monotonic clock and the emulator's processor time, so
+that `expect` and `spent` can say when a mark was printed and what it took to get there. Failures are
+ConsoleError with the last lines of the console in the message. The process is ended when the context manager
+closes, whatever happened."""
 import os
 import pty
 import re

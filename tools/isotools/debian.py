@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Fetches Debian packages of another architecture without touching the system's package database.
 
-apt runs with an architecture, a state folder and a cache of its own below `.cache/apt/`, and with the system's
-sources and keyrings, so that mirrors, proxies and signatures are those the machine already has; a suite other than the
-system's is looked for on the same mirror. Nothing is installed and nothing needs root: packages are
-downloaded and unpacked by dpkg-deb. Raises Failure with one sentence for the user."""
+apt runs with an architecture, a state folder and a cache of its own below `.cache/apt/`, and with the
+system's sources and keyrings, so that mirrors, proxies and signatures are those the machine already has; a
+suite other than the system's is looked for on the same mirror. Nothing is installed and nothing needs root:
+packages are downloaded and unpacked by dpkg-deb. Raises Failure with one sentence for the user."""
 import glob
 import os
 import re
@@ -107,7 +107,8 @@ class PrivateApt:
         found = sorted(os.path.join(archives, f) for f in os.listdir(archives) if f.endswith(".deb"))
         if result.returncode != 0 or not found:
             lines = [ln for ln in result.stderr.splitlines() if ln.startswith("E:")]
-            raise Failure(f"apt could not bring {' '.join(packages)} ({(lines or [self.complaint or 'no reason'])[0]}).")
+            why = (lines or [self.complaint or "no reason given"])[0]
+            raise Failure(f"apt could not bring {' '.join(packages)} ({why}).")
         return found
 
 
@@ -118,8 +119,8 @@ def unpack(deb, folder):
 
 
 def make_tree(folder, apt, packages, trim=()):
-    """Unpacks the packages and what they need into `folder`, complete or not at all, without what the patterns in `trim` name;
-    folder + ".packages" then lists the .debs, which is what the caller tells that the tree is there by."""
+    """Unpacks the packages and what they need into `folder`, complete or not at all, without what the patterns in
+    `trim` name; folder + ".packages" then lists the .debs, which is how the caller tells that the tree is there."""
     scratch = folder + ".new"
     shutil.rmtree(scratch, ignore_errors=True)
     apt.update()

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The disk that tools/bench runs real programs from: Debian's ARM64 packages unpacked into an ext4 image, with the work
-of tests/bench/programs/, its inputs and progbench in /bench.
+"""The disk that tools/bench runs real programs from: Debian's ARM64 packages unpacked into an ext4 image,
+with the work of tests/bench/programs/, its inputs and progbench in /bench.
 
-Everything lies in .cache/bench/ and is made once; the image is made anew when a script, an input or progbench changes.
-Neither root nor an emulator is needed: dpkg-deb unpacks, mke2fs fills the image. The folder `data` is what the image
-has in /bench, and what the same work runs from on the host."""
+Everything lies in .cache/bench/ and is made once; the image is made anew when a script, an input or progbench
+changes. Neither root nor an emulator is needed: dpkg-deb unpacks, mke2fs fills the image. The folder `data`
+is what the image has in /bench, and what the same work runs from on the host."""
 import glob
 import hashlib
 import os
@@ -154,8 +154,8 @@ def _fill(image, tree):
     scratch = image + ".new"
     with open(scratch, "wb") as stream:
         stream.truncate(IMAGE_MIB << 20)
-    result = subprocess.run([_mke2fs(), "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-U", "clear", "-d", tree,
-                             scratch], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    result = subprocess.run([_mke2fs(), "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-U", "clear",
+                             "-d", tree, scratch], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if result.returncode != 0:
         raise Failure(f"mke2fs could not make the programs' disk ({result.stdout.strip()}).")
     os.rename(scratch, image)
