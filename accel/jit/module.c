@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Finding and loading the optimiser (tier.h): isomer-llvm.so beside the program, as in a build folder, or in
-// lib/isomer next to the folder of the program, as installed.
+// Finding and loading the optimiser (tier.h), isomer-llvm.so.
 #include "accel/jit/tier.h"
 #include "base/error.h"
 
@@ -11,7 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const places[] = {"isomer-llvm.so", "backends/llvm/isomer-llvm.so", "../lib/isomer/isomer-llvm.so"};
+// From the folder of the program: beside it, in a build folder, installed.
+static const char *const places[] = {"isomer-llvm.so", "backends/llvm/isomer-llvm.so", "../" ISOMER_LIBDIR "/isomer/isomer-llvm.so"};
 
 char *module_find(void)
 {
