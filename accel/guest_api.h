@@ -21,6 +21,11 @@ int vcpu_set_fault(struct ir_env *env, const struct guest_fault *fault);
 // Guest-physical access by the table walker: size 4 or 8, naturally aligned, host order.
 enum mem_result vcpu_phys_read(struct ir_env *env, struct gpa addr, unsigned size, uint64_t *ret_value);
 
+// Cache of walks short of their last step, exact: a step is found only in the context it was kept in, and not after any
+// invalidation except one by address that says last_level. Nothing is kept while a context is pending or flat.
+bool vcpu_walk_find(struct ir_env *env, uint64_t root, uint64_t va, struct guest_walk_step *ret_step);
+void vcpu_walk_keep(struct ir_env *env, const struct guest_walk_step *step);
+
 // A control register that takes part in guest_isa.context was written: until the switch, cached translations may be
 // used still, but what is found by new walks is not kept.
 void vcpu_context_pending(struct ir_env *env);

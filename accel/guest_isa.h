@@ -48,6 +48,15 @@ struct guest_mapping {
     uint32_t prot;
 };
 
+// Where a walk stands before its last table: what accel may keep of it, see vcpu_walk_keep.
+struct guest_walk_step {
+    uint64_t root;   // of the tables walked
+    uint64_t va;     // one byte of what the last table maps
+    uint64_t table;  // the last table
+    uint64_t attrs;  // what the tables so far say about all below them
+    uint8_t va_bits; // log2 of the bytes that the last table maps
+};
+
 // Names a translation context: everything that decides what a virtual address means. Two vCPU states with equal
 // contexts may share inline tables and jump caches.
 struct guest_context {

@@ -499,3 +499,16 @@ enum mem_result vcpu_phys_read(struct ir_env *env, struct gpa addr, unsigned siz
         memcpy(ret_value, host, size);
     return MEM_OK;
 }
+
+bool vcpu_walk_find(struct ir_env *env, uint64_t root, uint64_t va, struct guest_walk_step *ret_step)
+{
+    struct vcpu *vcpu = vcpu_of(env);
+    return !vcpu->context_pending && tlb_walk_find(vcpu->tlb, &vcpu->context->id, root, va, ret_step);
+}
+
+void vcpu_walk_keep(struct ir_env *env, const struct guest_walk_step *step)
+{
+    struct vcpu *vcpu = vcpu_of(env);
+    if (!vcpu->context_pending)
+        tlb_walk_keep(vcpu->tlb, &vcpu->context->id, step);
+}

@@ -123,7 +123,11 @@ static int debug_access(struct accel *accel, unsigned cpu, uint64_t va, void *bu
         step = step > len ? len : step;
         struct guest_mapping map = {0};
         struct guest_fault fault;
-        if (!isa->walk(vcpu->env, va, GUEST_READ, isa->fetch_mmu(vcpu->env->key), &map, &fault))
+        bool pending = vcpu->context_pending; // meanwhile nothing is kept: a debugger may have set control registers
+        vcpu->context_pending = true;
+        bool mapped = isa->walk(vcpu->env, va, GUEST_READ, isa->fetch_mmu(vcpu->env->key), &map, &fault);
+        vcpu->context_pending = pending;
+        if (!mapped)
             return -EFAULT;
         struct gpa pa = {map.pa.v + (va & ((1ull << map.page_bits) - 1))};
         const struct mem_range *range = mem_find(accel->mem, pa);

@@ -27,7 +27,7 @@
 
 // ---- translations ------------------------------------------------------------------------------------------------
 
-enum { TLB_SETS = 1024, TLB_WAYS = 4, TLB_ASIDS = 1 << 16, FILTER_BITS = 1 << 14 };
+enum { TLB_SETS = 1024, TLB_WAYS = 4, TLB_ASIDS = 1 << 16, TLB_WALKS = 256, FILTER_BITS = 1 << 14 };
 
 // Where mappings of some kind may be: a Bloom filter over va >> 21, and over va >> 30 for those of 1 GiB and more.
 struct tlb_filter {
@@ -50,6 +50,12 @@ struct tlb {
     struct tlb_filter large, global;
     uint32_t all_gen;
     uint32_t *asid_gen; // TLB_ASIDS of them
+    struct tlb_walk {
+        struct guest_walk_step step;
+        uint64_t digest; // of the context, whose roots are step.root
+        uint32_t asid, gen;
+    } walks[TLB_WALKS]; // live while of walk_gen
+    uint32_t walk_gen;  // 1 at first
 };
 
 // What a virtual page comes to, after permission checks.
@@ -263,6 +269,9 @@ bool tlb_maybe_global(const struct tlb *tlb, uint64_t va);
 const struct guest_mapping *tlb_find(const struct tlb *tlb, uint64_t va, uint32_t asid);
 const struct guest_mapping *tlb_insert(struct tlb *tlb, const struct guest_mapping *map);
 void tlb_invalidate(struct tlb *tlb, const struct guest_tlbi *tlbi);
+bool tlb_walk_find(const struct tlb *tlb, const struct guest_context *context, uint64_t root, uint64_t va,
+                   struct guest_walk_step *ret_step);
+void tlb_walk_keep(struct tlb *tlb, const struct guest_context *context, const struct guest_walk_step *step);
 
 // ---- context.c -----------------------------------------------------------------------------------------------------
 void context_switch(struct vcpu *vcpu);                              // to what the control registers say now

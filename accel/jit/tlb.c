@@ -18,6 +18,7 @@ int tlb_create(struct tlb **ret_tlb)
         free(tlb);
         return -ENOMEM;
     }
+    tlb->walk_gen = 1;
     *ret_tlb = tlb;
     return 0;
 }
@@ -120,8 +121,33 @@ static void drop_page(struct tlb *tlb, const struct guest_tlbi *tlbi)
     }
 }
 
+static unsigned walk_slot(uint64_t va)
+{
+    uint64_t n = va >> 21;
+    return (n ^ n >> 8 ^ n >> 18) % TLB_WALKS;
+}
+
+bool tlb_walk_find(const struct tlb *tlb, const struct guest_context *context, uint64_t root, uint64_t va,
+                   struct guest_walk_step *ret_step)
+{
+    const struct tlb_walk *w = &tlb->walks[walk_slot(va)];
+    if (w->gen != tlb->walk_gen || w->step.root != root || w->asid != context->asid || w->digest != context->digest ||
+        (w->step.va ^ va) >> w->step.va_bits)
+        return false;
+    *ret_step = w->step;
+    return true;
+}
+
+void tlb_walk_keep(struct tlb *tlb, const struct guest_context *context, const struct guest_walk_step *step)
+{
+    tlb->walks[walk_slot(step->va)] =
+        (struct tlb_walk){.step = *step, .digest = context->digest, .asid = context->asid, .gen = tlb->walk_gen};
+}
+
 void tlb_invalidate(struct tlb *tlb, const struct guest_tlbi *tlbi)
 {
+    if (!tlbi->last_level || tlbi->kind == GUEST_TLBI_ALL || tlbi->kind == GUEST_TLBI_ASID)
+        tlb->walk_gen++;
     switch ((enum guest_tlbi_kind)tlbi->kind) {
     case GUEST_TLBI_ALL:
         tlb->all_gen++;

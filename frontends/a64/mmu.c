@@ -228,6 +228,13 @@ bool a64_walk(struct a64_cpu *cpu, uint64_t va, enum guest_access access, struct
         return flat(&w, ret_mapping);
     if (!begin(&w))
         return false;
+    const uint64_t root = w.table;
+    struct guest_walk_step step;
+    if (vcpu_walk_find(&cpu->env, root, va, &step)) {
+        w.table = step.table;
+        w.inherited = step.attrs;
+        w.level = 3;
+    }
     for (;;) {
         uint64_t desc;
         bool valid;
@@ -243,7 +250,9 @@ bool a64_walk(struct a64_cpu *cpu, uint64_t va, enum guest_access access, struct
         w.table = desc & bits_mask(48) & ~bits_mask(w.granule);
         if (w.table >> w.output_bits)
             return fail(&w, GUEST_FAULT_ADDRESS_SIZE, w.level);
-        w.level++;
+        if (++w.level == 3)
+            vcpu_walk_keep(&cpu->env, &(struct guest_walk_step){.root = root, .va = va, .table = w.table,
+                           .attrs = w.inherited, .va_bits = 2 * w.granule - 3});
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Slow paths of memory, called as translated code calls them on a stopped machine with its MMU off: writes to pages with
 // code are reported after the bytes changed, watchpoints see both halves of an atomic, and what the MMU's being off makes
-// of addresses is not remembered.
+// of addresses is not remembered; what is kept of walks goes with every invalidation that concerns it.
 #include "tests/accel/small.h"
 
 #include "frontends/a64/mmu.h"
@@ -215,4 +215,74 @@ Test(slow_paths, translations_do_not_outlive_the_mmu)
         cr_expect_eq(jit_runtime.load(env, WORD + 0x40000000ull, ATTR8 | 1 << IR_MEM_MMU_SHIFT, &seen), 0, "on, %u", i);
         cr_expect_eq(seen.i, 77);
     }
+}
+
+// ---- kept steps of walks -----------------------------------------------------------------------------------------------
+
+enum { L2 = SMALL_RAM + 0x4000, L3_OLD = SMALL_RAM + 0x5000, L3_NEW = SMALL_RAM + 0x6000 };
+#define MAPPED 0x80000000ull
+
+static void put_word(uint64_t addr, uint64_t value)
+{
+    *(uint64_t *)small_at(small, addr) = value;
+}
+
+static uint64_t load_mapped(uint64_t offset)
+{
+    union ir_value seen = {.i = 0};
+    cr_expect_eq(jit_runtime.load(env, MAPPED + offset, ATTR8 | 1 << IR_MEM_MMU_SHIFT, &seen), 0);
+    return seen.i;
+}
+
+// Two pages lead to WORD's page through the old table, and to the one after it through the new.
+static void put_tables(void)
+{
+    put_word(SMALL_RAM + 0x1000 + 2 * 8, L2 | 3);
+    put_word(L2, L3_OLD | 3);
+    for (unsigned i = 0; i < 2; i++) {
+        put_word(L3_OLD + i * 8, (WORD & ~0xfffull) | 0xf03); // page, accessed, shareable, not global
+        put_word(L3_NEW + i * 8, ((WORD & ~0xfffull) + 0x5000) | 0xf03);
+    }
+    put_word(WORD, 77);
+    put_word(WORD + 0x5000, 88);
+}
+
+static const struct {
+    const char *name;
+    struct guest_tlbi tlbi;
+    bool keeps; // the way to the last table may be kept
+} step_rows[] = {
+    {"all", {.kind = GUEST_TLBI_ALL}, false},
+    {"ASID", {.kind = GUEST_TLBI_ASID, .asid = 0}, false},
+    {"address", {.kind = GUEST_TLBI_VA, .asid = 0, .va = MAPPED}, false},
+    {"address, every ASID", {.kind = GUEST_TLBI_VA_ALL_ASID, .va = MAPPED}, false},
+    {"address, last level", {.kind = GUEST_TLBI_VA, .asid = 0, .va = MAPPED, .last_level = true}, true},
+    {"address, every ASID, last level", {.kind = GUEST_TLBI_VA_ALL_ASID, .va = MAPPED, .last_level = true}, true},
+};
+
+Test(slow_paths, walks_begin_anew_after_invalidation)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(step_rows); i++) {
+        put_tables();
+        turn_mmu(true);
+        vcpu_tlbi(env, &(struct guest_tlbi){.kind = GUEST_TLBI_ALL});
+        cr_expect_eq(load_mapped(0), 77, "%s", step_rows[i].name);
+        put_word(L2, L3_NEW | 3);
+        vcpu_tlbi(env, &step_rows[i].tlbi);
+        uint64_t seen = load_mapped(0), neighbour = load_mapped(0x1000);
+        cr_expect_eq(seen, step_rows[i].keeps ? 77 : 88, "%s: %llu", step_rows[i].name, (unsigned long long)seen);
+        cr_expect_eq(neighbour, seen, "%s: %llu", step_rows[i].name, (unsigned long long)neighbour);
+    }
+}
+
+// The same tables under an ASID that has not been used: no way to the last table may be known.
+Test(slow_paths, steps_of_walks_belong_to_an_asid)
+{
+    put_tables();
+    turn_mmu(true);
+    cr_expect_eq(load_mapped(0), 77);
+    put_word(L2, L3_NEW | 3);
+    a64_cpu_of(env)->sys[A64_SR_TTBR0_EL1] |= 1ull << 48;
+    vcpu_context_changed(env);
+    cr_expect_eq(load_mapped(0), 88);
 }

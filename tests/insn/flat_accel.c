@@ -204,6 +204,13 @@ enum mem_result vcpu_phys_read(struct ir_env *env, struct gpa addr, unsigned siz
     return MEM_OK;
 }
 
+bool vcpu_walk_find(struct ir_env *env, uint64_t root, uint64_t va, struct guest_walk_step *ret_step)
+{
+    return false;
+}
+
+void vcpu_walk_keep(struct ir_env *env, const struct guest_walk_step *step) {}
+
 void vcpu_context_pending(struct ir_env *env) { flat_flush(flat_of(env)); }
 
 void vcpu_context_changed(struct ir_env *env)
