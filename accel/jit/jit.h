@@ -38,11 +38,14 @@ struct tlb_entry {
     struct guest_mapping map; // of the whole guest page
     uint32_t asid_gen;        // live while equal to tlb.asid_gen[asid], or tlb.global_gen for global entries
     uint32_t all_gen;
-    bool valid;
 };
 
 struct tlb {
-    struct tlb_entry sets[TLB_SETS][TLB_WAYS];
+    // A set is looked through by its tags, which share a cache line: va with page_bits in the low bits, 0 when not valid.
+    struct tlb_set {
+        _Alignas(64) uint64_t tags[TLB_WAYS];
+        struct tlb_entry ways[TLB_WAYS];
+    } sets[TLB_SETS];
     uint8_t next_way[TLB_SETS];
     uint64_t sizes;      // bit n: an entry of page_bits n may be live
     // What inline tables may hold since the last invalidation of everything: several entries of one mapping larger than

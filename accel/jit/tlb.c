@@ -10,9 +10,10 @@
 
 int tlb_create(struct tlb **ret_tlb)
 {
-    struct tlb *tlb = calloc(1, sizeof *tlb);
+    struct tlb *tlb = aligned_alloc(64, sizeof *tlb);
     if (!tlb)
         return -ENOMEM;
+    memset(tlb, 0, sizeof *tlb);
     tlb->asid_gen = calloc(TLB_ASIDS, sizeof *tlb->asid_gen);
     if (!tlb->asid_gen) {
         free(tlb);
@@ -37,9 +38,16 @@ static unsigned set_of(uint64_t va, unsigned page_bits)
     return (n ^ n >> 10 ^ page_bits) % TLB_SETS;
 }
 
+// Never 0: no mapping is smaller than 4 KiB.
+static uint64_t tag_of(uint64_t va, unsigned page_bits)
+{
+    return (va >> page_bits << page_bits) | page_bits;
+}
+
+// Of an entry with a tag.
 static bool is_live(const struct tlb *tlb, const struct tlb_entry *e)
 {
-    return e->valid && e->all_gen == tlb->all_gen &&
+    return e->all_gen == tlb->all_gen &&
            (e->map.global || e->asid_gen == tlb->asid_gen[e->map.asid % TLB_ASIDS]);
 }
 
@@ -47,11 +55,11 @@ const struct guest_mapping *tlb_find(const struct tlb *tlb, uint64_t va, uint32_
 {
     for (uint64_t sizes = tlb->sizes; sizes; sizes &= sizes - 1) {
         unsigned bits = (unsigned)__builtin_ctzll(sizes);
-        const struct tlb_entry *set = tlb->sets[set_of(va, bits)];
+        const struct tlb_set *set = &tlb->sets[set_of(va, bits)];
+        const uint64_t tag = tag_of(va, bits);
         for (unsigned way = 0; way < TLB_WAYS; way++) {
-            const struct tlb_entry *e = &set[way];
-            if (e->valid && e->map.page_bits == bits && e->map.va == (va >> bits << bits) &&
-                (e->map.global || e->map.asid == asid) && is_live(tlb, e))
+            const struct tlb_entry *e = &set->ways[way];
+            if (set->tags[way] == tag && (e->map.global || e->map.asid == asid) && is_live(tlb, e))
                 return &e->map;
         }
     }
@@ -90,15 +98,15 @@ const struct guest_mapping *tlb_insert(struct tlb *tlb, const struct guest_mappi
 {
     unsigned s = set_of(map->va, map->page_bits);
     unsigned way = 0;
-    while (way < TLB_WAYS && is_live(tlb, &tlb->sets[s][way]))
+    while (way < TLB_WAYS && tlb->sets[s].tags[way] && is_live(tlb, &tlb->sets[s].ways[way]))
         way++;
     if (way == TLB_WAYS)
         way = tlb->next_way[s]++ % TLB_WAYS;
-    struct tlb_entry *e = &tlb->sets[s][way];
+    struct tlb_entry *e = &tlb->sets[s].ways[way];
     e->map = *map;
     e->all_gen = tlb->all_gen;
     e->asid_gen = tlb->asid_gen[map->asid % TLB_ASIDS];
-    e->valid = true;
+    tlb->sets[s].tags[way] = tag_of(map->va, map->page_bits);
     tlb->sizes |= 1ull << map->page_bits;
     if (map->page_bits > IR_PAGE_BITS)
         note(&tlb->large, map);
@@ -111,12 +119,13 @@ static void drop_page(struct tlb *tlb, const struct guest_tlbi *tlbi)
 {
     for (uint64_t sizes = tlb->sizes; sizes; sizes &= sizes - 1) {
         unsigned bits = (unsigned)__builtin_ctzll(sizes);
-        struct tlb_entry *set = tlb->sets[set_of(tlbi->va, bits)];
+        struct tlb_set *set = &tlb->sets[set_of(tlbi->va, bits)];
+        const uint64_t tag = tag_of(tlbi->va, bits);
         for (unsigned way = 0; way < TLB_WAYS; way++) {
-            struct tlb_entry *e = &set[way];
-            if (e->valid && e->map.page_bits == bits && e->map.va == (tlbi->va >> bits << bits) &&
-                (e->map.global || tlbi->kind == GUEST_TLBI_VA_ALL_ASID || e->map.asid == tlbi->asid))
-                e->valid = false;
+            const struct guest_mapping *map = &set->ways[way].map;
+            if (set->tags[way] == tag &&
+                (map->global || tlbi->kind == GUEST_TLBI_VA_ALL_ASID || map->asid == tlbi->asid))
+                set->tags[way] = 0;
         }
     }
 }
