@@ -149,6 +149,7 @@ class Arithmetic(unittest.TestCase):
         self.assertRegex(text, r"(?m)^int +4\.0000 a +2\.0000 +2\.00 +800% +0\.5000 +8\.00 +4\.00$")
         self.assertRegex(text, r"(?m)^call +4\.0000 b +1\.0000 +4\.00 +0%$")
         self.assertIn("refused: crc: why", text)
+        self.assertIn("refused: a, c: x\nrefused: b: y", benchreport.table([], {"a": "x", "b": "y", "c": "x"}, ["p"], ["o"]))
         self.assertNotRegex(text, r"(?m)^  integer")
         self.assertRegex(benchreport.table(self.reduce(), {}, ["peer a"], ["ours"]), r"(?m)^  integer +2\.83$")
 
@@ -226,6 +227,14 @@ class Campaigns(unittest.TestCase):
         self.assertEqual(list(campaign.refused), ["int"])
         self.assertIn("kpti", campaign.refused["int"])
         self.assertEqual(peer.calls, 3)  # the session given up is not run again
+
+    def test_a_clock_may_stray_twice(self):
+        both = {"rows": {"int": timed(1.0)}}
+        late = bs.ClockStrayed("late")
+        campaign = self.campaign(Actor("ours", late, late, both, both), Actor("peer", both), ["int"])
+        self.assertEqual((campaign.refused, len(campaign.rounds["ours"])), ({}, 2))
+        campaign = self.campaign(Actor("ours", both, late, late, late), Actor("peer", both), ["int"])
+        self.assertEqual(campaign.refused, {"int": "late"})
 
     def test_a_crash_refuses_its_session(self):
         both = {"rows": {"int": timed(1.0), "fork": timed(3.0)}}

@@ -35,7 +35,8 @@ def table(rows, refused, bases, targets, native=False):
         last = groups[row["name"]]
         lines.append(_line(row, bases, targets, native, width))
     lines += _means(rows, refused, bases, targets, native)
-    lines += [f"refused: {name}: {reason}" for name, reason in refused.items()]
+    for reason in dict.fromkeys(refused.values()):
+        lines.append(f"refused: {', '.join(name for name in refused if refused[name] == reason)}: {reason}")
     return "\n".join(lines)
 
 

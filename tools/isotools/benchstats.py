@@ -35,6 +35,10 @@ class Refused(Exception):
     """The figures must not be quoted, and why."""
 
 
+class ClockStrayed(Refused):
+    """The guest's clock and ours disagree; on a busy machine that may be chance."""
+
+
 def choose(rows=None, groups=None, by="best"):
     """Rows in table order, of comma-separated rows and groups; all if neither is given. ValueError names a stranger.
     by: "best" or "cpu", what the rows are compared by; some cannot be by the latter."""
@@ -68,8 +72,8 @@ def parse_guest(text):
 def check_clock(who, host, guest, grain=CLOCK_GRAIN):
     """The guest's clock is the emulator's own; it must run like the host's."""
     if abs(guest - host) > CLOCK_TOLERANCE * host + grain:
-        raise Refused(f"{who}: the guest's clock counted {guest:.3f} s while the host's counted {host:.3f} s; "
-                      f"more than {CLOCK_TOLERANCE:.0%} apart, so its own timings mean nothing.")
+        raise ClockStrayed(f"{who}: the guest's clock counted {guest:.3f} s while the host's counted {host:.3f} s; "
+                           f"more than {CLOCK_TOLERANCE:.0%} apart, so its own timings mean nothing.")
 
 
 def check_alike(one, other, keys=FACTS):
