@@ -227,6 +227,40 @@ static bool lower_vhadd(struct x64_compile *c, const struct ir_insn *insn)
     return true;
 }
 
+// Saturating sums and differences of 32-bit lanes. Without sign the operand is cut so that nothing overflows; with it,
+// where the signs say that it did, the limit on a's side takes the result's place.
+static bool lower_saturating(struct x64_compile *c, const struct ir_insn *insn)
+{
+    enum { PADDD = P | 0xfe, PSUBD = P | 0xfa, PMINUD = P38 | 0x3b, PMAXUD = P38 | 0x3f };
+    bool add = insn->op == IR_OP_vqadd;
+    if (insn->sub != 2)
+        return false;
+    unsigned xa = x64_use_xmm(c, insn->arg[0]), xb = x64_use_xmm(c, insn->arg[1]), dst = x64_def_xmm(c, c->pos);
+    if (!(insn->attr & IR_V_SIGNED)) {
+        if (add) {
+            x64_v3m(c->e, X64_PXOR, X64_XMM_T1, xb, x64_constant(c, X64_C_ONES));
+            x64_v3(c->e, PMINUD, dst, xa, X64_XMM_T1);
+        } else {
+            x64_v3(c->e, PMAXUD, dst, xa, xb);
+        }
+        x64_v3(c->e, add ? PADDD : PSUBD, dst, dst, xb);
+        x64_vec_done(c, insn, dst);
+        return true;
+    }
+    x64_v3(c->e, add ? PADDD : PSUBD, dst, xa, xb);
+    x64_v3(c->e, X64_PXOR, X64_XMM_T1, xa, dst);
+    x64_v3(c->e, X64_PXOR, X64_XMM_T2, add ? dst : xa, xb);
+    x64_v3(c->e, X64_PAND, X64_XMM_T1, X64_XMM_T1, X64_XMM_T2);
+    x64_vshift_i(c->e, P | 0x72, 4, X64_XMM_T1, X64_XMM_T1, 31); // where it overflowed
+    x64_vshift_i(c->e, P | 0x72, 4, X64_XMM_T2, xa, 31);
+    x64_v3m(c->e, X64_PXOR, X64_XMM_T2, X64_XMM_T2, x64_constant(c, X64_C_ABS32)); // the limit
+    x64_v3(c->e, X64_PXOR, X64_XMM_T2, X64_XMM_T2, dst);
+    x64_v3(c->e, X64_PAND, X64_XMM_T2, X64_XMM_T2, X64_XMM_T1);
+    x64_v3(c->e, X64_PXOR, dst, dst, X64_XMM_T2);
+    x64_vec_done(c, insn, dst);
+    return true;
+}
+
 static bool lower_vmul8(struct x64_compile *c, const struct ir_insn *insn)
 {
     if (insn->sub != 0)
@@ -354,6 +388,7 @@ bool x64_lower_vec(struct x64_compile *c, const struct ir_insn *insn)
     case IR_OP_vbsl: return lower_bitwise(c, insn);
     case IR_OP_vabd: return lower_vabd(c, insn);
     case IR_OP_vhadd: return lower_vhadd(c, insn);
+    case IR_OP_vqadd: case IR_OP_vqsub: return lower_saturating(c, insn);
     case IR_OP_vmull: return lower_vmull(c, insn);
     case IR_OP_vaddv: return lower_vaddv(c, insn);
     case IR_OP_vpmull: return lower_vpmull(c, insn);

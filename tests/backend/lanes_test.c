@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Lanes shifted by counts about their width, leading zeros of lanes with few bits, and CRC steps: compiled operations
-// against ir_eval, which uniform random operands would hardly try.
+// Lanes shifted by counts about their width, leading zeros of lanes with few bits, saturation, and CRC steps:
+// compiled operations against ir_eval, on operands that uniform choice would hardly try.
 #include "backends/x64/features.h"
 #include "tests/backend/toy_jit.h"
 #include "tests/ir/random_unit.h"
@@ -18,6 +18,8 @@ struct lane_row {
 static const struct lane_row rows[] = {
     { IR_OP_vshlv, IR_V128, 0 }, { IR_OP_vshlv, IR_V128, IR_V_SIGNED }, { IR_OP_vshlv, IR_V128, IR_V_LO64 },
     { IR_OP_vshlv, IR_V128, IR_V_SIGNED | IR_V_LO64 }, { IR_OP_vclz, IR_V128, 0 }, { IR_OP_vclz, IR_V128, IR_V_LO64 },
+    { IR_OP_vqadd, IR_V128, 0 }, { IR_OP_vqadd, IR_V128, IR_V_SIGNED }, { IR_OP_vqsub, IR_V128, 0 },
+    { IR_OP_vqsub, IR_V128, IR_V_SIGNED }, { IR_OP_vqsub, IR_V128, IR_V_SIGNED | IR_V_LO64 },
     { IR_OP_crc32, IR_I32, 0 }, { IR_OP_crc32, IR_I32, 1 },
 };
 
