@@ -62,6 +62,7 @@ static bool rare_anyway(const struct ir_insn *insn)
     case IR_OP_frecpx:
     case IR_OP_frecps:
     case IR_OP_frsqrts:
+    case IR_OP_vshlv:
     case IR_OP_vpmul: return true;
     default: return insn->type == IR_F16;
     }

@@ -170,7 +170,8 @@ static LLVMValueRef lanewise(struct region *r, const struct ir_insn *insn, LLVMV
     case IR_OP_vabs: return call_no_poison(r, "llvm.abs", a);
     case IR_OP_vshl:
     case IR_OP_vshr: return shift_constant(r, insn, a);
-    case IR_OP_vshlv: return shift_variable(r, insn, a, b);
+    case IR_OP_vshlv: // without AVX2 LLVM shifts by conversions from floating point, which leave exceptions in MXCSR
+        return r->optimiser->has & X64_HAS_AVX2 ? shift_variable(r, insn, a, b) : NULL;
     case IR_OP_vcmp: return compared(r, insn, a, b);
     case IR_OP_vmin: return call2(r, is_signed ? "llvm.smin" : "llvm.umin", a, b);
     case IR_OP_vmax: return call2(r, is_signed ? "llvm.smax" : "llvm.umax", a, b);
