@@ -63,6 +63,12 @@ struct region_field {
     uint32_t known;              // of flags: the value put last, IR_NO_VALUE unknown
 };
 
+enum { REGION_LOOPS = 32, REGION_NO_LOOP = -1 };
+struct region_loop {
+    uint32_t head, size; // blocks
+    bool innermost;
+};
+
 // A page that accesses of a loop keep to (streams.c).
 struct region_stream {
     uint64_t key;
@@ -73,6 +79,7 @@ enum { REGION_STREAMS = 8 };
 // What a block knows when it ends, for a successor that only it leads to.
 struct region_block {
     LLVMBasicBlockRef entry;
+    int loop;                    // the smallest around it, REGION_NO_LOOP none
     struct region_set dirty_in;  // fields whose value in env may be old
     uint32_t known;              // of the flags field
     int64_t insn_offset;         // of the last guest instruction in it
@@ -90,7 +97,9 @@ struct region {
     const struct ir_insn *evaluated; // an op that should not be, NULL none
     bool uses_fp;       // host FP operations: see struct backend_stubs
     struct ir_flow flow;
-    void *memory;       // of flow, values, flags, blocks
+    void *memory;       // of all arrays below
+    size_t memory_size;
+    void *flow_memory;
 
     LLVMContextRef context;
     LLVMModuleRef module;
@@ -109,6 +118,12 @@ struct region {
     struct region_block *blocks;
     struct region_field fields[REGION_FIELDS];
     struct region_set used;             // fields the unit gets or puts
+    struct region_set deferred;         // fields that puts in loops leave out of env
+    struct region_loop loops[REGION_LOOPS];
+    unsigned loop_count;
+    uint8_t *loop_bodies;               // REGION_LOOPS by block
+    uint16_t *block_of;                 // by instruction
+    uint32_t *stack;                    // scratch, by block
     struct region_stream streams[REGION_STREAMS];
     unsigned stream_count;
     uint8_t *stream_of;                 // by instruction: its stream plus 1, 0 none
@@ -178,6 +193,13 @@ void region_reload(struct region *r);      // after a helper that may have writt
 static inline bool region_has_field(const struct region_set *set, uint32_t field)
 {
     return set->bits[field / 64] >> (field % 64) & 1;
+}
+
+// ---- loops.c -----------------------------------------------------------------------------------------------------
+void region_loops_analyse(struct region *r);
+static inline bool region_in_loop(const struct region *r, int loop, uint32_t block)
+{
+    return r->loop_bodies[(size_t)loop * r->unit->block_count + block];
 }
 
 // ---- streams.c ---------------------------------------------------------------------------------------------------

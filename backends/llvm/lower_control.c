@@ -90,12 +90,44 @@ static void jump(struct region *r, LLVMValueRef pc)
     region_tail(r, r->stubs[r->uses_fp ? REGION_JUMP_FP : REGION_JUMP], to, NULL);
 }
 
+// The same in line, as it is where most of the time of indirect branches goes; what is not cached is left to the stub.
+static void jump_cached(struct region *r, LLVMValueRef pc)
+{
+    LLVMBuilderRef at = r->builder;
+    LLVMBasicBlockRef here = region_new_block(r, "here"), miss = region_new_block(r, "miss");
+    LLVMValueRef mask = region_env_load(r, r->i64, offsetof(struct ir_env, jump_mask), 8);
+    LLVMValueRef cache = region_env_load(r, r->ptr, offsetof(struct ir_env, jump_cache), 8);
+    LLVMValueRef index = LLVMBuildAnd(at, LLVMBuildShl(at, pc, region_k(r, r->i64, 3), ""), mask, "");
+    LLVMValueRef entry = LLVMBuildInBoundsGEP2(at, r->i8, cache, &index, 1, ""), words[3];
+    static const size_t offsets[3] = { offsetof(struct ir_jump_entry, va), offsetof(struct ir_jump_entry, key_gen),
+                                       offsetof(struct ir_jump_entry, code) };
+    for (unsigned i = 0; i < 3; i++) {
+        LLVMValueRef offset = region_k(r, r->i64, offsets[i]);
+        LLVMValueRef word = LLVMBuildInBoundsGEP2(at, r->i8, entry, &offset, 1, "");
+        words[i] = region_tag(r, LLVMBuildLoad2(at, i == 2 ? r->ptr : r->i64, word, ""), r->tbaa_table);
+        LLVMSetOrdering(words[i], LLVMAtomicOrderingUnordered);
+        LLVMSetAlignment(words[i], 8);
+    }
+    LLVMValueRef key = region_env_load(r, r->i64, offsetof(struct ir_env, key_gen), 8);
+    LLVMValueRef differ = LLVMBuildOr(at, LLVMBuildXor(at, words[0], pc, ""), LLVMBuildXor(at, words[1], key, ""), "");
+    region_branch(r, LLVMBuildICmp(at, LLVMIntEQ, differ, region_k(r, r->i64, 0), ""), here, miss, r->likely);
+    region_at(r, here);
+    LLVMValueRef page = LLVMBuildAnd(at, pc, region_k(r, r->i64, (uint64_t)-(int64_t)IR_PAGE_SIZE), "");
+    region_env_store(r, page, offsetof(struct ir_env, pc_page), 8);
+    region_tail(r, words[2], LLVMGetPoison(r->ptr), NULL);
+    region_at(r, miss);
+    jump(r, pc);
+}
+
 static void lower_exit_pc(struct region *r, const struct ir_insn *insn)
 {
     int64_t offset = (int64_t)insn->imm;
     region_flush(r);
     if (offset < 0 || offset >= IR_PAGE_SIZE) {
-        jump(r, region_pc(r, offset));
+        if (r->uses_fp)
+            jump(r, region_pc(r, offset));
+        else
+            jump_cached(r, region_pc(r, offset));
         return;
     }
     LLVMValueRef record = pointer_to(r, exit_record(r, offset));
@@ -116,7 +148,10 @@ static void lower_exit_ind(struct region *r, const struct ir_insn *insn)
     LLVMValueRef target = region_arg(r, insn, 0);
     region_flush(r);
     poll(r, target, 0);
-    jump(r, target);
+    if (r->uses_fp)
+        jump(r, target);
+    else
+        jump_cached(r, target);
 }
 
 static void lower_exit_stop(struct region *r, const struct ir_insn *insn)

@@ -182,19 +182,39 @@ static void lower_unit(struct region *r)
     }
 }
 
-static bool allocate(struct region *r)
+// Pieces of one allocation.
+static void *piece(char **at, size_t count, size_t size)
+{
+    void *p = *at;
+    *at += (count * size + 15) & ~(size_t)15;
+    return p;
+}
+
+static void place(struct region *r, char *at)
 {
     const struct ir_unit *u = r->unit;
-    size_t flow = (ir_flow_size(u) + 15) & ~(size_t)15;
-    size_t values = u->insn_count * sizeof *r->values, flags = u->insn_count * sizeof *r->flags;
-    r->memory = calloc(1, flow + values + flags + u->block_count * sizeof *r->blocks + u->insn_count);
-    if (!r->memory)
+    r->memory = at;
+    r->values = piece(&at, u->insn_count, sizeof *r->values);
+    r->flags = piece(&at, u->insn_count, sizeof *r->flags);
+    r->blocks = piece(&at, u->block_count, sizeof *r->blocks);
+    r->block_of = piece(&at, u->insn_count, sizeof *r->block_of);
+    r->stream_of = piece(&at, u->insn_count, sizeof *r->stream_of);
+    r->stack = piece(&at, u->block_count, sizeof *r->stack);
+    r->loop_bodies = piece(&at, u->block_count, REGION_LOOPS);
+    r->flow_memory = piece(&at, ir_flow_size(u), 1);
+    r->memory_size = (size_t)(at - (char *)r->memory);
+}
+
+static bool allocate(struct region *r)
+{
+    place(r, (char *)r); // for the size alone
+    char *memory = calloc(1, r->memory_size);
+    if (!memory) {
+        r->memory = NULL;
         return false;
-    r->values = (LLVMValueRef *)((char *)r->memory + flow);
-    r->flags = (struct region_flags *)((char *)r->values + values);
-    r->blocks = (struct region_block *)((char *)r->flags + flags);
-    r->stream_of = (uint8_t *)(r->blocks + u->block_count);
-    ir_flow_build(u, r->memory, &r->flow);
+    }
+    place(r, memory);
+    ir_flow_build(r->unit, r->flow_memory, &r->flow);
     return true;
 }
 
@@ -214,6 +234,7 @@ int region_build(struct region *r, const char *symbol)
     make_types(r);
     make_metadata(r);
     make_stubs(r);
+    region_loops_analyse(r);
     region_state_analyse(r);
     region_streams_analyse(r);
     r->uses_fp = uses_fp(r);

@@ -2,11 +2,13 @@
 // State fields inside a region: an alloca each, read from env at the entry, written to env where the region is left.
 //
 // A field is dirty where env may hold an old value of it, on any path: what a forward pass over the blocks finds before
-// lowering. Flags are kept as the operands they were made from, in three allocas: which operation, and two operands; the
+// lowering. Only puts in innermost loops wait so (`waits`); others are stored at once. Flags are kept as the operands they were made from, in three allocas: which operation, and two operands; the
 // packed form is made only where it is stored, which is mostly in cold code.
 #include "backends/llvm/llvm.h"
 
 #include <string.h>
+
+enum { DEFERRED = 12 };
 
 static void add_field(struct region_set *set, uint32_t field)
 {
@@ -18,11 +20,65 @@ static uint32_t helper_flags(const struct region *r, const struct ir_insn *insn)
     return r->unit->guest->helpers[insn->imm].flags;
 }
 
-// What the instruction does to the set of dirty fields; mirrors the lowering.
-static void step(const struct region *r, const struct ir_insn *insn, struct region_set *dirty)
+static void remove_field(struct region_set *set, uint32_t field)
 {
-    if (insn->op == IR_OP_put)
+    set->bits[field / 64] &= ~(1ull << (field % 64));
+}
+
+static enum ir_type type_of(const struct region *r, uint32_t field)
+{
+    return (enum ir_type)r->layout->fields[field].type;
+}
+
+// Whether a put leaves env alone: in innermost loops of fields that are worth a register there, or where the block puts
+// the field again. Elsewhere one store now is cheaper than one in each cold block until it is made. Flags always wait.
+static bool waits(const struct region *r, uint32_t pos)
+{
+    const struct ir_insn *insn = &r->unit->insns[pos];
+    const struct ir_block *block = &r->unit->blocks[r->block_of[pos]];
+    int loop = r->blocks[r->block_of[pos]].loop;
+    if (type_of(r, (uint32_t)insn->imm) == IR_FLAGS)
+        return true;
+    if (loop != REGION_NO_LOOP && r->loops[loop].innermost && region_has_field(&r->deferred, (uint32_t)insn->imm))
+        return true;
+    for (uint32_t i = pos + 1; i < block->first + block->count; i++)
+        if (r->unit->insns[i].op == IR_OP_put && r->unit->insns[i].imm == insn->imm)
+            return true;
+    return false;
+}
+
+// The fields that innermost loops use most.
+static void choose_deferred(struct region *r)
+{
+    uint32_t uses[REGION_FIELDS] = { 0 };
+    for (uint32_t i = 0; i < r->unit->insn_count; i++) {
+        const struct ir_insn *insn = &r->unit->insns[i];
+        int loop = r->blocks[r->block_of[i]].loop;
+        if ((insn->op == IR_OP_get || insn->op == IR_OP_put) && loop != REGION_NO_LOOP && r->loops[loop].innermost)
+            uses[insn->imm]++;
+    }
+    for (unsigned vectors = 0; vectors < 2; vectors++) {
+        for (unsigned n = 0; n < DEFERRED; n++) {
+            uint32_t best = REGION_FIELDS;
+            for (uint32_t f = 0; f < r->layout->count; f++)
+                if ((type_of(r, f) == IR_V128) == vectors && uses[f] && (best == REGION_FIELDS || uses[f] > uses[best]))
+                    best = f;
+            if (best == REGION_FIELDS)
+                break;
+            add_field(&r->deferred, best);
+            uses[best] = 0;
+        }
+    }
+}
+
+// What the instruction does to the set of dirty fields; mirrors the lowering.
+static void step(const struct region *r, uint32_t pos, struct region_set *dirty)
+{
+    const struct ir_insn *insn = &r->unit->insns[pos];
+    if (insn->op == IR_OP_put && waits(r, pos))
         add_field(dirty, (uint32_t)insn->imm);
+    else if (insn->op == IR_OP_put)
+        remove_field(dirty, (uint32_t)insn->imm);
     else if (insn->op == IR_OP_call && (helper_flags(r, insn) & (IR_HELPER_READS | IR_HELPER_WRITES)))
         *dirty = (struct region_set){ 0 };
 }
@@ -38,6 +94,7 @@ void region_state_analyse(struct region *r)
     for (uint32_t i = 0; i < u->insn_count; i++)
         if (u->insns[i].op == IR_OP_get || u->insns[i].op == IR_OP_put)
             add_field(&r->used, (uint32_t)u->insns[i].imm);
+    choose_deferred(r);
     for (uint32_t b = 0; b < u->block_count; b++)
         r->blocks[b].inexact_known = true;
     for (bool changed = true; changed;) {
@@ -47,7 +104,7 @@ void region_state_analyse(struct region *r)
             struct region_set dirty = r->blocks[b].dirty_in;
             bool inexact = r->blocks[b].inexact_known;
             for (uint32_t i = u->blocks[b].first; i < u->blocks[b].first + u->blocks[b].count; i++) {
-                step(r, &u->insns[i], &dirty);
+                step(r, i, &dirty);
                 inexact = step_inexact(r, &u->insns[i], inexact);
             }
             for (unsigned n = ir_successors(u, b, next); n--;) {
@@ -60,11 +117,6 @@ void region_state_analyse(struct region *r)
             }
         }
     }
-}
-
-static enum ir_type type_of(const struct region *r, uint32_t field)
-{
-    return (enum ir_type)r->layout->fields[field].type;
 }
 
 static void store_slot(struct region *r, LLVMValueRef value, LLVMValueRef slot)
@@ -170,19 +222,6 @@ static void put_flags(struct region *r, struct region_field *f, const struct reg
     store_slot(r, LLVMTypeOf(b) == r->i64 ? b : widened(r, b), f->slot_b);
 }
 
-void region_put(struct region *r, uint32_t field, uint32_t value)
-{
-    struct region_field *f = &r->fields[field];
-    if (type_of(r, field) == IR_FLAGS) {
-        put_flags(r, f, &r->flags[value]);
-        f->known = value;
-    } else {
-        store_slot(r, r->values[value], f->slot);
-    }
-    add_field(&r->dirty, field);
-    r->leave = NULL;
-}
-
 static void store_field(struct region *r, uint32_t field)
 {
     struct region_field *f = &r->fields[field];
@@ -200,6 +239,24 @@ static void store_field(struct region *r, uint32_t field)
         value = region_flags_pack(r, &flags);
     }
     region_store_value(r, type, value, region_env_at(r, r->layout->fields[field].offset), r->tbaa_env);
+}
+
+void region_put(struct region *r, uint32_t field, uint32_t value)
+{
+    struct region_field *f = &r->fields[field];
+    if (type_of(r, field) == IR_FLAGS) {
+        put_flags(r, f, &r->flags[value]);
+        f->known = value;
+    } else {
+        store_slot(r, r->values[value], f->slot);
+    }
+    if (waits(r, r->pos)) {
+        add_field(&r->dirty, field);
+    } else {
+        store_field(r, field);
+        remove_field(&r->dirty, field);
+    }
+    r->leave = NULL;
 }
 
 // Flags come last: packing them may be a call.
