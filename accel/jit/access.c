@@ -59,7 +59,7 @@ static void fill_inline(struct vcpu *vcpu, uint64_t va, enum guest_access access
         watched_page(vcpu, vcpu->accel->isa->canonical(vcpu->env, va) & page_mask))
         return;
     vcpu->stats.fills++;
-    struct ir_tlb_entry *e = context_entry(vcpu->context, mmu, va);
+    struct ir_tlb_entry *e = context_entry(vcpu, mmu, va);
     uint64_t addend = host_page - tag;
     if (e->addend != addend || (e->read != tag && e->write != tag && e->exec != tag)) {
         e->read = e->write = e->exec = IR_TLB_INVALID;

@@ -38,7 +38,7 @@ const struct context *context_donor(const struct vcpu *vcpu, const struct contex
 
 static unsigned collect_from(const struct inline_table *t, unsigned mmu, struct page *ret_pages, unsigned room)
 {
-    unsigned n = 0, count = t->filled > INLINE_LIST ? INLINE_ENTRIES : t->filled;
+    unsigned n = 0, count = t->filled > INLINE_LIST ? t->size : t->filled;
     for (unsigned i = 0; t->entries && i < count && n < room; i++) {
         const struct ir_tlb_entry *e = &t->entries[t->filled > INLINE_LIST ? i : t->list[i]];
         uint64_t va = atomic_load_explicit(&e->exec, memory_order_relaxed);
@@ -46,11 +46,6 @@ static unsigned collect_from(const struct inline_table *t, unsigned mmu, struct 
             ret_pages[n++] = (struct page){va, e->addend, mmu};
     }
     return n;
-}
-
-static const struct ir_tlb_entry *entry_of(const struct context *ctx, unsigned mmu, uint64_t page)
-{
-    return &ctx->tables[mmu].entries[(page >> IR_PAGE_BITS) & (INLINE_ENTRIES - 1)];
 }
 
 // Whether the page leads to the memory it led to; if so the inline table of `to` learns it.
@@ -66,7 +61,7 @@ static void confirm(struct vcpu *vcpu, struct context *to, const struct page *pa
     uint64_t host = (uint64_t)(uintptr_t)range->ram->host + range->ram_offset + (pa - range->base);
     if (host != page->va + page->addend)
         return;
-    struct ir_tlb_entry *e = context_entry(to, page->mmu, page->va);
+    struct ir_tlb_entry *e = context_entry(vcpu, page->mmu, page->va);
     __atomic_store_n(&e->addend, page->addend, __ATOMIC_RELAXED);
     e->exec = page->va;
     context_note_exec(to, page->va);
@@ -75,7 +70,7 @@ static void confirm(struct vcpu *vcpu, struct context *to, const struct page *pa
 static void carry_jump(struct vcpu *vcpu, struct context *to, const struct ir_jump_entry *j, unsigned index)
 {
     uint64_t page = j->va & page_mask;
-    if (j->va == 1 || entry_of(to, vcpu->accel->isa->fetch_mmu((uint32_t)j->key_gen), page)->exec != page)
+    if (j->va == 1 || inline_slot(&to->tables[vcpu->accel->isa->fetch_mmu((uint32_t)j->key_gen)], page)->exec != page)
         return;
     context_note_jump(to, index);
     to->jumps[index] = *j;

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static bool is_empty(const struct ir_tlb_entry *e)
 {
@@ -24,29 +25,58 @@ static void clear_entry(struct ir_tlb_entry *e)
 static void clear_table(struct inline_table *t)
 {
     if (t->filled > INLINE_LIST)
-        for (unsigned i = 0; i < INLINE_ENTRIES; i++)
+        for (unsigned i = 0; i < t->size; i++)
             clear_entry(&t->entries[i]);
     else
         for (unsigned i = 0; i < t->filled; i++)
             clear_entry(&t->entries[t->list[i]]);
-    t->filled = 0;
+    t->filled = t->displaced = 0;
 }
 
-static unsigned table_index(uint64_t va)
-{
-    return (va >> IR_PAGE_BITS) & (INLINE_ENTRIES - 1);
-}
-
-struct ir_tlb_entry *context_entry(struct context *ctx, unsigned mmu, uint64_t va)
+// To an empty table of size entries. Another vCPU that withdraws write tags may look at either size: tags of the old one
+// are gone, and one of the new one is written after the size, and withdrawn by its writer if it finds code then.
+static void resize(struct vcpu *vcpu, struct context *ctx, unsigned mmu, uint32_t size)
 {
     struct inline_table *t = &ctx->tables[mmu];
-    unsigned index = table_index(va);
-    if (is_empty(&t->entries[index]) && t->filled <= INLINE_LIST) {
-        if (t->filled < INLINE_LIST)
-            t->list[t->filled] = (uint16_t)index;
-        t->filled++;
+    clear_table(t);
+    for (uint32_t i = t->size; i < size; i++)
+        clear_entry(&t->entries[i]);
+    vcpu->inline_grown += size - t->size;
+    atomic_store(&t->size, size);
+    if (ctx == vcpu->context)
+        vcpu->env->mmu[mmu].mask = (uint64_t)(size - 1) << 5;
+}
+
+// Entries beyond those of a new context are given back, and their memory too.
+static void shrink(struct vcpu *vcpu, struct context *ctx)
+{
+    for (unsigned m = 0; m < IR_MMU_INDICES; m++) {
+        struct inline_table *t = &ctx->tables[m];
+        if (t->size <= INLINE_ENTRIES)
+            continue;
+        resize(vcpu, ctx, m, INLINE_ENTRIES);
+        madvise(t->entries + INLINE_ENTRIES, (INLINE_MAX - INLINE_ENTRIES) * sizeof *t->entries, MADV_DONTNEED);
     }
-    return &t->entries[index];
+}
+
+struct ir_tlb_entry *context_entry(struct vcpu *vcpu, unsigned mmu, uint64_t va)
+{
+    struct inline_table *t = &vcpu->context->tables[mmu];
+    struct ir_tlb_entry *e = inline_slot(t, va);
+    const uint64_t page = va & ~(uint64_t)(IR_PAGE_SIZE - 1);
+    if (!is_empty(e)) {
+        if (e->read == page || e->write == page || e->exec == page || ++t->displaced <= t->size)
+            return e;
+        t->displaced = 0;
+        if (t->size == INLINE_MAX || vcpu->inline_grown + t->size > INLINE_GROWN)
+            return e;
+        resize(vcpu, vcpu->context, mmu, t->size * 2);
+        e = inline_slot(t, va);
+    }
+    if (t->filled < INLINE_LIST)
+        t->list[t->filled] = (uint16_t)(e - t->entries);
+    t->filled++;
+    return e;
 }
 
 static void new_generation(struct vcpu *vcpu, struct context *ctx)
@@ -60,8 +90,13 @@ static void new_generation(struct vcpu *vcpu, struct context *ctx)
 
 void context_empty(struct vcpu *vcpu, struct context *ctx)
 {
-    for (unsigned m = 0; m < IR_MMU_INDICES; m++)
-        clear_table(&ctx->tables[m]);
+    for (unsigned m = 0; m < IR_MMU_INDICES; m++) {
+        struct inline_table *t = &ctx->tables[m];
+        bool too_large = t->size > INLINE_ENTRIES && t->filled < t->size / 4;
+        clear_table(t);
+        if (too_large)
+            resize(vcpu, ctx, m, t->size / 2);
+    }
     new_generation(vcpu, ctx);
     ctx->stale = false;
 }
@@ -91,9 +126,11 @@ static bool prepare(struct vcpu *vcpu, struct context *ctx)
     for (unsigned m = 0; m < vcpu->accel->isa->mmu_count; m++)
         if (!ctx->tables[m].entries) {
             struct inline_table *t = &ctx->tables[m];
-            struct ir_tlb_entry *entries = aligned_alloc(64, INLINE_ENTRIES * sizeof *entries);
-            if (!entries)
+            struct ir_tlb_entry *entries = mmap(NULL, INLINE_MAX * sizeof *entries, PROT_READ | PROT_WRITE,
+                                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+            if (entries == MAP_FAILED)
                 return false;
+            atomic_store(&t->size, INLINE_ENTRIES);
             for (unsigned i = 0; i < INLINE_ENTRIES; i++)
                 clear_entry(&entries[i]);
             __atomic_store_n(&t->entries, entries, __ATOMIC_RELEASE);
@@ -143,11 +180,13 @@ void context_switch(struct vcpu *vcpu)
         vcpu->context = ctx;
         struct ir_env *env = vcpu->env;
         for (unsigned m = 0; m < vcpu->accel->isa->mmu_count; m++)
-            env->mmu[m] = (struct ir_tlb_table){ctx->tables[m].entries, (uint64_t)(INLINE_ENTRIES - 1) << 5};
+            env->mmu[m] = (struct ir_tlb_table){ctx->tables[m].entries, (uint64_t)(ctx->tables[m].size - 1) << 5};
         env->jump_cache = ctx->jumps;
         env->jump_mask = (uint64_t)(JUMP_ENTRIES - 1) << 5;
         env->gen = ctx->gen;
     }
+    if (is_new)
+        shrink(vcpu, ctx);
     const struct context *donor = is_new && !vcpu->lockstep ? context_donor(vcpu, ctx) : NULL;
     if (donor)
         context_carry(vcpu, ctx, donor);
@@ -183,7 +222,7 @@ static void drop_page(struct vcpu *vcpu, struct context *ctx, uint64_t page)
 {
     for (unsigned m = 0; m < IR_MMU_INDICES; m++)
         if (ctx->tables[m].entries)
-            drop_entry(vcpu, &ctx->tables[m].entries[table_index(page)], page);
+            drop_entry(vcpu, inline_slot(&ctx->tables[m], page), page);
     uint64_t seen = ctx->exec_pages[(page >> IR_PAGE_BITS) % EXEC_PAGES];
     if (seen == 1 || seen == page)
         forget_jumps(ctx, page);
@@ -240,15 +279,16 @@ void context_forget_writes(struct vcpu *vcpu, const struct mem_ram *ram, uint64_
     uint64_t host_page = (uint64_t)(uintptr_t)(ram->host + (page << MEM_PAGE_BITS));
     for (unsigned i = 0; i < CONTEXTS; i++)
         for (unsigned m = 0; m < IR_MMU_INDICES; m++) {
-            struct ir_tlb_entry *table = __atomic_load_n(&vcpu->contexts[i].tables[m].entries, __ATOMIC_ACQUIRE);
-            if (!table)
+            const struct inline_table *t = &vcpu->contexts[i].tables[m];
+            struct ir_tlb_entry *entries = __atomic_load_n(&t->entries, __ATOMIC_ACQUIRE);
+            if (!entries)
                 continue;
             if (va_hint) {
-                withdraw_write(&table[table_index(va_hint)], host_page);
+                withdraw_write(inline_slot(t, va_hint), host_page);
                 continue;
             }
-            for (unsigned e = 0; e < INLINE_ENTRIES; e++)
-                withdraw_write(&table[e], host_page);
+            for (unsigned e = 0, size = atomic_load(&t->size); e < size; e++)
+                withdraw_write(&entries[e], host_page);
         }
 }
 
@@ -256,7 +296,8 @@ void context_free(struct vcpu *vcpu)
 {
     for (unsigned i = 0; i < CONTEXTS; i++) {
         for (unsigned m = 0; m < IR_MMU_INDICES; m++)
-            free(vcpu->contexts[i].tables[m].entries);
+            if (vcpu->contexts[i].tables[m].entries)
+                munmap(vcpu->contexts[i].tables[m].entries, INLINE_MAX * sizeof(struct ir_tlb_entry));
         free(vcpu->contexts[i].jumps);
     }
 }

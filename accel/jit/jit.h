@@ -70,14 +70,19 @@ struct xlat {
     bool write_ok;  // host may be written without telling anyone
 };
 
-enum { CONTEXTS = 24, INLINE_ENTRIES = 4096, INLINE_LIST = 512, JUMP_ENTRIES = 8192, JUMP_LIST = 2048, EXEC_PAGES = 1024 };
+enum { CONTEXTS = 24, JUMP_ENTRIES = 8192, JUMP_LIST = 2048, EXEC_PAGES = 1024 };
+// INLINE_GROWN: entries beyond INLINE_ENTRIES that all tables of a vCPU may have together.
+enum { INLINE_ENTRIES = 4096, INLINE_MAX = 32768, INLINE_GROWN = 8 * INLINE_MAX, INLINE_LIST = 512 };
 
-// One inline table, and which of its entries have been filled since it was emptied, so that emptying it again costs what
-// was used of it.
+// One inline table. It grows in place when filling it displaces more pages than it has entries, and is halved when it is
+// emptied with less than a quarter used. What has been filled since
+// it was emptied is listed, so that emptying it again costs what was used of it.
 struct inline_table {
-    struct ir_tlb_entry *entries; // INLINE_ENTRIES, NULL until used
-    uint32_t filled;              // length of list; above INLINE_LIST any entry may be live
-    uint16_t list[INLINE_LIST];   // indices; an entry not in it is empty
+    struct ir_tlb_entry *entries; // room for INLINE_MAX, NULL until used
+    _Atomic uint32_t size;        // entries in use: a power of two
+    uint32_t displaced;           // live entries overwritten since the table was emptied
+    uint32_t filled;              // empty entries filled since then; above INLINE_LIST any entry may be live
+    uint16_t list[INLINE_LIST];   // their indices; an entry not in it is empty
 };
 
 // A translation context: caches of what virtual addresses mean under one struct guest_context.
@@ -141,6 +146,7 @@ struct vcpu {
     struct tlb *tlb;
     struct context contexts[CONTEXTS];
     struct context *context;
+    uint32_t inline_grown;           // entries beyond INLINE_ENTRIES of all tables
     bool context_pending;            // control registers are ahead of context
     struct guest_mapping loose;      // what a walk found that is not to be kept
     uint64_t use_clock;
@@ -286,8 +292,12 @@ void context_forget_writes(struct vcpu *vcpu, const struct mem_ram *ram, uint64_
 void context_free(struct vcpu *vcpu);
 void context_note_exec(struct context *ctx, uint64_t page); // before a jump to it is cached
 void context_empty(struct vcpu *vcpu, struct context *ctx); // its inline tables and its jumps
-// The entry for va, to be filled: it counts as live from now on.
-struct ir_tlb_entry *context_entry(struct context *ctx, unsigned mmu, uint64_t va);
+// The entry for va in the context in use, to be filled: it counts as live from now on. May grow the table.
+struct ir_tlb_entry *context_entry(struct vcpu *vcpu, unsigned mmu, uint64_t va);
+static inline struct ir_tlb_entry *inline_slot(const struct inline_table *t, uint64_t va)
+{
+    return &t->entries[(va >> IR_PAGE_BITS) & (atomic_load(&t->size) - 1)];
+}
 // carry.c: the best older context to take code from, or NULL; and emptying `to`, the context in use, but for code that it
 // has in common with from, which may be `to` itself.
 const struct context *context_donor(const struct vcpu *vcpu, const struct context *to);

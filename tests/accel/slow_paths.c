@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Slow paths of memory, called as translated code calls them on a stopped machine with its MMU off: writes to pages with
 // code are reported after the bytes changed, watchpoints see both halves of an atomic, and what the MMU's being off makes
-// of addresses is not remembered; what is kept of walks goes with every invalidation that concerns it.
+// of addresses is not remembered; what is kept of walks goes with every invalidation that concerns it; inline tables grow
+// and shrink, and write tags are withdrawn from them at any size.
 #include "tests/accel/small.h"
 
 #include "frontends/a64/mmu.h"
@@ -285,4 +286,48 @@ Test(slow_paths, steps_of_walks_belong_to_an_asid)
     a64_cpu_of(env)->sys[A64_SR_TTBR0_EL1] |= 1ull << 48;
     vcpu_context_changed(env);
     cr_expect_eq(load_mapped(0), 88);
+}
+
+// ---- the size of inline tables -----------------------------------------------------------------------------------------
+
+enum { MANY = 9000, FIRST = SMALL_RAM + 0x100000, STORES = ATTR8 | 1 << IR_MEM_MMU_SHIFT };
+
+Test(slow_paths, inline_tables_grow_with_use)
+{
+    small_destroy(small);
+    small = small_create(ACCEL_JIT, 1, 40 << 20, 0);
+    env = accel_env(small->accel, 0);
+    vcpu = &small->accel->cpus[0];
+    context_switch(vcpu);
+    turn_mmu(true);
+    const struct inline_table *t = &vcpu->context->tables[1];
+    union ir_value seen;
+    uint64_t fills = 0;
+    for (uint64_t round = 0; round < 12; round++) {
+        fills = vcpu->stats.fills;
+        for (uint64_t i = 0; i < MANY; i++) {
+            const uint64_t at = FIRST + i * IR_PAGE_SIZE;
+            cr_assert_eq(jit_runtime.store(env, at, STORES, &(union ir_value){.i = round + i}), 0);
+            cr_assert_eq(jit_runtime.load(env, at, STORES, &seen), 0);
+            cr_assert_eq(seen.i, round + i);
+            cr_assert_eq(*(uint64_t *)small_at(small, at), round + i);
+        }
+    }
+    cr_expect_eq(vcpu->stats.fills, fills, "%llu fills still", (unsigned long long)(vcpu->stats.fills - fills));
+    cr_expect_eq(t->size, 16384, "%u entries", t->size);
+    cr_expect_eq(vcpu->inline_grown, t->size - INLINE_ENTRIES);
+    for (uint64_t i = 0; i < MANY; i += 1000) {
+        const uint64_t at = FIRST + i * IR_PAGE_SIZE;
+        cr_expect_eq(inline_slot(t, at)->write, at);
+        context_forget_writes(vcpu, small->ram, (at - SMALL_RAM) >> MEM_PAGE_BITS, i % 2000 ? at : 0);
+        cr_expect_eq(inline_slot(t, at)->write, IR_TLB_INVALID);
+        cr_expect_eq(inline_slot(t, at)->read, at);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        vcpu_tlbi(env, &(struct guest_tlbi){.kind = GUEST_TLBI_ALL});
+        cr_expect_eq(inline_slot(t, FIRST)->read, IR_TLB_INVALID);
+        cr_assert_eq(jit_runtime.load(env, FIRST, STORES, &seen), 0);
+    }
+    cr_expect_eq(t->size, INLINE_ENTRIES, "%u entries", t->size);
+    cr_expect_eq(vcpu->inline_grown, 0);
 }
