@@ -4,7 +4,8 @@
 // leave behind must be what the compiled code did. The first difference is printed and stops the machine.
 //
 // In this mode inline tables stay empty of data tags, so that all accesses come through the runtime; units are not
-// linked; and the budget is negative, so that a poll leaves the unit in both runs.
+// linked; and the budget is negative, so that a poll leaves the unit in both runs. Only regions may go round their loops,
+// until so many events are recorded.
 #include "accel/jit/lockstep.h"
 
 #include "base/error.h"
@@ -23,8 +24,9 @@ struct event {
     uint64_t va;
     union ir_value in[4], out;
     uint32_t before, after; // state images of a helper that reads or writes, NO_IMAGE otherwise
+    uint64_t pc;            // as a helper left it
 };
-enum { NO_IMAGE = UINT32_MAX, MAX_EVENTS = 1 << 16 };
+enum { NO_IMAGE = UINT32_MAX, MAX_EVENTS = 1 << 16, REGION_EVENTS = 200 };
 
 struct lockstep {
     bool replaying;
@@ -35,10 +37,18 @@ struct lockstep {
     size_t image_size;
     struct ir_env *scratch; // the interpreter's state
     char difference[256];   // empty while there is none
-    uint64_t units;
+    bool loops;             // a region is running: the budget ends with the event REGION_EVENTS
+    uint64_t units, interrupted;
 };
 
 // ---- the record ----------------------------------------------------------------------------------------------------
+
+// In both runs, before event number n: a region that goes round and round leaves at its next poll.
+static void spend(const struct lockstep *ls, struct ir_env *env, uint32_t n)
+{
+    if (ls->loops && n >= REGION_EVENTS)
+        atomic_store(&env->budget, -1);
+}
 
 static struct event *record(struct lockstep *ls, enum event_kind kind, uint32_t what, uint64_t va)
 {
@@ -138,6 +148,7 @@ static struct lockstep *of(const struct ir_env *env)
 static int ls_load(struct ir_env *env, uint64_t va, uint32_t attr, union ir_value *ret_value)
 {
     struct lockstep *ls = of(env);
+    spend(ls, env, ls->replaying ? ls->at : ls->count);
     if (ls->replaying) {
         struct event *e = replay(ls, EV_LOAD, attr, va);
         if (e)
@@ -154,6 +165,7 @@ static int ls_load(struct ir_env *env, uint64_t va, uint32_t attr, union ir_valu
 static int ls_store(struct ir_env *env, uint64_t va, uint32_t attr, const union ir_value *value)
 {
     struct lockstep *ls = of(env);
+    spend(ls, env, ls->replaying ? ls->at : ls->count);
     if (ls->replaying) {
         struct event *e = replay(ls, EV_STORE, attr, va);
         if (e)
@@ -170,6 +182,7 @@ static int ls_cas(struct ir_env *env, uint64_t va, uint32_t attr, const union ir
 {
     struct lockstep *ls = of(env);
     unsigned n = ir_mem_bytes(attr);
+    spend(ls, env, ls->replaying ? ls->at : ls->count);
     if (ls->replaying) {
         struct event *e = replay(ls, EV_CAS, attr, va);
         if (!e)
@@ -192,6 +205,7 @@ static int ls_rmw(struct ir_env *env, uint64_t va, uint32_t attr, enum ir_rmw ki
 {
     struct lockstep *ls = of(env);
     uint32_t what = attr | (uint32_t)kind << 24;
+    spend(ls, env, ls->replaying ? ls->at : ls->count);
     if (ls->replaying) {
         struct event *e = replay(ls, EV_RMW, what, va);
         if (!e)
@@ -245,6 +259,7 @@ int lockstep_helper(struct ir_env *env, unsigned number, const union ir_value *a
     union ir_value none;
     if (!ret_value)
         ret_value = &none;
+    spend(ls, env, ls->replaying ? ls->at : ls->count);
     if (!ls->replaying) {
         uint32_t before = reads ? take_image(ls, env) : NO_IMAGE;
         struct event *e = record(ls, EV_HELPER, number, 0);
@@ -252,12 +267,13 @@ int lockstep_helper(struct ir_env *env, unsigned number, const union ir_value *a
         for (unsigned i = 0; i < 4 && h->args[i] != IR_VOID; i++)
             memcpy(&e->in[i], &args[i], ir_type_size(h->args[i]));
         int code = h->fn(env, args, ret_value);
-        uint32_t after = writes || code ? take_image(ls, env) : NO_IMAGE;
+        uint32_t after = writes ? take_image(ls, env) : NO_IMAGE;
         e = &ls->events[index];
         e->before = before;
         e->after = after;
         e->code = code;
         e->out = *ret_value;
+        e->pc = env->pc;
         return code;
     }
     struct event *e = replay(ls, EV_HELPER, number, 0);
@@ -271,6 +287,8 @@ int lockstep_helper(struct ir_env *env, unsigned number, const union ir_value *a
         memcpy(env, image(ls, e->after), ls->image_size);
     else if (h->flags & IR_HELPER_FP_FLAGS)
         h->fn(env, args, ret_value);
+    if (e->code) // state that the helper does not use may be stored only now
+        env->pc = e->pc;
     *ret_value = e->out;
     return e->code;
 }
@@ -326,12 +344,19 @@ int lockstep_run(struct vcpu *vcpu, struct unit *unit, bool *ret_differs)
     struct ir_env *env = vcpu->env;
     const uint64_t pc = env->pc;
     lockstep_copy_state(ls->scratch, env, ls->image_size);
-    atomic_store(&env->budget, -1);
-    atomic_store(&ls->scratch->budget, -1);
+    ls->loops = unit->region;
+    atomic_store(&env->budget, ls->loops ? INT32_MAX : -1);
+    atomic_store(&ls->scratch->budget, ls->loops ? INT32_MAX : -1);
     ls->count = ls->at = ls->image_count = 0;
     ls->replaying = false;
     soil_stack();
     int code = accel->jit.ops->enter(accel->jit.backend, env, unit->entry);
+    if (ls->loops && code == IR_EXIT_POLL && ls->count <= REGION_EVENTS) { // something outside asked for it, at some point
+        ls->interrupted++;
+        env->link_exit = NULL;
+        *ret_differs = false;
+        return code;
+    }
     ls->replaying = true;
     int interpreted = ir_interpret(unit->ir, ls->scratch, &lockstep_runtime, vcpu->slots);
     ls->replaying = false;

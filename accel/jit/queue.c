@@ -31,6 +31,15 @@ bool queue_put(struct tier_queue *queue, const struct tier_job *job)
     return true;
 }
 
+void queue_drop(struct tier_queue *queue, const uint8_t *host_page, uint32_t offset, uint32_t key)
+{
+    for (unsigned i = 0; i < queue->count; i++) {
+        const struct tier_job *j = &queue->jobs[i];
+        if (j->host_page == host_page && j->offset == offset && j->key == key)
+            queue->jobs[i--] = queue->jobs[--queue->count];
+    }
+}
+
 bool queue_take(struct tier_queue *queue, struct tier_job *ret_job)
 {
     struct tier_job *hottest = &queue->jobs[0];

@@ -24,6 +24,8 @@ struct tier_queue {
 
 // False if nothing was added: it waits already (and is now as hot as this says), or everything waiting is hotter.
 bool queue_put(struct tier_queue *queue, const struct tier_job *job);
+// Forgets what waits for that place.
+void queue_drop(struct tier_queue *queue, const uint8_t *host_page, uint32_t offset, uint32_t key);
 bool queue_take(struct tier_queue *queue, struct tier_job *ret_job); // false when empty
 
 #endif

@@ -157,6 +157,15 @@ static struct choice hottest_exit(const struct region *r, const struct region_so
     return best;
 }
 
+// An edge back polls before it.
+static bool loops(const struct ir_unit *unit)
+{
+    for (uint32_t i = 1; i < unit->insn_count; i++)
+        if (unit->insns[i].op == IR_OP_br && unit->insns[i - 1].op == IR_OP_poll)
+            return true;
+    return false;
+}
+
 int region_form(struct region *r, const struct region_source *s)
 {
     r->count = 1;
@@ -184,7 +193,9 @@ int region_form(struct region *r, const struct region_source *s)
         parts[p] = (struct ir_merge_part){&r->units[p], 0, r->parts[p].offset};
         r->insns += r->units[p].guest_insns;
     }
-    return ir_merge(parts, r->count, &r->unit);
+    result = ir_merge(parts, r->count, &r->unit);
+    r->loops = !result && loops(&r->unit);
+    return result;
 }
 
 void region_free(struct region *r)

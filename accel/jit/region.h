@@ -41,6 +41,7 @@ struct region {
     struct ir_unit unit; // the parts joined, not optimised
     struct region_part parts[REGION_PARTS];
     unsigned count, insns;
+    bool loops; // control can stay in it
     struct ir_unit units[REGION_PARTS]; // of the parts
     uint32_t refused[REGION_PARTS];     // places that did not fit
     unsigned refused_count;

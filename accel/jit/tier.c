@@ -21,7 +21,8 @@
 
 enum {
     THRESHOLD = 10000, // executions of a unit until a region is asked for
-    THRESHOLD_OPT = 64,
+    THRESHOLD_OPT = 1000,
+    THRESHOLD_ONE_PASS = 64, // likewise, where compiling costs little
     BACK_OFF = 4, // asking again takes so many times more
     MAX_HEAT = 1 << 28,
     MAX_INSNS = 256,
@@ -230,6 +231,8 @@ static int build_ir(struct tier *tier, const struct region_source *source, uint6
     int r = region_form(&tier->region, source);
     if (r)
         return r;
+    if (!tier->region.loops && !tier->waits)
+        return -EDOM;
 #ifndef NDEBUG
     struct error err;
     if (ir_verify(unit, &err) < 0) {
@@ -344,6 +347,9 @@ static bool install(struct tier *tier, struct unit *region, uint64_t flushes)
         region->exits[i].owner = region;
     unit_replace(accel, unit, region);
     kill_straddlers(accel, region);
+    // Its parts may run in it only from now on: they can ask again if not.
+    for (unsigned i = 0; i < region->region->part_count; i++)
+        queue_drop(&tier->queue, region->host_page, region->region->parts[i].offset, region->key);
     tier->counts.made++;
     tier->counts.parts += region->region->part_count;
     tier->counts.insns += tier->region.insns;
@@ -382,7 +388,8 @@ static void refuse(struct tier *tier, const struct tier_job *job, int error)
     if (unit && !unit->region)
         cool(unit);
     tier->counts.unsupported += error == -ENOTSUP;
-    tier->counts.failed += error != -ENOTSUP;
+    tier->counts.straight += error == -EDOM;
+    tier->counts.failed += error != -ENOTSUP && error != -EDOM;
 }
 
 static void keep_ir(struct tier *tier, struct unit *region)
@@ -430,6 +437,17 @@ static void run_job(struct tier *tier, const struct tier_job *job)
         keep_ir(tier, region);
     if (!finish(tier, region, flushes) && tier->ops)
         drop(tier, region);
+}
+
+// What waits has gone on counting, or has not.
+static void refresh_heat(struct tier *tier)
+{
+    for (unsigned i = 0; i < tier->queue.count; i++) {
+        struct tier_job *job = &tier->queue.jobs[i];
+        const struct unit *unit = unit_lookup(&tier->accel->jit, job->host_page, job->offset, job->key);
+        uint64_t count = unit && !unit->region ? executions(unit) : 0;
+        job->heat = count > job->heat ? count : job->heat;
+    }
 }
 
 // ---- the thread ----------------------------------------------------------------------------------------------------
@@ -525,7 +543,9 @@ static void *thread_main(void *opaque)
             wait_for_work(tier, 0);
         } else if ((wait = must_wait(tier))) {
             wait_for_work(tier, wait);
-        } else if (queue_take(&tier->queue, &job)) {
+        } else {
+            refresh_heat(tier);
+            queue_take(&tier->queue, &job);
             tier->busy = true;
             pthread_mutex_unlock(&jit->lock);
             uint64_t begin = now_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -554,7 +574,8 @@ int tier_create(struct accel *accel, struct error *err)
     tier->module = module;
     tier->ops = accel->config.optimiser;
     tier->waits = accel->config.tier == ACCEL_TIER_OPT;
-    tier->threshold = tier->waits ? THRESHOLD_OPT : THRESHOLD;
+    bool cheap = accel->config.one_pass_regions;
+    tier->threshold = !tier->waits ? THRESHOLD : cheap ? THRESHOLD_ONE_PASS : THRESHOLD_OPT;
     tier->pool.base = jit->pool_memory;
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
@@ -629,7 +650,8 @@ void tier_print(struct accel *accel, FILE *out)
     fprintf(out, "regions: %llu made of %llu parts, %llu instructions, %llu bytes of code, %llu died, %llu given up\n",
             (unsigned long long)c.made, (unsigned long long)c.parts, (unsigned long long)c.insns,
             (unsigned long long)c.code_bytes, (unsigned long long)c.died, (unsigned long long)c.given_up);
-    fprintf(out, "regions not made: %llu stale, %llu not supported, %llu failed, %llu pushed out; %llu asked, %u wait\n",
+    fprintf(out, "regions not made: %llu without a loop, %llu stale, %llu not supported, %llu failed, %llu pushed out; "
+            "%llu asked, %u wait\n", (unsigned long long)c.straight,
             (unsigned long long)c.stale, (unsigned long long)c.unsupported, (unsigned long long)c.failed,
             (unsigned long long)tier->queue.dropped, (unsigned long long)c.asked, tier->queue.count);
     fprintf(out, "regions took %.3f s to form, %.3f s to compile; %zu KiB of memory\n", (double)c.form_ns * 1e-9,

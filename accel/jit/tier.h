@@ -19,6 +19,7 @@ struct tier_counts {
     uint64_t asked, made, died, given_up;
     uint64_t stale;       // the unit or its page had changed when the region was done
     uint64_t unsupported; // by the optimiser
+    uint64_t straight;    // no loop in it: not worth while
     uint64_t failed;
     uint64_t parts, insns, code_bytes; // of those made
     uint64_t form_ns, compile_ns;
