@@ -73,7 +73,8 @@ static LLVMValueRef shift_constant(struct region *r, const struct ir_insn *insn,
     return shift_right(r, a, region_splat(r, type, by >= n ? n - 1 : by), is_signed);
 }
 
-// Each lane by the signed low byte of b's; LLVM's shifts are poison past the width, so selects choose.
+// Each lane by the signed low byte of b's; LLVM's shifts are poison past the width, so selects choose. Without AVX2, LLVM
+// makes 1 << n of 16 and 32 bits by converting floats, which leaves exceptions behind where none are expected.
 static LLVMValueRef shift_variable(struct region *r, const struct ir_insn *insn, LLVMValueRef a, LLVMValueRef b)
 {
     LLVMBuilderRef at = r->builder;
@@ -81,6 +82,8 @@ static LLVMValueRef shift_variable(struct region *r, const struct ir_insn *insn,
     unsigned n = 8u << insn->sub;
     bool is_signed = insn->attr & IR_V_SIGNED;
     LLVMValueRef width = region_splat(r, type, n), zero = LLVMConstNull(type);
+    if (!(r->optimiser->has & X64_HAS_AVX2) && (n == 16 || n == 32))
+        return NULL;
     if (n > 8) {
         LLVMValueRef up = region_splat(r, type, n - 8);
         b = LLVMBuildAShr(at, LLVMBuildShl(at, b, up, ""), up, "");
@@ -89,7 +92,8 @@ static LLVMValueRef shift_variable(struct region *r, const struct ir_insn *insn,
     LLVMValueRef fits = LLVMBuildICmp(at, LLVMIntULT, b, width, "");
     LLVMValueRef left = LLVMBuildSelect(at, fits, LLVMBuildShl(at, a, b, ""), zero, "");
     if (is_signed) {
-        right = shift_right(r, a, call2(r, "llvm.umin", down, region_splat(r, type, n - 1)), true);
+        down = call2(r, "llvm.umin", down, region_splat(r, type, n - 1));
+        right = shift_right(r, a, down, true);
     } else {
         LLVMValueRef fits_down = LLVMBuildICmp(at, LLVMIntULT, down, width, "");
         right = LLVMBuildSelect(at, fits_down, shift_right(r, a, down, false), zero, "");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Compiles each unit of a text file (IR text form over the toy guest, units separated by lines "== name") in the
 // optimising tier and prints its host code in hexadecimal: the tool behind llvm_code.py.
-// usage: llvm_code FILE [sse] ; output lines: name, bytes.
+// usage: llvm_code FILE [sse] ; output lines: name, bytes from the body's first instruction on.
 #include "backends/x64/features.h"
 #include "base/error.h"
 #include "tests/backend/llvm_engine.h"
@@ -10,6 +10,15 @@
 #include <string.h>
 
 enum { TEXT_SIZE = 1 << 18 };
+
+// What starts behind fp_check has its body's address in `lea r13, [rip + ...]`.
+static const uint8_t *body_of(const uint8_t *entry)
+{
+    static const uint8_t lea[] = { 0x4c, 0x8d, 0x2d };
+    int32_t offset;
+    memcpy(&offset, entry + sizeof lea, sizeof offset);
+    return memcmp(entry, lea, sizeof lea) ? entry : entry + sizeof lea + sizeof offset + offset;
+}
 
 static int show(struct llvm_engine *engine, const char *name, const char *text)
 {
@@ -22,9 +31,10 @@ static int show(struct llvm_engine *engine, const char *name, const char *text)
         r = ir_verify(&unit, &err);
     if (r == 0) {
         llvm_engine_compile(engine, &unit, &fallback, &region);
+        const uint8_t *entry = region.entry, *body = body_of(entry);
         printf("%s\t", name);
-        for (size_t i = 0; i < region.code_size; i++) // nothing else is there; what calls fp_check is at the end
-            printf("%02x", engine->memory[i]);
+        for (const uint8_t *at = body; at < (body == entry ? body + region.code_size : entry); at++)
+            printf("%02x", *at);
         printf("\n");
         engine->ops->release(engine->optimiser, region.handle);
     } else {

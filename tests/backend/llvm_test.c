@@ -77,6 +77,10 @@ Test(llvm_diff, memory) { run_many(integer | RANDOM_MEM, UINT64_MAX, 15); }
 Test(llvm_diff, atomics) { run_many(integer | RANDOM_MEM | RANDOM_ATOMIC, UINT64_MAX, 10); }
 Test(llvm_diff, control) { run_many(control, UINT64_MAX, 15); }
 Test(llvm_diff, fp) { run_many(RANDOM_INT | RANDOM_FLAGS | RANDOM_FP | RANDOM_FP16, UINT64_MAX, 15); }
+Test(llvm_diff, fp_without_fma) { run_many(RANDOM_FLAGS | RANDOM_FP, UINT64_MAX & ~(uint64_t)X64_HAS_FMA, 5); }
+Test(llvm_diff, fp_on_sse) { run_many(RANDOM_FLAGS | RANDOM_FP | RANDOM_FP16, sse_only, 5); }
+Test(llvm_diff, vectors_on_avx) { run_many(RANDOM_INT | RANDOM_VEC | RANDOM_AES, sse_only | X64_HAS_AVX, 5); }
+Test(llvm_diff, vectors_on_sse) { run_many(RANDOM_INT | RANDOM_VEC | RANDOM_AES, sse_only, 5); }
 Test(llvm_diff, vectors) { run_many(RANDOM_INT | RANDOM_VEC | RANDOM_AES, UINT64_MAX, 15); }
 Test(llvm_diff, everything) { run_many(RANDOM_ALL, UINT64_MAX, 15); }
 Test(llvm_diff, everything_on_sse) { run_many(RANDOM_ALL, sse_only, 5); }
