@@ -26,7 +26,7 @@ LLVMValueRef region_fp_constant(const struct region *r, const struct region_fp *
 LLVMValueRef region_fp_any(struct region *r, LLVMValueRef mask); // i1
 LLVMValueRef region_fp_any_unordered(struct region *r, const struct region_fp *f, LLVMValueRef a, LLVMValueRef b); // operands
 LLVMValueRef region_fp_mask_zero(struct region *r, LLVMValueRef v);
-LLVMValueRef region_fp_mask_infinite(struct region *r, LLVMValueRef v); // or NaN
+LLVMValueRef region_fp_mask_infinite(struct region *r, const struct region_fp *f, LLVMValueRef v); // a result; or NaN
 // Of a result: NaN, infinity, zero, subnormal, the smallest normal number; of ordinary values only some of the very
 // smallest and largest.
 LLVMValueRef region_fp_mask_doubtful(struct region *r, const struct region_fp *f, LLVMValueRef v);

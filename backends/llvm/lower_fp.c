@@ -94,33 +94,50 @@ LLVMValueRef region_fp_mask_zero(struct region *r, LLVMValueRef v)
     return compare(r, LLVMRealOEQ, v, LLVMConstNull(LLVMTypeOf(v)));
 }
 
-LLVMValueRef region_fp_mask_infinite(struct region *r, LLVMValueRef v)
-{
-    LLVMValueRef zero_or_nan = LLVMBuildFSub(r->builder, v, v, "");
-    return compare(r, LLVMRealUNO, zero_or_nan, LLVMConstNull(LLVMTypeOf(v)));
-}
-
 static LLVMValueRef splat(const struct region *r, LLVMTypeRef type, uint64_t value)
 {
     return LLVMGetTypeKind(type) == LLVMVectorTypeKind ? region_splat(r, type, value) : region_k(r, type, value);
 }
 
-// Exponents 0 and 1, the last and the last but one become 0 to 3 when 2 is added: one addition and one mask.
+// What is 1 << k of the exponent. Adding it carries into the sign bit where the exponent is one of the last 1 << k,
+// subtracting it borrows from there where it is one of the first.
+static LLVMValueRef exponent_step(const struct region *r, const struct region_fp *f, unsigned k)
+{
+    return splat(r, f->bits, 1ull << ((f->sub == 2 ? 23 : 52) + k));
+}
+
+static LLVMValueRef negative(struct region *r, LLVMValueRef bits)
+{
+    return LLVMBuildICmp(r->builder, LLVMIntSLT, bits, LLVMConstNull(LLVMTypeOf(bits)), "");
+}
+
+LLVMValueRef region_fp_mask_infinite(struct region *r, const struct region_fp *f, LLVMValueRef v)
+{
+    LLVMBuilderRef at = r->builder;
+    if (f->count == 1)
+        return compare(r, LLVMRealUNO, LLVMBuildFSub(at, v, v, ""), LLVMConstNull(f->type)); // 0 or NaN
+    LLVMValueRef bits = LLVMBuildBitCast(at, v, f->bits, "");
+    return negative(r, LLVMBuildXor(at, LLVMBuildAdd(at, bits, exponent_step(r, f, 0), ""), bits, ""));
+}
+
 LLVMValueRef region_fp_mask_doubtful(struct region *r, const struct region_fp *f, LLVMValueRef v)
 {
-    LLVMValueRef bits = LLVMBuildBitCast(r->builder, v, f->bits, ""), zero = LLVMConstNull(f->bits);
-    LLVMTypeRef type = f->bits;
-    uint64_t two = f->sub == 2 ? 2ull << 23 : 2ull << 52, mask = f->sub == 2 ? 0xfcull << 23 : 0x7fcull << 52;
-    if (type == r->i64) { // constants of 32 bits are cheaper
-        bits = LLVMBuildTrunc(r->builder, LLVMBuildLShr(r->builder, bits, region_k(r, r->i64, 32), ""), r->i32, "");
-        type = r->i32, two >>= 32, mask >>= 32;
-        zero = LLVMConstNull(type);
-    } else if (f->low) { // never equal above
-        LLVMValueRef lanes[4] = { region_k(r, r->i32, 0), region_k(r, r->i32, 0), region_k(r, r->i32, 1), region_k(r, r->i32, 1) };
-        zero = LLVMConstVector(lanes, 4);
+    LLVMBuilderRef at = r->builder;
+    LLVMValueRef bits = LLVMBuildBitCast(at, v, f->bits, ""), two = exponent_step(r, f, 1);
+    if (f->count == 1) { // exponents 0 and 1, the last and the last but one become 0 to 3 when 2 is added
+        unsigned shift = f->sub == 2 ? 23 : 20; // of f64 in the high half, as constants of 32 bits are cheaper
+        if (f->sub == 3)
+            bits = LLVMBuildTrunc(at, LLVMBuildLShr(at, bits, region_k(r, r->i64, 32), ""), r->i32, "");
+        bits = LLVMBuildAdd(at, bits, region_k(r, r->i32, 2u << shift), "");
+        bits = LLVMBuildAnd(at, bits, region_k(r, r->i32, (f->sub == 2 ? 0xfcu : 0x7fcu) << shift), "");
+        return LLVMBuildICmp(at, LLVMIntEQ, bits, region_k(r, r->i32, 0), "");
     }
-    bits = LLVMBuildAnd(r->builder, LLVMBuildAdd(r->builder, bits, splat(r, type, two), ""), splat(r, type, mask), "");
-    return LLVMBuildICmp(r->builder, LLVMIntEQ, bits, zero, "");
+    if (f->low) { // no borrow from the zeros above
+        LLVMValueRef lanes[4] = { region_k(r, r->i32, 2u << 23), region_k(r, r->i32, 2u << 23), region_k(r, r->i32, 0),
+                                  region_k(r, r->i32, 0) };
+        two = LLVMConstVector(lanes, 4);
+    }
+    return negative(r, LLVMBuildXor(at, LLVMBuildAdd(at, bits, two, ""), LLVMBuildSub(at, bits, two, ""), ""));
 }
 
 // ---- cold code ---------------------------------------------------------------------------------------------------
@@ -171,7 +188,7 @@ static LLVMValueRef result(struct region *r, const struct region_fp *f, LLVMValu
 static LLVMValueRef guard_infinite(struct region *r, const struct region_fp *f, const struct ir_insn *insn, LLVMValueRef v)
 {
     LLVMValueRef out = region_fp_out(r, f, v);
-    return region_fp_guard(r, insn, out, region_fp_any(r, region_fp_mask_infinite(r, result(r, f, v, out))));
+    return region_fp_guard(r, insn, out, region_fp_any(r, region_fp_mask_infinite(r, f, result(r, f, v, out))));
 }
 
 // Sums cancel to an exact zero when the addend is so large that the product's last bit is far above the smallest
@@ -197,7 +214,7 @@ static LLVMValueRef guard_tiny(struct region *r, const struct region_fp *f, cons
         exact = LLVMBuildOr(at, exact, region_fp_mask_zero(r, b), "");
     if (addend)
         exact = LLVMBuildOr(at, exact, cancels(r, f, v, addend), "");
-    LLVMValueRef worse = LLVMBuildOr(at, LLVMBuildNot(at, exact, ""), region_fp_mask_infinite(r, v), "");
+    LLVMValueRef worse = LLVMBuildOr(at, LLVMBuildNot(at, exact, ""), region_fp_mask_infinite(r, f, v), "");
     worse = region_fp_any(r, LLVMBuildAnd(at, doubtful, worse, ""));
     return region_fp_cold_end(r, cold, insn, out, worse);
 }

@@ -73,8 +73,7 @@ static LLVMValueRef shift_constant(struct region *r, const struct ir_insn *insn,
     return shift_right(r, a, region_splat(r, type, by >= n ? n - 1 : by), is_signed);
 }
 
-// Each lane by the signed low byte of b's; LLVM's shifts are poison past the width, so selects choose. Without AVX2, LLVM
-// makes 1 << n of 16 and 32 bits by converting floats, which leaves exceptions behind where none are expected.
+// Each lane by the signed low byte of b's; LLVM's shifts are poison past the width, so selects choose.
 static LLVMValueRef shift_variable(struct region *r, const struct ir_insn *insn, LLVMValueRef a, LLVMValueRef b)
 {
     LLVMBuilderRef at = r->builder;
@@ -82,8 +81,6 @@ static LLVMValueRef shift_variable(struct region *r, const struct ir_insn *insn,
     unsigned n = 8u << insn->sub;
     bool is_signed = insn->attr & IR_V_SIGNED;
     LLVMValueRef width = region_splat(r, type, n), zero = LLVMConstNull(type);
-    if (!(r->optimiser->has & X64_HAS_AVX2) && (n == 16 || n == 32))
-        return NULL;
     if (n > 8) {
         LLVMValueRef up = region_splat(r, type, n - 8);
         b = LLVMBuildAShr(at, LLVMBuildShl(at, b, up, ""), up, "");

@@ -25,7 +25,7 @@ struct feature_name {
     const char *text;
 };
 static const struct feature_name feature_names[] = {
-    { X64_HAS_SSE42, "+sse3,+ssse3,+sse4.1,+sse4.2,+crc32,+cx16" },
+    { X64_HAS_SSE42, "+sse3,+ssse3,+sse4.1,+sse4.2,+crc32,+cx16,+prefer-movmsk-over-vtest" },
     { X64_HAS_AVX, ",+avx" }, { X64_HAS_AVX2, ",+avx2" }, { X64_HAS_BMI1, ",+bmi" }, { X64_HAS_BMI2, ",+bmi2" },
     { X64_HAS_LZCNT, ",+lzcnt" }, { X64_HAS_POPCNT, ",+popcnt" }, { X64_HAS_FMA, ",+fma" }, { X64_HAS_F16C, ",+f16c" },
     { X64_HAS_AES, ",+aes" }, { X64_HAS_PCLMUL, ",+pclmul" }, { X64_HAS_SHA, ",+sha" }, { X64_HAS_MOVBE, ",+movbe" },
