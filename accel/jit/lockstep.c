@@ -322,10 +322,12 @@ uint64_t lockstep_units(const struct vcpu *vcpu)
     return vcpu->lockstep ? vcpu->lockstep->units : 0;
 }
 
-static void report(struct vcpu *vcpu, const struct unit *unit, uint64_t pc)
+static void report(struct vcpu *vcpu, const struct unit *unit, uint64_t pc, int code)
 {
-    fprintf(stderr, "lock-step difference after %llu units, unit at %016llx:\n  %s\n",
-            (unsigned long long)vcpu->lockstep->units, (unsigned long long)pc, vcpu->lockstep->difference);
+    fprintf(stderr, "lock-step difference after %llu units, %s at %016llx, which left with code %d for %016llx after "
+            "%u events:\n  %s\n",
+            (unsigned long long)vcpu->lockstep->units, unit->region ? "region" : "unit", (unsigned long long)pc, code,
+            (unsigned long long)vcpu->env->pc, vcpu->lockstep->count, vcpu->lockstep->difference);
     ir_print(unit->ir, stderr);
 }
 
@@ -373,6 +375,6 @@ int lockstep_run(struct vcpu *vcpu, struct unit *unit, bool *ret_differs)
     ls->units++;
     *ret_differs = ls->difference[0];
     if (*ret_differs)
-        report(vcpu, unit, pc);
+        report(vcpu, unit, pc, code);
     return code;
 }

@@ -66,6 +66,11 @@ def watch(console, args):
         time.sleep(min(max(deadline - time.monotonic(), 0.1), 2))
 
 
+def drain(console):
+    if console.seen("lock-step difference"):
+        console.wait(30)
+
+
 def main():
     args = parse()
     args.timeout *= float(os.environ.get("ISOMER_PATIENCE", "1"))
@@ -85,7 +90,11 @@ def main():
                    "-append", "console=ttyAMA0 earlycon"]
         try:
             with Console(command, args.log) as console:
-                failed = watch(console, args)
+                try:
+                    failed = watch(console, args)
+                except ConsoleError:
+                    drain(console)  # the log gets all of the emulator's report
+                    raise
                 console.send("\x01x")
                 status = console.wait(30)
         except ConsoleError as err:
