@@ -1,20 +1,43 @@
 // SPDX-License-Identifier: MIT
-// Owns what it takes to run a unit either way: see the header. The code buffer is emptied for each unit, the jump
-// cache holds nothing, so every exit comes back to the caller.
+// Owns what it takes to run a unit each way: see the header. The code buffer is emptied for each unit, the jump
+// cache holds nothing, so every exit comes back to the caller. Code of the optimising tier has the backend's of the
+// same unit to fall back on.
 #include "tests/insn/runner.h"
 
-#include "backends/backend.h"
+#include "accel/jit/region.h"
+#include "backends/optimiser.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "frontends/a64/a64.h"
 #include "ir/opt/passes.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { CODE_SIZE = 1 << 22, SOIL_SIZE = 16384 };
+#ifndef OPTIMISER_PATH
+#define OPTIMISER_PATH "" // not built
+#endif
+
+enum { CODE_SIZE = 1 << 22, SOIL_SIZE = 16384, REGION_PAGES = 256, SLOT = 256, SLOT_WORDS = SLOT / 4 };
+
+// The optimising tier beside the backend. Holds one region.
+struct tier {
+    const struct optimiser_ops *ops;
+    struct optimiser *optimiser;
+    uint8_t *memory; // REGION_PAGES
+    uint8_t taken[REGION_PAGES];
+    struct region region;
+    struct backend_exit exits[BACKEND_MAX_EXITS];
+    const void *fallback;
+    struct log log; // with ISOMER_DUMP set, what is compiled goes to standard error
+    unsigned left; // units to compile
+    uint64_t hot;
+    struct runner_counts counts;
+};
 
 struct runner {
     struct runner_config config;
@@ -27,6 +50,7 @@ struct runner {
     struct code_buffer code;
     size_t first_used; // what the backend's thunks take
     struct backend_exit exits[BACKEND_MAX_EXITS];
+    struct tier tier;
     struct ir_jump_entry jump;
     char message[640];
 };
@@ -59,6 +83,69 @@ static bool open_code(struct runner *r)
     return true;
 }
 
+// ---- the optimising tier's surroundings -----------------------------------------------------------------------------
+
+static void *take(void *opaque, size_t size)
+{
+    struct tier *t = opaque;
+    size_t pages = size / IR_PAGE_SIZE, run = 0;
+
+    for (size_t n = 0; n < REGION_PAGES; n++) {
+        run = t->taken[n] ? 0 : run + 1;
+        if (run == pages) {
+            memset(t->taken + n + 1 - pages, 1, pages);
+            return t->memory + (n + 1 - pages) * IR_PAGE_SIZE;
+        }
+    }
+    return NULL;
+}
+
+static void give(void *opaque, void *at, size_t size)
+{
+    struct tier *t = opaque;
+    size_t first = (size_t)((uint8_t *)at - t->memory) / IR_PAGE_SIZE;
+
+    for (size_t n = first; n < first + size / IR_PAGE_SIZE; n++) {
+        if (!t->taken[n])
+            abort(); // given back twice
+        t->taken[n] = 0;
+    }
+}
+
+static bool open_tier(struct runner *r)
+{
+    struct tier *t = &r->tier;
+    struct error err;
+    optimiser_entry *entry;
+    void *module = *OPTIMISER_PATH ? dlopen(OPTIMISER_PATH, RTLD_NOW | RTLD_LOCAL) : NULL; // for good
+    void *symbol = module ? dlsym(module, OPTIMISER_ENTRY) : NULL;
+
+    if (!symbol && *OPTIMISER_PATH)
+        fprintf(stderr, "%s\n", dlerror()), abort(); // else nothing would be tested, in silence
+    if (!symbol)
+        return false;
+    memcpy(&entry, &symbol, sizeof entry);
+    t->ops = entry();
+    t->left = UINT32_MAX;
+    t->log = (struct log){stderr, getenv("ISOMER_DUMP") ? LOG_OUT_ASM : 0};
+    t->memory = mmap(NULL, REGION_PAGES * IR_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct optimiser_config config = {.guest = &a64_isa.ir, .log = &t->log, .stubs = x64_backend.stubs(r->backend),
+                                      .memory = {t, take, give},
+                                      .feature_mask = r->config.features ? r->config.features : ~0ull};
+    return t->memory != MAP_FAILED && !t->ops->create(&config, &t->optimiser, &err);
+}
+
+static void close_tier(struct tier *t)
+{
+    if (t->optimiser)
+        t->ops->destroy(t->optimiser);
+    if (t->memory)
+        munmap(t->memory, REGION_PAGES * IR_PAGE_SIZE);
+    region_free(&t->region);
+}
+
+// ---- units ----------------------------------------------------------------------------------------------------------
+
 struct runner *runner_create(const struct runner_config *config)
 {
     struct runner *r = calloc(1, sizeof *r);
@@ -66,7 +153,7 @@ struct runner *runner_create(const struct runner_config *config)
     r->config = *config;
     r->optimise = true;
     r->jump = (struct ir_jump_entry){.va = 1, .key_gen = UINT64_MAX};
-    if (config->engine == RUNNER_X64 && !open_code(r)) {
+    if ((config->engine != RUNNER_INTERPRETER && !open_code(r)) || (config->engine == RUNNER_LLVM && !open_tier(r))) {
         runner_destroy(r);
         return NULL;
     }
@@ -75,6 +162,7 @@ struct runner *runner_create(const struct runner_config *config)
 
 void runner_destroy(struct runner *r)
 {
+    close_tier(&r->tier);
     if (r->backend)
         x64_backend.destroy(r->backend);
     if (r->code.rw)
@@ -92,25 +180,41 @@ void runner_optimise(struct runner *r, bool on)
     r->optimise = on;
 }
 
+void runner_regions(struct runner *r, unsigned count, uint64_t hot)
+{
+    r->tier.left = count;
+    r->tier.hot = hot;
+}
+
+struct runner_counts runner_counts(const struct runner *r)
+{
+    return r->tier.counts;
+}
+
 const char *runner_message(const struct runner *r)
 {
     return r->message;
 }
 
-static int build(struct runner *r, const struct guest_translate *request)
+static int check(struct runner *r, struct ir_unit *unit, bool optimise, uint32_t offset)
 {
     struct error err;
+    int bad = ir_verify(unit, &err);
 
-    ir_unit_reset(&r->unit, &a64_isa.ir);
-    a64_isa.translate(request, &r->unit);
-    int bad = ir_verify(&r->unit, &err);
-    if (!bad && (r->optimise || r->config.engine == RUNNER_X64)) {
-        ir_optimise(&r->unit, &r->opt);
-        bad = ir_verify(&r->unit, &err);
+    if (!bad && optimise) {
+        ir_optimise(unit, &r->opt);
+        bad = ir_verify(unit, &err);
     }
     if (bad)
-        snprintf(r->message, sizeof r->message, "unit at +%#x does not verify: %s", request->offset, err.text);
+        snprintf(r->message, sizeof r->message, "unit at +%#x does not verify: %s", offset, err.text);
     return bad ? -1 : 0;
+}
+
+static int build(struct runner *r, const struct guest_translate *request)
+{
+    ir_unit_reset(&r->unit, &a64_isa.ir);
+    a64_isa.translate(request, &r->unit);
+    return check(r, &r->unit, r->optimise || r->config.engine != RUNNER_INTERPRETER, request->offset);
 }
 
 static int interpret(struct runner *r, struct ir_env *env)
@@ -122,26 +226,91 @@ static int interpret(struct runner *r, struct ir_env *env)
     return ir_interpret(&r->unit, env, r->config.runtime, r->slots);
 }
 
-int runner_run(struct runner *r, struct ir_env *env, struct guest_translate *request)
+// The unit at the request as the backend's code.
+static int compile(struct runner *r, struct guest_translate *request, const void **ret_entry)
 {
     struct backend_unit unit;
 
-    env->jump_cache = &r->jump;
-    env->jump_mask = 0;
     for (;; request->max_insns /= 2) {
         if (build(r, request))
             return -1;
-        if (r->config.engine == RUNNER_INTERPRETER)
-            return interpret(r, env);
         r->code.used = r->first_used;
         int e = x64_backend.compile(r->backend, &r->unit, &r->code, r->exits, &unit);
+        *ret_entry = unit.entry;
         if (!e)
-            break;
+            return 0;
         if (e != -E2BIG || request->max_insns <= 1) {
             snprintf(r->message, sizeof r->message, "unit at +%#x does not compile: %d", request->offset, e);
             return -1;
         }
     }
+}
+
+// The region that begins at the request. 1 when there is none: part of it lies in the next page.
+static int build_region(struct runner *r, const struct guest_translate *request)
+{
+    struct tier *t = &r->tier;
+    struct region_heat heats[SLOT_WORDS];
+    uint32_t slot = request->offset & ~(SLOT - 1u);
+    struct region_source source = {
+        .isa = &a64_isa, .guest = &a64_isa.ir, .cpu_model = request->cpu_model, .log = &t->log, .key = request->key,
+        .offset = request->offset, .page = request->page, .heats = heats, .max_insns = 256, .max_accesses = 64};
+
+    for (unsigned n = 0; n < SLOT_WORDS; n++)
+        if (t->hot >> n & 1)
+            heats[source.heat_count++] = (struct region_heat){slot + 4 * n, 1};
+    int e = region_form(&t->region, &source);
+    if (e && e != -ENOTSUP) {
+        snprintf(r->message, sizeof r->message, "no region at +%#x: %d", request->offset, e);
+        return -1;
+    }
+    return e ? 1 : check(r, &t->region.unit, true, request->offset);
+}
+
+// As code of the optimising tier; `entry` is the backend's.
+static int run_optimised(struct runner *r, struct ir_env *env, const struct guest_translate *request, const void *entry)
+{
+    struct tier *t = &r->tier;
+    struct optimiser_request ask = {.unit = t->hot ? &t->region.unit : &r->unit, .exits = t->exits,
+                                    .fallback = &t->fallback, .name = "region", .anything = true};
+    struct optimiser_region made;
+    int e = t->hot ? build_region(r, request) : 0;
+
+    t->fallback = entry;
+    if (e >= 0 && !e)
+        e = t->ops->compile(t->optimiser, &ask, &made);
+    if (e == 1 || e == -ENOTSUP || e == -E2BIG) {
+        t->counts.refused++;
+        soil_stack();
+        return x64_backend.enter(r->backend, env, entry);
+    }
+    if (e) {
+        if (e != -1)
+            snprintf(r->message, sizeof r->message, "region at +%#x does not compile: %d", request->offset, e);
+        return -1;
+    }
+    t->counts.regions++;
+    t->counts.parts += t->hot ? t->region.count : 1;
     soil_stack();
-    return x64_backend.enter(r->backend, env, unit.entry);
+    e = x64_backend.enter(r->backend, env, made.entry);
+    t->ops->release(t->optimiser, made.handle);
+    return e;
+}
+
+int runner_run(struct runner *r, struct ir_env *env, struct guest_translate *request)
+{
+    const void *entry;
+
+    env->jump_cache = &r->jump;
+    env->jump_mask = 0;
+    if (r->config.engine == RUNNER_INTERPRETER)
+        return build(r, request) ? -1 : interpret(r, env);
+    if (compile(r, request, &entry))
+        return -1;
+    if (r->config.engine == RUNNER_LLVM && r->tier.left) {
+        r->tier.left--;
+        return run_optimised(r, env, request, entry);
+    }
+    soil_stack();
+    return x64_backend.enter(r->backend, env, entry);
 }

@@ -17,12 +17,14 @@ static uint32_t word_of(const struct a64_sysreg *r, bool read)
 // One machine an engine and configuration serves the whole test.
 static struct flat *machine(enum runner_engine engine, unsigned el, bool gic)
 {
-    static struct flat *machines[2][2];
+    static struct flat *machines[RUNNER_ENGINES][2];
     struct flat_config config = {.engine = engine, .model = "cortex-a72", .base = CODE, .size = 0x60000,
                                  .gic_sysregs = gic, .normal_memory = true};
     struct flat *f = machines[engine][gic];
     if (!f)
         f = machines[engine][gic] = flat_create(&config);
+    if (!f && engine == RUNNER_LLVM)
+        return NULL;
     cr_assert_not_null(f);
     flat_reset(f);
     struct a64_cpu *cpu = f->cpu;
@@ -39,11 +41,13 @@ static struct flat *machine(enum runner_engine engine, unsigned el, bool gic)
     return f;
 }
 
-// 'o' the next instruction follows, 'u' UNDEFINED, 't' trapped to EL1, '?' anything else.
+// 'o' the next instruction follows, 'u' UNDEFINED, 't' trapped to EL1, 'n' not built, '?' anything else.
 static char outcome_on(enum runner_engine engine, unsigned el, bool gic, const struct a64_sysreg *r, bool read)
 {
     struct flat *f = machine(engine, el, gic);
     uint32_t word = word_of(r, read);
+    if (!f)
+        return 'n';
     flat_code(f, CODE, &word, 1);
     int code = flat_run(f, 1, 1, CODE + 4);
     uint64_t pc = f->cpu->env.pc, esr = f->cpu->sys[A64_SR_ESR_EL1];
@@ -56,11 +60,14 @@ static char outcome_on(enum runner_engine engine, unsigned el, bool gic, const s
     return c;
 }
 
-// The outcome both engines come to; 'd' where they differ.
+// The outcome all engines come to; 'd' where they differ. The optimising tier, which compiles slowly, is asked about
+// each register once.
 static char outcome(unsigned el, bool gic, const struct a64_sysreg *r, bool read)
 {
-    char a = outcome_on(RUNNER_INTERPRETER, el, gic, r, read), b = outcome_on(RUNNER_X64, el, gic, r, read);
-    return a == b ? a : 'd';
+    char a = outcome_on(RUNNER_INTERPRETER, el, gic, r, read), b = outcome_on(RUNNER_X64, el, gic, r, read), c = 'n';
+    if ((unsigned)(r - a64_sysregs) % 4 == 2 * el + read)
+        c = outcome_on(RUNNER_LLVM, el, gic, r, read);
+    return a == b && (c == a || c == 'n') ? a : 'd';
 }
 
 Test(sysreg, rows_are_in_order_of_encoding)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns our side of a stream: a flat accel whose page tables give EL0 the pages of stream_pages, at the addresses the
-// oracle has them, and the translation of how a stream ended into enum stream_end.
+// oracle has them, and the translation of how a stream ended into enum stream_end. A region of the optimising tier runs
+// on to the word that ends the stream, so that its exception counts as having come to the end.
 #include "base/bits.h"
 #include "frontends/a64/key.h"
 #include "frontends/a64/regs.h"
@@ -15,7 +16,8 @@
 
 enum {
     TABLE_1 = 0x40020000, TABLE_2 = TABLE_1 + 0x1000, TABLE_3 = TABLE_2 + 0x1000, SIZE = 0x23000,
-    CODE_PAGES = STREAM_CODE_SIZE / STREAM_PAGE, MAX_UNITS = 4000, BUDGET = 1 << 20,
+    CODE_PAGES = STREAM_CODE_SIZE / STREAM_PAGE, MAX_UNITS = 4000, BUDGET = 1 << 20, EXIT_SYNDROME = 0x7770,
+    REGIONS = 4, // of the optimising tier in a stream: compiling is slow
 };
 
 #define CONTROL (0x30d00800 | SCTLR_M | SCTLR_NTWE | SCTLR_NTWI | SCTLR_UCI | SCTLR_UCT | SCTLR_DZE)
@@ -82,6 +84,11 @@ uint64_t ours_fills(const struct ours *o)
     return o->flat->fills;
 }
 
+struct runner_counts ours_counts(const struct ours *o)
+{
+    return runner_counts(o->flat->runner);
+}
+
 static void copy_image(struct flat *f, uint8_t *image, bool out)
 {
     for (unsigned n = 0; n < STREAM_PAGES; n++) {
@@ -132,7 +139,7 @@ static void ended_by_fault(struct flat *f, struct stream_state *to)
     to->address = f->fault.va & bits_mask(56);
 }
 
-static void ended_by_exception(const struct a64_cpu *cpu, struct stream_state *to)
+static void ended_by_exception(const struct a64_cpu *cpu, uint64_t until, struct stream_state *to)
 {
     uint64_t esr = cpu->sys[A64_SR_ESR_EL1];
 
@@ -141,7 +148,7 @@ static void ended_by_exception(const struct a64_cpu *cpu, struct stream_state *t
     case EC_UNKNOWN:
     case EC_FP_ACCESS:
     case EC_SYSREG: to->end = STREAM_UNDEFINED; break;
-    case EC_BRK: to->end = STREAM_BREAKPOINT; break;
+    case EC_BRK: to->end = to->pc == until && (esr & 0xffff) == EXIT_SYNDROME ? STREAM_FELL_OFF : STREAM_BREAKPOINT; break;
     case EC_PC_ALIGN:
         to->end = STREAM_ALIGNMENT;
         to->address = cpu->sys[A64_SR_FAR_EL1];
@@ -173,6 +180,14 @@ static void prepare_table(struct flat *f, struct rng *rng)
     f->dice = rng_next(rng);
 }
 
+// Where parts of regions may begin: anywhere, in places, or units stay alone.
+static uint64_t hot_words(struct rng *rng)
+{
+    unsigned choice = rng_below(rng, 8);
+
+    return choice == 0 ? 0 : choice < 4 ? rng_next(rng) | 1 : ~0ull;
+}
+
 void ours_load(struct ours *o, const struct stream *streams, unsigned count)
 {
     memset(flat_at(o->flat, STREAM_CODE, STREAM_CODE_SIZE), 0, STREAM_CODE_SIZE);
@@ -190,6 +205,7 @@ const char *ours_run(struct ours *o, struct stream *s, uint8_t memory[STREAM_IMA
     int code = IR_EXIT_JUMP;
 
     runner_optimise(f->runner, rng_below(&rng, 2));
+    runner_regions(f->runner, REGIONS, hot_words(&rng));
     copy_image(f, memory, false);
     set_regime(cpu, s->regime);
     load_state(cpu, &s->state);
@@ -204,7 +220,7 @@ const char *ours_run(struct ours *o, struct stream *s, uint8_t memory[STREAM_IMA
     if (code == IR_EXIT_FAULT)
         ended_by_fault(f, &s->state);
     else if (cpu->el)
-        ended_by_exception(cpu, &s->state);
+        ended_by_exception(cpu, until, &s->state);
     else if (code < 0 || cpu->env.pc != until)
         s->state.end = STREAM_LOST;
     if (s->state.end != STREAM_LOST)

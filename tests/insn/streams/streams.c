@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Random streams in the interpreter and on the x64 tier, which runs under several sets of host features, against
-// qemu-aarch64: registers, SP, NZCV, FPCR, FPSR, memory, the way a stream ends, its PC and the address of a fault. Where
+// Random streams in the interpreter, on the x64 tier, which runs under several sets of host features, and as regions of
+// the optimising tier, against qemu-aarch64: registers, SP, NZCV, FPCR, FPSR, memory, the way a stream ends, its PC and the address of a fault. Where
 // the oracle cannot follow (enum stream_regime), and besides, our engines are compared with each other.
 // First every row that streams may hold runs alone, and must have run on every engine; then streams.
 //
 //   streams GUEST      GUEST: the program of guest.c
 //
 // The seed is fresh and printed. STREAMS=n sets how many streams, SEED=s the first one's seed (the next have
-// s + 1 ...), PROFILE=name[,name] which kinds. A stream that differs is reported cut down to what makes it differ.
+// s + 1 ...), PROFILE=name[,name] which kinds. The optimising tier, which compiles slowly, gets one stream in LLVM=n; 0:
+// none. A stream that differs is reported cut down to what makes it differ.
 #include "tests/insn/streams/compare.h"
 #include "tests/insn/streams/engines.h"
 #include "tests/insn/streams/generate.h"
@@ -20,7 +21,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { ROUNDS_PER_ROW = 24, DEFAULT_STREAMS = 15000, MAX_REPORTS = 10, PROGRESS = 800 * STREAM_BATCH, NOP = 0xd503201f };
+enum { ROUNDS_PER_ROW = 24, DEFAULT_STREAMS = 15000, LLVM_SHARE = 32, MAX_REPORTS = 10, PROGRESS = 800 * STREAM_BATCH, NOP = 0xd503201f };
 
 struct host {
     const char *name;
@@ -37,8 +38,10 @@ static const struct host hosts[] = {
     {"x64 without AVX", RUNNER_X64, X64_HAS_AVX, 0},
     {"x64 without FMA", RUNNER_X64, X64_HAS_FMA | X64_HAS_F16C, 0},
     {"x64 without MOVBE, LAHF, LZCNT", RUNNER_X64, X64_HAS_MOVBE | X64_HAS_LAHF | X64_HAS_LZCNT | X64_HAS_AES, 0},
+    {"llvm", RUNNER_LLVM, 0, 0},
+    {"llvm, SSE4.2 only", RUNNER_LLVM, 0, X64_HAS_SSE42},
 };
-enum { HOSTS = ARRAY_SIZE(hosts), HOST_X64 = 1 };
+enum { HOSTS = ARRAY_SIZE(hosts), HOST_X64 = 1, HOST_LLVM = 7 };
 
 struct session {
     struct oracle *oracle;
@@ -48,6 +51,7 @@ struct session {
     uint8_t memory[2][STREAM_IMAGE];
     uint64_t regimes, allowed[COMPARE_ALLOWANCES], runs[HOSTS], ends[STREAM_ENDS], profiles[PROFILE_COUNT], insns;
     bool ran[HOSTS][A64_ROW_COUNT];
+    uint64_t llvm_share;
     unsigned failures;
 };
 
@@ -76,7 +80,17 @@ static unsigned host_of(const struct stream *s)
 {
     uint64_t dice = (s->seed * 0xff51afd7ed558ccd) >> 32;
 
-    return dice & 1 ? HOST_X64 : HOST_X64 + (dice >> 1) % (HOSTS - HOST_X64);
+    return dice & 1 ? HOST_X64 : HOST_X64 + (dice >> 1) % (HOST_LLVM - HOST_X64);
+}
+
+// The hosts of the optimising tier it runs on, as bits: mostly the whole one, if any.
+static unsigned llvm_hosts(const struct session *s, const struct stream *stream)
+{
+    uint64_t dice = stream->seed * 0xff51afd7ed558ccd >> 32;
+
+    if (!s->llvm_share || dice % s->llvm_share)
+        return 0;
+    return 1u << (HOST_LLVM + (dice / s->llvm_share % 8 == 0));
 }
 
 // Runs the stream on a host and leaves the result in after and memory.
@@ -131,9 +145,12 @@ static bool peers_agree(struct session *s, unsigned n, unsigned host, FILE *out)
     return equal;
 }
 
-// Everything a stream is compared by on a host other than the interpreter, or on that.
+// Everything a stream is compared by on a host other than the interpreter, or on that. The optimising tier is compared
+// with the interpreter alone, so that nothing is compiled twice.
 static bool good(struct session *s, unsigned n, unsigned host)
 {
+    if (host >= HOST_LLVM)
+        return peers_agree(s, n, host, NULL);
     return (s->before[n].regime || agrees(s, n, host, NULL)) && (host == 0 || peers_agree(s, n, host, NULL));
 }
 
@@ -188,7 +205,7 @@ static void report(struct session *s, struct stream stream, unsigned host)
 
 // ---- phases ---------------------------------------------------------------------------------------------------------
 
-// Runs what the batch holds everywhere. hosts_mask: bit per host besides the one host_of gives.
+// Runs what the batch holds everywhere. hosts_mask: bit per host besides those that host_of and llvm_hosts give.
 static bool run_batch(struct session *s, unsigned count, unsigned hosts_mask)
 {
     struct stream differing[STREAM_BATCH];
@@ -199,7 +216,7 @@ static bool run_batch(struct session *s, unsigned count, unsigned hosts_mask)
         return false;
     }
     for (unsigned n = 0; n < count; n++) {
-        unsigned mask = (hosts_mask | 1u << host_of(&s->before[n])) & ((1u << HOSTS) - 1);
+        unsigned mask = hosts_mask | 1u << host_of(&s->before[n]) | llvm_hosts(s, &s->before[n]);
         s->regimes += s->before[n].regime != 0;
         s->ends[s->batch->streams[n].state.end]++;
         s->insns += s->before[n].count;
@@ -229,10 +246,10 @@ static bool run_rows(struct session *s, uint64_t seed)
         for (unsigned n = 0; n < ROUNDS_PER_ROW; n++) {
             stream_of_row(&s->batch->streams[n], seed + row * ROUNDS_PER_ROW + n, row, n);
             bool same = a64_decode(s->batch->streams[n].code[0], &insn) && insn.row == row;
-            for (unsigned h = 0; h < HOSTS; h++)
+            for (unsigned h = 0; h < HOST_LLVM; h++)
                 s->ran[h][row] |= same && s->ours[h];
         }
-        if (!run_batch(s, ROUNDS_PER_ROW, ~0u))
+        if (!run_batch(s, ROUNDS_PER_ROW, (1u << HOST_LLVM) - 1))
             return false;
         rows++;
         missing += !s->ran[0][row];
@@ -292,10 +309,16 @@ static void summary(const struct session *s, uint64_t seed)
     for (unsigned n = 0; n < STREAM_ENDS; n++)
         printf(" %s %" PRIu64, ends[n], s->ends[n]);
     printf("\n");
-    for (unsigned n = 0; n < HOSTS; n++)
-        if (s->ours[n])
-            printf("%s: %" PRIu64 " runs, inline table filled %" PRIu64 " times\n", hosts[n].name, s->runs[n],
-                   ours_fills(s->ours[n]));
+    for (unsigned n = 0; n < HOSTS; n++) {
+        if (!s->ours[n])
+            continue;
+        struct runner_counts made = ours_counts(s->ours[n]);
+        printf("%s: %" PRIu64 " runs, inline table filled %" PRIu64 " times\n", hosts[n].name, s->runs[n],
+               ours_fills(s->ours[n]));
+        if (n >= HOST_LLVM)
+            printf("  %" PRIu64 " regions of %" PRIu64 " parts, %" PRIu64 " refused\n", made.regions, made.parts,
+                   made.refused);
+    }
     for (unsigned n = 0; n < COMPARE_ALLOWANCES; n++)
         printf("allowed %" PRIu64 " times: %s. Arm ARM %s\n", s->allowed[n], compare_allowances[n].what,
                compare_allowances[n].manual);
@@ -311,6 +334,7 @@ int main(int argc, char **argv)
     if (getrandom(&fresh, 6, 0) != 6)
         return 1;
     uint64_t seed = number("SEED", fresh);
+    s.llvm_share = number("LLVM", LLVM_SHARE);
     printf("SEED=%" PRIu64 " STREAMS=%" PRIu64 "\n", seed, count);
     fflush(stdout);
     if (argc < 2 || !open_session(&s, argv[1])) {
