@@ -110,7 +110,9 @@ struct region {
     LLVMValueRef stubs[REGION_STUBS];
     LLVMValueRef pack_function;         // of dynamic flags
     LLVMValueRef unlikely, likely;      // branch weights
-    LLVMValueRef tbaa_env, tbaa_table, tbaa_guest, tbaa_local;
+    // Fields and our own stack lie outside tbaa_machine, which is what slow accesses and evaluations touch; the other
+    // three are kinds of it.
+    LLVMValueRef tbaa_machine, tbaa_env, tbaa_table, tbaa_guest, tbaa_field, tbaa_local;
     unsigned md_prof, md_tbaa, md_invariant;
 
     LLVMValueRef *values;               // by instruction

@@ -44,7 +44,7 @@ LLVMValueRef region_eval(struct region *r, const struct ir_insn *insn)
         }
         if (type != IR_V128 && LLVMTypeOf(value) != r->i64)
             value = LLVMBuildZExt(r->builder, value, r->i64, "");
-        region_store_value(r, type == IR_V128 ? IR_V128 : IR_I64, value, at, r->tbaa_local);
+        region_store_value(r, type == IR_V128 ? IR_V128 : IR_I64, value, at, r->tbaa_env); // the stub reads it
     }
     LLVMValueRef args[3] = { r->env, site_of(r, insn), r->args };
     region_call_stub(r, REGION_EVAL, args, 3);

@@ -22,11 +22,15 @@ static LLVMMetadataRef md_number(struct region *r, LLVMTypeRef type, uint64_t va
     return LLVMValueAsMetadata(region_k(r, type, value));
 }
 
-static LLVMValueRef tbaa(struct region *r, LLVMMetadataRef root, const char *name)
+static LLVMMetadataRef tbaa_type(struct region *r, LLVMMetadataRef parent, const char *name)
 {
-    LLVMMetadataRef type[3] = { md_text(r, name), root, md_number(r, r->i64, 0) };
-    LLVMMetadataRef node = LLVMMDNodeInContext2(r->context, type, 3);
-    LLVMMetadataRef tag[3] = { node, node, md_number(r, r->i64, 0) };
+    LLVMMetadataRef type[3] = { md_text(r, name), parent, md_number(r, r->i64, 0) };
+    return LLVMMDNodeInContext2(r->context, type, 3);
+}
+
+static LLVMValueRef tbaa(struct region *r, LLVMMetadataRef type)
+{
+    LLVMMetadataRef tag[3] = { type, type, md_number(r, r->i64, 0) };
     return md(r, tag, 3);
 }
 
@@ -42,10 +46,13 @@ static void make_metadata(struct region *r)
     r->md_prof = LLVMGetMDKindIDInContext(r->context, "prof", 4);
     r->md_tbaa = LLVMGetMDKindIDInContext(r->context, "tbaa", 4);
     r->md_invariant = LLVMGetMDKindIDInContext(r->context, "invariant.load", 14);
-    r->tbaa_env = tbaa(r, root, "env");
-    r->tbaa_table = tbaa(r, root, "table");
-    r->tbaa_guest = tbaa(r, root, "guest");
-    r->tbaa_local = tbaa(r, root, "local");
+    LLVMMetadataRef machine = tbaa_type(r, root, "machine");
+    r->tbaa_machine = tbaa(r, machine);
+    r->tbaa_env = tbaa(r, tbaa_type(r, machine, "env"));
+    r->tbaa_table = tbaa(r, tbaa_type(r, machine, "table"));
+    r->tbaa_guest = tbaa(r, tbaa_type(r, machine, "guest"));
+    r->tbaa_field = tbaa(r, tbaa_type(r, root, "field"));
+    r->tbaa_local = tbaa(r, tbaa_type(r, root, "local"));
     r->likely = weights(r, 4000, 1);
     r->unlikely = weights(r, 1, 4000);
 }

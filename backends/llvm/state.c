@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// State fields inside a region: an alloca each, read from env at the entry, written to env where the region is left.
+// State fields inside a region: those that innermost loops use, and flags, are in allocas, read from env at the entry and
+// written to env where the region is left; the others stay in env, where LLVM forwards them.
 //
 // A field is dirty where env may hold an old value of it, on any path: what a forward pass over the blocks finds before
 // lowering. Only puts in innermost loops wait so (`waits`); others are stored at once. Flags are kept as the operands they were made from, in three allocas: which operation, and two operands; the
@@ -45,6 +46,12 @@ static bool waits(const struct region *r, uint32_t pos)
         if (r->unit->insns[i].op == IR_OP_put && r->unit->insns[i].imm == insn->imm)
             return true;
     return false;
+}
+
+// Whether the alloca holds the field from the entry on. Of others env is true but between puts of one block.
+static bool kept(const struct region *r, uint32_t field)
+{
+    return type_of(r, field) == IR_FLAGS || region_has_field(&r->deferred, field);
 }
 
 // The fields that innermost loops use most.
@@ -133,7 +140,7 @@ static void read_field(struct region *r, uint32_t field)
 {
     struct region_field *f = &r->fields[field];
     enum ir_type type = type_of(r, field);
-    LLVMValueRef value = region_load_value(r, type, region_env_at(r, r->layout->fields[field].offset), r->tbaa_env);
+    LLVMValueRef value = region_load_value(r, type, region_env_at(r, r->layout->fields[field].offset), r->tbaa_field);
     f->known = IR_NO_VALUE;
     if (type == IR_FLAGS) {
         value = LLVMBuildZExt(r->builder, value, r->i64, "");
@@ -160,8 +167,7 @@ void region_state_enter(struct region *r)
             f->kind = LLVMBuildAlloca(r->builder, r->i32, name);
         }
     }
-    EACH_FIELD(r->used, field)
-        read_field(r, field);
+    region_reload(r);
 }
 
 void region_state_begin_block(struct region *r)
@@ -191,6 +197,11 @@ void region_state_end_block(struct region *r)
 void region_get(struct region *r, uint32_t field)
 {
     struct region_field *f = &r->fields[field];
+    if (!kept(r, field) && !region_has_field(&r->dirty, field)) {
+        LLVMValueRef at = region_env_at(r, r->layout->fields[field].offset);
+        r->values[r->pos] = region_load_value(r, type_of(r, field), at, r->tbaa_field);
+        return;
+    }
     if (type_of(r, field) != IR_FLAGS) {
         r->values[r->pos] = load_slot(r, region_type(r, type_of(r, field)), f->slot);
         return;
@@ -238,7 +249,7 @@ static void store_field(struct region *r, uint32_t field)
             flags.c = load_slot(r, r->i32, f->kind);
         value = region_flags_pack(r, &flags);
     }
-    region_store_value(r, type, value, region_env_at(r, r->layout->fields[field].offset), r->tbaa_env);
+    region_store_value(r, type, value, region_env_at(r, r->layout->fields[field].offset), r->tbaa_field);
 }
 
 void region_put(struct region *r, uint32_t field, uint32_t value)
@@ -280,5 +291,6 @@ void region_flush(struct region *r)
 void region_reload(struct region *r)
 {
     EACH_FIELD(r->used, field)
-        read_field(r, field);
+        if (kept(r, field))
+            read_field(r, field);
 }
