@@ -12,6 +12,8 @@
 #include "backends/llvm/fp.h"
 #include "backends/x64/features.h"
 
+#include <string.h>
+
 bool region_fp_form(const struct region *r, const struct ir_insn *insn, enum ir_type type, struct region_fp *ret)
 {
     struct region_fp f = { .vector = type == IR_V128, .count = 1 };
@@ -111,12 +113,25 @@ static LLVMValueRef negative(struct region *r, LLVMValueRef bits)
     return LLVMBuildICmp(r->builder, LLVMIntSLT, bits, LLVMConstNull(LLVMTypeOf(bits)), "");
 }
 
+// Of a scalar: when 1 << k is added to the exponent, its last 1 << k values become the first, and masking makes them 0; for
+// k = 1 its first two too. Of f64 in the high half, as constants of 32 bits are cheaper.
+static LLVMValueRef scalar_near_ends(struct region *r, const struct region_fp *f, LLVMValueRef bits, unsigned k)
+{
+    LLVMBuilderRef at = r->builder;
+    unsigned shift = f->sub == 2 ? 23 : 20, exponent = f->sub == 2 ? 0xff : 0x7ff, low = k ? (2u << k) - 1 : 0;
+    if (f->sub == 3)
+        bits = LLVMBuildTrunc(at, LLVMBuildLShr(at, bits, region_k(r, r->i64, 32), ""), r->i32, "");
+    bits = LLVMBuildAdd(at, bits, region_k(r, r->i32, 1u << (shift + k)), "");
+    bits = LLVMBuildAnd(at, bits, region_k(r, r->i32, (exponent & ~low) << shift), "");
+    return LLVMBuildICmp(at, LLVMIntEQ, bits, region_k(r, r->i32, 0), "");
+}
+
 LLVMValueRef region_fp_mask_infinite(struct region *r, const struct region_fp *f, LLVMValueRef v)
 {
     LLVMBuilderRef at = r->builder;
-    if (f->count == 1)
-        return compare(r, LLVMRealUNO, LLVMBuildFSub(at, v, v, ""), LLVMConstNull(f->type)); // 0 or NaN
     LLVMValueRef bits = LLVMBuildBitCast(at, v, f->bits, "");
+    if (f->count == 1)
+        return scalar_near_ends(r, f, bits, 0);
     return negative(r, LLVMBuildXor(at, LLVMBuildAdd(at, bits, exponent_step(r, f, 0), ""), bits, ""));
 }
 
@@ -124,14 +139,8 @@ LLVMValueRef region_fp_mask_doubtful(struct region *r, const struct region_fp *f
 {
     LLVMBuilderRef at = r->builder;
     LLVMValueRef bits = LLVMBuildBitCast(at, v, f->bits, ""), two = exponent_step(r, f, 1);
-    if (f->count == 1) { // exponents 0 and 1, the last and the last but one become 0 to 3 when 2 is added
-        unsigned shift = f->sub == 2 ? 23 : 20; // of f64 in the high half, as constants of 32 bits are cheaper
-        if (f->sub == 3)
-            bits = LLVMBuildTrunc(at, LLVMBuildLShr(at, bits, region_k(r, r->i64, 32), ""), r->i32, "");
-        bits = LLVMBuildAdd(at, bits, region_k(r, r->i32, 2u << shift), "");
-        bits = LLVMBuildAnd(at, bits, region_k(r, r->i32, (f->sub == 2 ? 0xfcu : 0x7fcu) << shift), "");
-        return LLVMBuildICmp(at, LLVMIntEQ, bits, region_k(r, r->i32, 0), "");
-    }
+    if (f->count == 1)
+        return scalar_near_ends(r, f, bits, 1);
     if (f->low) { // no borrow from the zeros above
         LLVMValueRef lanes[4] = { region_k(r, r->i32, 2u << 23), region_k(r, r->i32, 2u << 23), region_k(r, r->i32, 0),
                                   region_k(r, r->i32, 0) };
@@ -200,23 +209,99 @@ static LLVMValueRef cancels(struct region *r, const struct region_fp *f, LLVMVal
     return LLVMBuildAnd(r->builder, region_fp_mask_zero(r, sum), large, "");
 }
 
-// A finite result with a zero among the factors (b may be NULL) is exact.
-static LLVMValueRef guard_tiny(struct region *r, const struct region_fp *f, const struct ir_insn *insn, LLVMValueRef v,
-                               LLVMValueRef a, LLVMValueRef b, LLVMValueRef addend)
+// Whether a doubtful result is inexact or worse: a finite one with a zero among the factors is exact.
+static LLVMValueRef really_doubtful(struct region *r, const struct region_fp *f, const struct ir_insn *insn, LLVMValueRef v)
 {
     LLVMBuilderRef at = r->builder;
-    LLVMValueRef out = region_fp_out(r, f, v);
-    v = result(r, f, v, out);
-    LLVMValueRef doubtful = region_fp_mask_doubtful(r, f, v);
-    struct region_fp_cold cold = region_fp_cold_begin(r, region_fp_any(r, doubtful));
-    LLVMValueRef exact = region_fp_mask_zero(r, a);
-    if (b)
-        exact = LLVMBuildOr(at, exact, region_fp_mask_zero(r, b), "");
+    LLVMValueRef exact = region_fp_mask_zero(r, region_fp_in(r, f, region_arg(r, insn, 0))), addend = NULL;
+    if (insn->op != IR_OP_fdiv)
+        exact = LLVMBuildOr(at, exact, region_fp_mask_zero(r, region_fp_in(r, f, region_arg(r, insn, 1))), "");
+    if (insn->op == IR_OP_fma)
+        addend = region_fp_in(r, f, region_arg(r, insn, 2));
+    else if (insn->op == IR_OP_frecps || insn->op == IR_OP_frsqrts)
+        addend = region_fp_constant(r, f, 2);
     if (addend)
         exact = LLVMBuildOr(at, exact, cancels(r, f, v, addend), "");
     LLVMValueRef worse = LLVMBuildOr(at, LLVMBuildNot(at, exact, ""), region_fp_mask_infinite(r, f, v), "");
-    worse = region_fp_any(r, LLVMBuildAnd(at, doubtful, worse, ""));
-    return region_fp_cold_end(r, cold, insn, out, worse);
+    return region_fp_any(r, LLVMBuildAnd(at, region_fp_mask_doubtful(r, f, v), worse, ""));
+}
+
+static void attribute(struct region *r, LLVMValueRef fn, const char *name)
+{
+    unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
+    LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(r->context, kind, 0));
+}
+
+// The body of settle_function, lowered as if it were the region, with parameters for the operands.
+static void make_settle(struct region *r, const struct region_fp *f, const struct ir_insn *insn, LLVMValueRef fn,
+                        unsigned args)
+{
+    LLVMBasicBlockRef back = LLVMGetInsertBlock(r->builder);
+    LLVMValueRef params[6], operands[4], keep[] = { r->function, r->env, r->args };
+    LLVMGetParams(fn, params);
+    LLVMValueRef out = params[args + 1];
+    r->function = fn, r->env = params[0];
+    region_at(r, region_new_block(r, ""));
+    r->args = LLVMBuildAlloca(r->builder, LLVMArrayType2(r->v2i64, 4), "args");
+    for (unsigned k = 0; k < args; k++)
+        operands[k] = region_arg(r, insn, k), r->values[insn->arg[k]] = params[k + 1];
+    LLVMBasicBlockRef eval = region_new_block(r, "eval"), exact = region_new_block(r, "exact");
+    region_branch(r, really_doubtful(r, f, insn, region_fp_in(r, f, out)), eval, exact, NULL);
+    region_at(r, eval);
+    region_eval(r, insn);
+    LLVMBuildRetVoid(r->builder);
+    region_at(r, exact);
+    LLVMValueRef at = region_env_at(r, offsetof(struct ir_env, slow_value));
+    region_store_value(r, (enum ir_type)insn->type, out, at, r->tbaa_env);
+    LLVMBuildRetVoid(r->builder);
+    for (unsigned k = args; k--;) // an operand may stand twice
+        r->values[insn->arg[k]] = operands[k];
+    r->function = keep[0], r->env = keep[1], r->args = keep[2];
+    region_at(r, back);
+}
+
+// void (env, operands, result): puts the result in env.slow_value, that of ir_eval if really_doubtful. One for each
+// kind of operation and region, as this is most of the code and of LLVM's time otherwise.
+static LLVMValueRef settle_function(struct region *r, const struct region_fp *f, const struct ir_insn *insn,
+                                    unsigned args)
+{
+    const uint32_t *a = insn->arg;
+    unsigned same = (a[0] == a[1]) | (a[1] == a[2]) << 1 | (a[0] == a[2]) << 2; // values are known by their ids
+    char name[80];
+    snprintf(name, sizeof name, "settle_%x_%x_%x_%x_%x", insn->op, insn->type, insn->sub, insn->attr, same);
+    LLVMValueRef fn = LLVMGetNamedFunction(r->module, name);
+    if (fn)
+        return fn;
+    LLVMTypeRef type = region_type(r, (enum ir_type)insn->type), params[] = { r->ptr, type, type, type, type };
+    fn = LLVMAddFunction(r->module, name, LLVMFunctionType(r->void_type, params, args + 2, false));
+    LLVMSetLinkage(fn, LLVMInternalLinkage);
+    LLVMSetFunctionCallConv(fn, REGION_PRESERVE_ALL);
+    attribute(r, fn, "noinline");
+    attribute(r, fn, "nounwind");
+    attribute(r, fn, "cold");
+    make_settle(r, f, insn, fn, args);
+    return fn;
+}
+
+static LLVMValueRef guard_tiny(struct region *r, const struct region_fp *f, const struct ir_insn *insn, LLVMValueRef v)
+{
+    LLVMValueRef out = region_fp_out(r, f, v), args[5] = { r->env };
+    unsigned count = 0;
+    for (; count < 3 && insn->arg[count] != IR_NO_VALUE; count++)
+        args[count + 1] = region_arg(r, insn, count);
+    args[count + 1] = out;
+    LLVMValueRef fn = settle_function(r, f, insn, count);
+    LLVMBasicBlockRef from = LLVMGetInsertBlock(r->builder), done = region_new_block(r, "fp_done");
+    LLVMBasicBlockRef cold = region_new_block(r, "fp_cold");
+    region_branch(r, region_fp_any(r, region_fp_mask_doubtful(r, f, result(r, f, v, out))), cold, done, r->unlikely);
+    region_at(r, cold);
+    LLVMValueRef call = LLVMBuildCall2(r->builder, LLVMGlobalGetValueType(fn), fn, args, count + 2, "");
+    LLVMSetInstructionCallConv(call, REGION_PRESERVE_ALL);
+    LLVMValueRef at = region_env_at(r, offsetof(struct ir_env, slow_value));
+    LLVMValueRef settled = region_load_value(r, (enum ir_type)insn->type, at, r->tbaa_env);
+    LLVMBuildBr(r->builder, done);
+    region_at(r, done);
+    return region_phi(r, LLVMTypeOf(out), out, from, settled, cold);
 }
 
 static LLVMValueRef fused(struct region *r, const struct region_fp *f, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
@@ -230,7 +315,7 @@ static LLVMValueRef lower_fma(struct region *r, const struct region_fp *f, const
 {
     LLVMValueRef a = insn->attr & IR_FP_NEG_PRODUCT ? LLVMBuildFNeg(r->builder, x[0], "") : x[0];
     LLVMValueRef c = insn->attr & IR_FP_NEG_ADDEND ? LLVMBuildFNeg(r->builder, x[2], "") : x[2];
-    return guard_tiny(r, f, insn, fused(r, f, a, x[1], c), a, x[1], c);
+    return guard_tiny(r, f, insn, fused(r, f, a, x[1], c));
 }
 
 // 2 - a * b, or (3 - a * b) / 2, where halving is exact unless the sum overflowed.
@@ -242,7 +327,7 @@ static LLVMValueRef lower_step(struct region *r, const struct region_fp *f, cons
     LLVMValueRef v = fused(r, f, LLVMBuildFNeg(r->builder, x[0], ""), x[1], from);
     if (root)
         v = LLVMBuildFMul(r->builder, v, region_fp_constant(r, f, 0.5), "");
-    return guard_tiny(r, f, insn, v, x[0], x[1], from);
+    return guard_tiny(r, f, insn, v);
 }
 
 // Operands in 16 bytes, whatever lanes take part, and a result so made.
@@ -309,8 +394,8 @@ static LLVMValueRef lower_arith(struct region *r, const struct region_fp *f, con
     case IR_OP_fsub: return guard_infinite(r, f, insn, LLVMBuildFSub(at, x[0], x[1], ""));
     case IR_OP_fsqrt: return guard_infinite(r, f, insn, region_intrinsic(r, "llvm.sqrt", f->type, x, 1));
     case IR_OP_fmul:
-    case IR_OP_fmulx: return guard_tiny(r, f, insn, LLVMBuildFMul(at, x[0], x[1], ""), x[0], x[1], NULL);
-    case IR_OP_fdiv: return guard_tiny(r, f, insn, LLVMBuildFDiv(at, x[0], x[1], ""), x[0], NULL, NULL);
+    case IR_OP_fmulx: return guard_tiny(r, f, insn, LLVMBuildFMul(at, x[0], x[1], ""));
+    case IR_OP_fdiv: return guard_tiny(r, f, insn, LLVMBuildFDiv(at, x[0], x[1], ""));
     case IR_OP_fma: return lower_fma(r, f, insn, x);
     case IR_OP_frecps:
     case IR_OP_frsqrts: return lower_step(r, f, insn, x);
