@@ -20,7 +20,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOOLS = os.path.join(HERE, "..", "..", "tools")
 sys.path.insert(0, TOOLS)
 sys.dont_write_bytecode = True
-from isotools import benchguest, benchreport, benchrun, programs, workdata  # noqa: E402
+from isotools import benchguest, benchreport, benchrun, profiletable, programs, workdata  # noqa: E402
 from isotools import benchstats as bs  # noqa: E402
 from isotools.benchstats import Refused  # noqa: E402
 from isotools.console import ConsoleError  # noqa: E402
@@ -241,6 +241,36 @@ class Campaigns(unittest.TestCase):
         campaign = self.campaign(Actor("ours", both, ConsoleError("the emulator ended")), Actor("peer", both))
         self.assertEqual(list(campaign.refused), ["fork@2"])
         self.assertIn("ours: the emulator ended", campaign.refused["fork@2"])
+
+
+class Profiles(unittest.TestCase):
+    SCRIPT = """  perf  12 PERF_RECORD_MMAP2 12/12: [0x5000(0x1000) @ 0x1000 fe:00 1 2]: r-xp /b/isomer
+  12     5010 lookup (/b/isomer)
+  12     5810 x64_rm (/b/isomer)
+  12   900010 [unknown] (/memfd:isomer-code (deleted))
+  12   900050 [unknown] (/memfd:isomer-code (deleted))
+  12   900080 [unknown] (/memfd:isomer-code (deleted))
+  13     7000 (anonymous namespace)::f (/usr/lib/libLLVM.so)
+  13     8000 malloc (/lib/libc.so.6)
+  12     9000 futex ([kernel.kallsyms])
+"""
+    SYMBOLS = """
+     1: 0000000000000000     0 FILE    LOCAL  DEFAULT  ABS run.c
+     2: 0000000000001000    64 FUNC    LOCAL  DEFAULT   12 lookup
+     3: 0000000000001800    64 FUNC    GLOBAL DEFAULT   12 x64_rm
+"""
+
+    def test_parts(self):
+        samples, bases = profiletable.parse_script(self.SCRIPT)
+        self.assertEqual(len(samples), 8)
+        code = profiletable.parse_map("900000 20 guest_40\n900040 20 region_80\n")
+        parts = [part for part, _ in profiletable.classify(samples, bases, code, profiletable.parse_symbols(self.SYMBOLS),
+                                                           "/b/isomer")]
+        self.assertEqual(parts, ["dispatch", "translation: host code", profiletable.FAST, profiletable.OPTIMISED,
+                                 profiletable.THUNKS, profiletable.COMPILER, profiletable.COMPILER, profiletable.KERNEL])
+        share = profiletable.shares([(part, "") for part in parts])
+        self.assertEqual(share[profiletable.COMPILER], 0.25)
+        self.assertIn("| optimising thread | 25.0 |", profiletable.table({"gcc": (1.0, share)}))
 
 
 class CommandLine(unittest.TestCase):
