@@ -124,8 +124,9 @@ void jit_destroy(struct accel *accel)
 
 static struct unit *_Atomic *hash_slot(struct jit *jit, const uint8_t *host_page, uint32_t offset, uint32_t key)
 {
-    uint64_t h = ((uint64_t)(uintptr_t)host_page + offset) * 0x9e3779b97f4a7c15ull ^ key * 0x85ebca6bull;
-    return &jit->hash[(h >> 32) % UNIT_HASH];
+    // Neighbours in a page are neighbours here: what is looked up together shares cache lines.
+    uint64_t h = (uint64_t)(uintptr_t)host_page * 0x9e3779b97f4a7c15ull ^ key * 0x85ebca6bull;
+    return &jit->hash[((h >> 32) + (offset >> 4)) % UNIT_HASH];
 }
 
 struct unit *unit_lookup(struct jit *jit, const uint8_t *host_page, uint32_t offset, uint32_t key)
