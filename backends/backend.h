@@ -21,6 +21,7 @@ struct code_buffer {
     uint8_t *rw;       // writable view of the region
     const uint8_t *rx; // executable view of the same bytes
     size_t used, size; // bytes
+    size_t cold;       // from here to size lies code that seldom runs: units grow from both ends. create() sets it
 };
 
 // A direct exit of a compiled unit that can be linked. Lives in a table beside the unit, owned by accel; its address
@@ -39,7 +40,9 @@ enum { BACKEND_MAX_EXITS = 64 };
 
 struct backend_unit {
     const void *entry;   // executable address
-    size_t code_size;    // bytes, cold part included
+    size_t code_size;    // bytes of the part that begins there
+    const void *cold;    // the rest
+    size_t cold_size;
     uint32_t exit_count; // of the exits[] handed in
 };
 

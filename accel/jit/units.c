@@ -77,7 +77,7 @@ int jit_create(struct accel *accel, struct error *err)
         return r;
     jit->code_base = (jit->code.used + 4095) & ~(size_t)4095;
     jit->code.used = jit->code_base;
-    jit->code.size = chunk_end(jit, code_total(accel));
+    jit->code.cold = jit->code.size = chunk_end(jit, code_total(accel));
     if (accel->config.perf_map) {
         char name[64];
         snprintf(name, sizeof name, "/tmp/perf-%d.map", (int)getpid());
@@ -239,7 +239,7 @@ static void next_chunk(struct accel *accel, struct vcpu *self)
     recycle_chunk(accel, self, jit->chunk);
     size_t end = chunk_end(jit, code_total(accel));
     jit->code.used = end - (code_total(accel) - jit->code_base) / CODE_CHUNKS;
-    jit->code.size = end;
+    jit->code.cold = jit->code.size = end;
 }
 
 void jit_flush(struct accel *accel, struct vcpu *self)
@@ -324,13 +324,18 @@ int unit_compile(struct accel *accel, struct vcpu *self, struct unit *unit, uint
     unit->entry = made.entry;
     unit->exit_count = made.exit_count;
     if (log_on(accel->log, LOG_OUT_ASM)) {
-        log_printf(accel->log, LOG_OUT_ASM, "host code of %016llx, %zu bytes:\n", (unsigned long long)pc,
-                   made.code_size);
+        log_printf(accel->log, LOG_OUT_ASM, "host code of %016llx, %zu bytes and %zu cold ones:\n", (unsigned long long)pc,
+                   made.code_size, made.cold_size);
         jit->ops->disassemble(made.entry, made.code_size, accel->log->out);
+        jit->ops->disassemble(made.cold, made.cold_size, accel->log->out);
     }
-    if (jit->perf_map)
-        fprintf(jit->perf_map, "%llx %zx %s_%llx\n", (unsigned long long)(uintptr_t)made.entry, made.code_size,
-                unit->region ? "region" : "guest", (unsigned long long)pc);
+    if (jit->perf_map) {
+        const char *kind = unit->region ? "region" : "guest";
+        fprintf(jit->perf_map, "%llx %zx %s_%llx\n", (unsigned long long)(uintptr_t)made.entry, made.code_size, kind,
+                (unsigned long long)pc);
+        fprintf(jit->perf_map, "%llx %zx %s_cold_%llx\n", (unsigned long long)(uintptr_t)made.cold, made.cold_size, kind,
+                (unsigned long long)pc);
+    }
     return 0;
 }
 

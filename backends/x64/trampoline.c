@@ -210,5 +210,6 @@ int x64_emit_thunks(struct backend *b, struct code_buffer *code)
     if (e.full)
         return -1;
     code->used = start + x64_pos(&e);
+    code->cold = code->size;
     return 0;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The x86-64 backend's vtable and the order of a compilation: prepare, lower block by block in the order of the IR,
-// place the cold code behind the hot code, resolve references. Nothing is appended unless all of it fits.
+// The x86-64 backend's vtable and the order of a compilation: prepare, lower block by block in the order of the IR, place
+// the cold code at the buffer's other end, so that what runs lies close together, resolve references. Nothing is appended
+// unless all of it fits.
 #include "backends/x64/x64.h"
 
 #include "backends/x64/compile.h"
@@ -137,7 +138,7 @@ static int compile(struct backend *b, const struct ir_unit *unit, struct code_bu
     if (unit->failed || unit->insn_count > X64_MAX_INSNS || unit->block_count == 0)
         return -E2BIG;
     size_t start = (code->used + 15) & ~(size_t)15;
-    if (start + 64 > code->size)
+    if (start + 64 > code->cold)
         return -ENOSPC;
     bool avx = (b->has & X64_HAS_AVX) != 0;
     c->unit = unit;
@@ -146,7 +147,7 @@ static int compile(struct backend *b, const struct ir_unit *unit, struct code_bu
     c->too_large = false;
     c->refs.count = 0;
     c->refs.full = false;
-    c->hot = (struct x64_emit){ .start = code->rw + start, .p = code->rw + start, .end = code->rw + code->size,
+    c->hot = (struct x64_emit){ .start = code->rw + start, .p = code->rw + start, .end = code->rw + code->cold,
                                 .origin = (uint32_t)start, .avx = avx, .refs = &c->refs };
     c->cold = (struct x64_emit){ .start = b->cold_buffer, .p = b->cold_buffer, .end = b->cold_buffer + X64_COLD_SIZE,
                                  .cold = true, .avx = avx, .refs = &c->refs };
@@ -171,19 +172,19 @@ static int compile(struct backend *b, const struct ir_unit *unit, struct code_bu
         if (c->hot.full)
             return -ENOSPC;
     }
-    uint32_t cold_at = (uint32_t)start + x64_pos(&c->hot), cold_size = x64_pos(&c->cold);
-    struct places places = { cold_at, (cold_at + cold_size + (c->site_count ? 8 : 0)) & ~7u };
-    if (!c->site_count)
-        places.sites = cold_at + cold_size;
-    size_t end = places.sites + c->site_count * sizeof(*c->sites);
-    if (end > code->size)
+    size_t hot_end = start + x64_pos(&c->hot), cold_size = x64_pos(&c->cold);
+    size_t sites_size = c->site_count * sizeof(*c->sites);
+    if (hot_end + cold_size + sites_size + 32 > code->cold)
         return -ENOSPC;
+    uint32_t sites = (uint32_t)(code->cold - sites_size) & ~7u, cold_at = (uint32_t)(sites - cold_size) & ~15u;
     memcpy(code->rw + cold_at, b->cold_buffer, cold_size);
-    memset(code->rw + cold_at + cold_size, BREAKPOINT, places.sites - (cold_at + cold_size));
-    memcpy(code->rw + places.sites, c->sites, c->site_count * sizeof(*c->sites));
-    resolve(c, code, places);
-    code->used = end;
-    *ret_unit = (struct backend_unit){ code->rx + start, code->used - start, c->exit_count };
+    memset(code->rw + cold_at + cold_size, BREAKPOINT, sites - (cold_at + cold_size));
+    memcpy(code->rw + sites, c->sites, sites_size);
+    resolve(c, code, (struct places){ cold_at, sites });
+    *ret_unit = (struct backend_unit){ code->rx + start, hot_end - start, code->rx + cold_at, code->cold - cold_at,
+                                       c->exit_count };
+    code->used = hot_end;
+    code->cold = cold_at;
     return 0;
 }
 

@@ -162,6 +162,7 @@ Test(backend_chain, a_full_buffer_is_left_as_it_was)
     cr_expect_eq(r, -ENOSPC);
     cr_expect_eq(jit.code.used, used);
     jit.code.used = jit.first_used; // evicted
+    jit.code.cold = jit.code.size;
     make_step(&piece, 7, "exit_pc 0x4");
     cr_expect_eq(enter(&piece), IR_EXIT_JUMP);
     cr_expect_eq(toy.x[0], 7);

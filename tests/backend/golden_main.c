@@ -34,6 +34,8 @@ static int show(const char *name, const char *text, const char *features, uint64
         printf("%s\t%s\t", name, features);
         for (size_t i = 0; r == 0 && i < compiled.code_size; i++)
             printf("%02x", ((const uint8_t *)compiled.entry)[i]);
+        for (size_t i = 0; r == 0 && i < compiled.cold_size; i++)
+            printf("%02x", ((const uint8_t *)compiled.cold)[i]);
         printf("\n");
         x64_backend.destroy(backend);
     }

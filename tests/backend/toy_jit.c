@@ -52,6 +52,7 @@ void toy_jit_tables(struct toy_jit *jit, struct toy_state *toy, uint32_t readabl
 void toy_jit_compile(struct toy_jit *jit, const struct ir_unit *unit, struct backend_unit *ret_unit)
 {
     jit->code.used = jit->first_used;
+    jit->code.cold = jit->code.size;
     int code = x64_backend.compile(jit->backend, unit, &jit->code, jit->exits, ret_unit);
     cr_assert_eq(code, 0, "compile: %d", code);
 }

@@ -235,6 +235,7 @@ static int compile(struct runner *r, struct guest_translate *request, const void
         if (build(r, request))
             return -1;
         r->code.used = r->first_used;
+        r->code.cold = r->code.size;
         int e = x64_backend.compile(r->backend, &r->unit, &r->code, r->exits, &unit);
         *ret_entry = unit.entry;
         if (!e)
