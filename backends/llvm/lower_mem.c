@@ -56,14 +56,19 @@ static void set_slot(struct region *r, LLVMValueRef at, LLVMValueRef value)
 }
 
 // To hot with the addend of the page that `want` names, or to cold: by the stream's page, else by the table, whose
-// answer the stream keeps. Ends in hot.
-static LLVMValueRef look_up(struct region *r, struct access *a, LLVMValueRef want, LLVMBasicBlockRef hot, uint32_t attr,
-                            bool write)
+// answer the stream keeps. Ends in hot. `want` has the page of the last byte if the access may cross pages. The table is
+// asked by the first byte, so that what crosses meets another page's tag; a stream may be on the page of the last.
+static LLVMValueRef look_up(struct region *r, struct access *a, LLVMValueRef want, bool may_cross, LLVMBasicBlockRef hot,
+                            uint32_t attr, bool write)
 {
     const struct region_stream *stream = r->stream_of[r->pos] ? &r->streams[r->stream_of[r->pos] - 1] : NULL;
     if (stream) {
         LLVMBasicBlockRef table = region_new_block(r, "table");
-        LLVMValueRef same = LLVMBuildICmp(r->builder, LLVMIntEQ, want, slot(r, stream->tag), "");
+        LLVMValueRef tag = slot(r, stream->tag), same = LLVMBuildICmp(r->builder, LLVMIntEQ, want, tag, "");
+        if (may_cross) {
+            LLVMValueRef first = LLVMBuildAnd(r->builder, a->va, region_k(r, r->i64, (uint64_t)-(int64_t)IR_PAGE_SIZE), "");
+            same = LLVMBuildAnd(r->builder, same, LLVMBuildICmp(r->builder, LLVMIntEQ, first, tag, ""), "");
+        }
         region_branch(r, same, hot, table, r->likely);
         region_at(r, table);
     }
@@ -114,7 +119,7 @@ static LLVMValueRef guard(struct region *r, struct access *a, LLVMValueRef token
         LLVMValueRef want = LLVMBuildAdd(at, a->va, region_k(r, r->i64, last), "");
         uint64_t mask = (uint64_t)-(int64_t)IR_PAGE_SIZE | ((1u << align) - 1);
         want = LLVMBuildAnd(at, want, region_k(r, r->i64, mask), "");
-        addend = look_up(r, a, want, hot, attr, write);
+        addend = look_up(r, a, want, last != 0, hot, attr, write);
     }
     return LLVMBuildIntToPtr(at, LLVMBuildAdd(at, addend, a->va, ""), r->ptr, "");
 }

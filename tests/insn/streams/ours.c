@@ -31,6 +31,12 @@ struct ours {
     char message[128];
 };
 
+// Pages that are neighbours by address are none in memory, so that what runs over an edge shows.
+static uint64_t physical(unsigned page)
+{
+    return STREAM_DATA + (STREAM_PAGES - 1 - page) * STREAM_PAGE;
+}
+
 static void put64(struct flat *f, uint64_t at, uint64_t value)
 {
     memcpy(flat_at(f, at, 8), &value, 8);
@@ -45,7 +51,7 @@ static void map_pages(struct flat *f)
     for (unsigned n = 0; n < STREAM_PAGES; n++) {
         unsigned kind = stream_pages[n];
         if (kind != STREAM_HOLE)
-            put64(f, TABLE_3 + 8 * n, (STREAM_DATA + n * STREAM_PAGE) | VALID | ACCESSED |
+            put64(f, TABLE_3 + 8 * n, physical(n) | VALID | ACCESSED |
                   (kind == STREAM_NO_ACCESS ? 0 : user[kind]));
     }
     for (unsigned n = 0; n < CODE_PAGES; n++) {
@@ -92,7 +98,7 @@ struct runner_counts ours_counts(const struct ours *o)
 static void copy_image(struct flat *f, uint8_t *image, bool out)
 {
     for (unsigned n = 0; n < STREAM_PAGES; n++) {
-        void *at = flat_at(f, STREAM_DATA + n * STREAM_PAGE, STREAM_PAGE);
+        void *at = flat_at(f, physical(n), STREAM_PAGE);
         if (stream_pages[n] < STREAM_READ_ONLY)
             continue;
         memcpy(out ? image : at, out ? at : image, STREAM_PAGE);
