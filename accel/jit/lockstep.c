@@ -38,7 +38,7 @@ struct lockstep {
     struct ir_env *scratch; // the interpreter's state
     char difference[256];   // empty while there is none
     bool loops;             // a region is running: the budget ends with the event REGION_EVENTS
-    uint64_t units, interrupted;
+    uint64_t units, regions, interrupted;
 };
 
 // ---- the record ----------------------------------------------------------------------------------------------------
@@ -317,6 +317,11 @@ void lockstep_destroy(struct vcpu *vcpu)
     free(ls);
 }
 
+uint64_t lockstep_regions(const struct vcpu *vcpu)
+{
+    return vcpu->lockstep ? vcpu->lockstep->regions : 0;
+}
+
 uint64_t lockstep_units(const struct vcpu *vcpu)
 {
     return vcpu->lockstep ? vcpu->lockstep->units : 0;
@@ -373,6 +378,7 @@ int lockstep_run(struct vcpu *vcpu, struct unit *unit, bool *ret_differs)
         differ(ls, "the interpreter stops after %u of %u events", ls->at, ls->count);
     compare_fields(ls, accel->isa->ir.layout, env, ls->scratch, "at the end");
     ls->units++;
+    ls->regions += unit->region != NULL;
     *ret_differs = ls->difference[0];
     if (*ret_differs)
         report(vcpu, unit, pc, code);

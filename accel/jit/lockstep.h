@@ -12,6 +12,7 @@ void lockstep_destroy(struct vcpu *vcpu);
 // Runs unit compiled, then interpreted. Returns the exit code; *ret_differs: the difference has been printed.
 int lockstep_run(struct vcpu *vcpu, struct unit *unit, bool *ret_differs);
 uint64_t lockstep_units(const struct vcpu *vcpu); // units compared so far
+uint64_t lockstep_regions(const struct vcpu *vcpu); // how many of them were regions
 
 // Helper number of the guest, recorded or replayed.
 int lockstep_helper(struct ir_env *env, unsigned number, const union ir_value *args, union ir_value *ret_value);

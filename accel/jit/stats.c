@@ -57,4 +57,8 @@ void accel_print_stats(struct accel *accel, FILE *out)
     for (unsigned i = 0; i < accel->cpu_count; i++)
         fprintf(out, " %12llu", (unsigned long long)lockstep_units(&accel->cpus[i]));
     fputc('\n', out);
+    print_name(out, "regions compared");
+    for (unsigned i = 0; i < accel->cpu_count; i++)
+        fprintf(out, " %12llu", (unsigned long long)lockstep_regions(&accel->cpus[i]));
+    fputc('\n', out);
 }

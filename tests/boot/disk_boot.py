@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Boots Debian's kernel with a disk, an entropy device and a fw_cfg file: what the guest reads is what the host has,
-what it writes and syncs is on the host's disk afterwards. disk_boot.py EMULATOR. Exit 77 where there is no guest."""
+what it writes and syncs is on the host's disk afterwards. disk_boot.py EMULATOR [OPTIONS...]. Exit 77 where there is no
+guest."""
 import hashlib
 import os
 import subprocess
@@ -33,7 +34,7 @@ def md5(path, offset=0, length=-1):
         return hashlib.md5(stream.read(length)).hexdigest()
 
 
-def boot(emulator, folder):
+def boot(emulator, options, folder):
     disk, script, initrd = (os.path.join(folder, n) for n in ("disk", "run", "initrd"))
     with open(script, "w", encoding="utf-8") as stream:
         stream.write(SCRIPT)
@@ -48,7 +49,7 @@ def boot(emulator, folder):
         [emulator, "-M", "virt", "-cpu", "cortex-a72", "-m", "512", "-smp", "2", "-nographic", "-kernel", kernel,
          "-initrd", initrd, "-append", "console=ttyAMA0 quiet", "-drive", f"file={disk},if=none,format=raw,id=hd0",
          "-device", "virtio-blk-device,drive=hd0,serial=ABC", "-device", "virtio-rng-device",
-         "-fw_cfg", "opt/test,string=hello"],
+         "-fw_cfg", "opt/test,string=hello", *options],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=200)
     said = dict(line[1:].strip().split(" ", 1) for line in done.stdout.splitlines() if line.startswith("@"))
     written = md5(disk, OFFSET, LENGTH)
@@ -70,7 +71,7 @@ def main():
         print(f"skip: {failure}")
         return 77
     with tempfile.TemporaryDirectory() as folder:
-        faults = boot(sys.argv[1], folder)
+        faults = boot(sys.argv[1], sys.argv[2:], folder)
     print("\n".join(faults) or "the guest read, wrote and found what it should")
     return 1 if faults else 0
 

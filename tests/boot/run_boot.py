@@ -4,10 +4,12 @@
 
 Checked: the userspace mark comes in time; the processors, interrupt controller and KPTI state are what the
 command line asked for; the kernel complains about nothing; job control works (so the console's input
-interrupts do); and the emulator's exit status follows the way the guest ended. Exit 77 where the guest or the
+interrupts do); an optimising tier that was asked for made regions; and the emulator's exit status follows the
+way the guest ended. Exit 77 where the guest or the
 emulator cannot be had."""
 import argparse
 import os
+import re
 import shutil
 import sys
 
@@ -33,6 +35,7 @@ def parse():
     parser.add_argument("--kpti", default="on", choices=("on", "off"),
                         help="on: what Linux does when the board gives it a kaslr-seed; off: nokaslr")
     parser.add_argument("--accel", help="passed on as -accel")
+    parser.add_argument("--append", default="", help="further arguments of the kernel")
     parser.add_argument("--end", default="poweroff", choices=("poweroff", "reboot", "again", "key"),
                         help="poweroff; reboot under -no-reboot; reboot and boot again; Ctrl-A x")
     parser.add_argument("--expect-marker", action="append", default=[], metavar="REGEX",
@@ -44,7 +47,7 @@ def parse():
 
 
 def command_line(args, files, initrd):
-    append = "console=ttyAMA0" + (" nokaslr" if args.kpti == "off" else "")
+    append = "console=ttyAMA0" + (" nokaslr" if args.kpti == "off" else "") + f" {args.append}"
     command = [args.emulator, "-M", f"virt,gic-version={args.gic}", "-cpu", args.cpu, "-smp", str(args.smp),
                "-m", args.memory, "-nographic", "-kernel", files.kernel, "-initrd", initrd, "-append", append]
     if args.accel:
@@ -108,6 +111,22 @@ def inside(console, args, patience):
     return checks.faults
 
 
+def check_regions(console, args, patience):
+    """Whether the tier of --accel did anything, by the monitor."""
+    if not re.search(r"tier=(opt|auto)", args.accel or ""):
+        return []
+    console.send("\x01c\r")
+    console.expect(r"\(qemu\) ", patience, PANIC)
+    console.send("info jit\r")
+    match, _ = console.expect(r"info jit\r*\n(.*?)\(qemu\) ", patience, PANIC)
+    console.send("\x01c\r")
+    console.expect(guest.PROMPT, patience, PANIC)
+    said = [line.decode() for line in match.group(1).splitlines() if line.startswith(b"regions")]
+    print("\n".join(said))
+    made = re.match(r"regions: (\d+) made", said[0]) if said else None
+    return [] if made and int(made.group(1)) else ["no regions were made"]
+
+
 def end(console, args, patience):
     """Ends the machine and returns its exit status."""
     if args.end == "key":
@@ -143,7 +162,7 @@ def main():
                 console.expect(marker, args.timeout, PANIC)
             match, when = console.expect(r"ISOMER-MARK userspace (\S+)\r*\n", args.timeout, PANIC)
             print(f"userspace after {when - console.started:.2f} s, guest says {match.group(1).decode()} s")
-            faults = inside(console, args, patience)
+            faults = inside(console, args, patience) + check_regions(console, args, patience)
             status = end(console, args, patience)
             if status != 0:
                 faults.append(f"exit status {status} after '{args.end}', wanted 0")

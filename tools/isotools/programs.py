@@ -123,7 +123,7 @@ def _ensure_image(note):
     if not os.path.exists(tree + ".packages"):
         note(f"fetching {len(PACKAGES)} ARM64 packages and what they need from Debian")
         make_tree(tree, PrivateApt(guest.cache_dir(), "arm64"), PACKAGES, TRIM)
-        _finish(tree)
+        finish(tree)
     packages = _read(tree + ".packages").split()
     data, digest = ensure_data()
     runner = compile_for("aarch64", "progbench.c", os.path.join(_folder(), "progbench-aarch64"))
@@ -134,13 +134,13 @@ def _ensure_image(note):
         shutil.rmtree(bench, ignore_errors=True)
         shutil.copytree(data, bench)
         shutil.copy(runner, os.path.join(bench, "progbench"))
-        _fill(image, tree)
+        fill(image, tree, IMAGE_MIB)
         _write(image + ".digest", wanted)
     return image, packages
 
 
-def _finish(tree):
-    """What maintainers' scripts would have done and the work needs."""
+def finish(tree):
+    """What maintainers' scripts would have done and work in a chroot needs."""
     for folder in ("proc", "dev", "sys", "tmp", "etc", "bin", "usr/bin"):
         os.makedirs(os.path.join(tree, folder), exist_ok=True)
     for link, to in (("bin/sh", "dash"), ("usr/bin/awk", "mawk")):
@@ -150,10 +150,11 @@ def _finish(tree):
     _write(os.path.join(tree, "etc", "passwd"), "root:x:0:0:root:/tmp:/bin/sh\n")
 
 
-def _fill(image, tree):
+def fill(image, tree, mib):
+    """Makes an ext4 file system of so many MiB that holds the folder `tree`."""
     scratch = image + ".new"
     with open(scratch, "wb") as stream:
-        stream.truncate(IMAGE_MIB << 20)
+        stream.truncate(mib << 20)
     result = subprocess.run([_mke2fs(), "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-U", "clear",
                              "-d", tree, scratch], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if result.returncode != 0:
