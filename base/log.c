@@ -26,6 +26,18 @@ void log_printf(const struct log *log, uint32_t category, const char *format, ..
     va_end(args);
 }
 
+void log_begin(const struct log *log)
+{
+    if (log && log->out)
+        flockfile(log->out);
+}
+
+void log_end(const struct log *log)
+{
+    if (log && log->out)
+        funlockfile(log->out);
+}
+
 int log_parse_mask(const char *text, uint32_t *ret_mask, struct error *err)
 {
     uint32_t mask = 0;

@@ -35,6 +35,10 @@ static inline bool log_on(const struct log *log, uint32_t category)
 void log_printf(const struct log *log, uint32_t category, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+// Between these two no other thread's lines get into the trace: for what takes several calls, or writes to log->out.
+void log_begin(const struct log *log);
+void log_end(const struct log *log);
+
 // Parses "in_asm,int,..." into *ret_mask. On an unknown word: -EINVAL and a sentence that lists the words.
 int log_parse_mask(const char *text, uint32_t *ret_mask, struct error *err);
 

@@ -243,9 +243,11 @@ static int build_ir(struct tier *tier, const struct region_source *source, uint6
 #endif
     ir_optimise(unit, &tier->opt);
     if (log_on(accel->log, LOG_IR_OPT)) {
+        log_begin(accel->log);
         log_printf(accel->log, LOG_IR_OPT, "optimised IR of the region at %016llx, %u parts:\n",
                    (unsigned long long)pc, tier->region.count);
         ir_print(unit, accel->log->out);
+        log_end(accel->log);
     }
     return 0;
 }

@@ -268,6 +268,16 @@ static struct code_page *get_page(struct jit *jit, const struct xlat *at, uint8_
     return page;
 }
 
+static void trace_ir(const struct accel *accel, enum log_category category, const char *what, uint64_t pc)
+{
+    if (!log_on(accel->log, category))
+        return;
+    log_begin(accel->log);
+    log_printf(accel->log, category, "%s of %016llx:\n", what, (unsigned long long)pc);
+    ir_print(&accel->jit.scratch, accel->log->out);
+    log_end(accel->log);
+}
+
 static void build_ir(struct accel *accel, struct vcpu *vcpu, const struct code_page *page, uint32_t offset,
                      uint64_t pc, uint32_t max_insns)
 {
@@ -281,10 +291,7 @@ static void build_ir(struct accel *accel, struct vcpu *vcpu, const struct code_p
         accel->isa->translate(&request, &jit->scratch);
         max_insns /= 2;
     } while (jit->scratch.failed && max_insns);
-    if (log_on(accel->log, LOG_IR)) {
-        log_printf(accel->log, LOG_IR, "IR of %016llx:\n", (unsigned long long)pc);
-        ir_print(&jit->scratch, accel->log->out);
-    }
+    trace_ir(accel, LOG_IR, "IR", pc);
 #ifndef NDEBUG
     struct error err;
     if (ir_verify(&jit->scratch, &err) < 0) {
@@ -294,10 +301,7 @@ static void build_ir(struct accel *accel, struct vcpu *vcpu, const struct code_p
     }
 #endif
     ir_optimise(&jit->scratch, &jit->opt);
-    if (log_on(accel->log, LOG_IR_OPT)) {
-        log_printf(accel->log, LOG_IR_OPT, "optimised IR of %016llx:\n", (unsigned long long)pc);
-        ir_print(&jit->scratch, accel->log->out);
-    }
+    trace_ir(accel, LOG_IR_OPT, "optimised IR", pc);
 }
 
 static struct ir_unit *keep_ir(struct jit *jit)
@@ -324,10 +328,12 @@ int unit_compile(struct accel *accel, struct vcpu *self, struct unit *unit, uint
     unit->entry = made.entry;
     unit->exit_count = made.exit_count;
     if (log_on(accel->log, LOG_OUT_ASM)) {
+        log_begin(accel->log);
         log_printf(accel->log, LOG_OUT_ASM, "host code of %016llx, %zu bytes and %zu cold ones:\n", (unsigned long long)pc,
                    made.code_size, made.cold_size);
         jit->ops->disassemble(made.entry, made.code_size, accel->log->out);
         jit->ops->disassemble(made.cold, made.cold_size, accel->log->out);
+        log_end(accel->log);
     }
     if (jit->perf_map) {
         const char *kind = unit->region ? "region" : "guest";
@@ -341,6 +347,7 @@ int unit_compile(struct accel *accel, struct vcpu *self, struct unit *unit, uint
 
 static void trace_guest(struct accel *accel, struct vcpu *vcpu, const struct unit *unit, uint64_t pc)
 {
+    log_begin(accel->log);
     log_printf(accel->log, LOG_IN_ASM, "unit at %016llx, key %08x:\n", (unsigned long long)pc, unit->key);
     for (uint32_t done = 0; done < unit->bytes;) {
         struct guest_translate request = {.cpu_model = accel->isa->cpu_model(vcpu->env), .key = unit->key,
@@ -351,6 +358,7 @@ static void trace_guest(struct accel *accel, struct vcpu *vcpu, const struct uni
         log_printf(accel->log, LOG_IN_ASM, "  %016llx  %s\n", (unsigned long long)(pc + done), text);
         done += len ? len : 4;
     }
+    log_end(accel->log);
 }
 
 // How many exit records the unit in scratch needs at most: their addresses are baked into its code.

@@ -129,6 +129,7 @@ static void trace(struct optimiser *o, struct region *r)
     LLVMModuleRef copy = LLVMCloneModule(r->module);
     LLVMMemoryBufferRef assembly = NULL;
     char *text = LLVMPrintModuleToString(r->module), *message = NULL;
+    log_begin(o->config.log);
     ir_print(r->unit, o->config.log->out);
     log_printf(o->config.log, LOG_OUT_ASM, "%s\n", text);
     LLVMDisposeMessage(text);
@@ -136,6 +137,7 @@ static void trace(struct optimiser *o, struct region *r)
         log_printf(o->config.log, LOG_OUT_ASM, "%.*s\n", (int)LLVMGetBufferSize(assembly), LLVMGetBufferStart(assembly));
         LLVMDisposeMemoryBuffer(assembly);
     }
+    log_end(o->config.log);
     LLVMDisposeMessage(message);
     LLVMDisposeModule(copy);
 }
