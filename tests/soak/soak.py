@@ -36,7 +36,7 @@ ROUNDS = (
     "--bsearch 1 --str 1 --wcs 1 --tree 1 --tree-size 20000",
     "--funccall 1 --longjmp 1 --stack 1 --mremap 1 --mremap-bytes 8M",
     "--nanosleep 1 --timer 1 --eventfd 1 --sigsegv 1",
-    "--vforkmany 1 --madvise 1 --membarrier 1 --rseq 1",
+    "--vforkmany 1 --clone 1 --membarrier 1 --mincore 1",
     "--vecwide 1 --fp-error 1 --radixsort 1 --zlib 1",
     "--memrate 1 --memrate-bytes 8M --stream 1 --lockbus 1 --cache 1",
 )
