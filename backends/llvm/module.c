@@ -234,7 +234,9 @@ int region_build(struct region *r, const char *symbol)
     r->context = LLVMContextCreate();
     r->module = LLVMModuleCreateWithNameInContext("region", r->context);
     r->builder = LLVMCreateBuilderInContext(r->context);
-    LLVMSetTarget(r->module, LLVMGetTargetMachineTriple(r->optimiser->machine));
+    char *triple = LLVMGetTargetMachineTriple(r->optimiser->machine);
+    LLVMSetTarget(r->module, triple);
+    LLVMDisposeMessage(triple);
     LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(r->optimiser->machine);
     LLVMSetModuleDataLayout(r->module, layout);
     LLVMDisposeTargetData(layout);
