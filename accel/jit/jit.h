@@ -8,8 +8,9 @@
 //   carry.c     jumps that outlive a flush, or come from another context
 //   debug.c     breakpoints, watchpoints, debugger memory                         stats.c     counters
 //   lockstep.c  compiled code against the interpreter
-//   tier.c      hot code and the thread that compiles regions of it (tier.h)         region.c    what belongs to one
-//   queue.c     what waits to be compiled       pool.c  memory of regions       module.c    loading the optimiser
+//   heat.c      counting executions, asking for regions                           queue.c     what waits to be compiled
+//   tier.c      the thread that has regions compiled (tier.h)                     make.c      making and installing one
+//   region.c    what belongs to a region      pool.c  memory of their code        module.c    loading the optimiser
 //
 // Locks, in order: accel.lock (threads' state) > jit.translate_lock (translation, code buffer, eviction) > jit.lock (unit
 // table, page lists, links) > vcpu.lock (its queue and sleep). translate_lock is taken only at a safepoint, so its holder

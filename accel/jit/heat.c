@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+// Counting how often units run, and asking for regions where one ran out (tier.h). A unit's heat counts down in its
+// code; each time it runs out it starts again, higher, so that what cannot be made better costs less and less.
+#include "accel/jit/tier_internal.h"
+
+enum {
+    BACK_OFF = 4, // asking again takes so many times more
+    MAX_HEAT = 1 << 28,
+    MAX_FALLBACKS = 16, // of a region, before it is given up
+    MAX_DEATHS = 32,    // of regions of one page by stores to it
+};
+
+// ---- counting ------------------------------------------------------------------------------------------------------
+
+static int32_t heat_left(const struct unit *unit)
+{
+    return __atomic_load_n(&unit->heat, __ATOMIC_RELAXED);
+}
+
+static void set_heat(struct unit *unit, int64_t start)
+{
+    unit->heat_start = (int32_t)(start < MAX_HEAT ? start : MAX_HEAT);
+    __atomic_store_n(&unit->heat, unit->heat_start, __ATOMIC_RELAXED);
+}
+
+uint64_t heat_executions(const struct unit *unit)
+{
+    return unit->heat_past + (uint64_t)((int64_t)unit->heat_start - heat_left(unit));
+}
+
+void tier_count(struct accel *accel, struct unit *unit)
+{
+    set_heat(unit, accel->jit.tier->threshold);
+    if (accel->config.engine == ACCEL_JIT)
+        accel->jit.scratch.heat = &unit->heat;
+}
+
+void heat_cool(struct unit *unit)
+{
+    unit->heat_past = heat_executions(unit);
+    set_heat(unit, MAX_HEAT);
+}
+
+// Starts the units anew that ran out at `at`: itself, or units with a loop there. The most executions of one of them,
+// or 0.
+static uint64_t collect(struct unit *at)
+{
+    uint64_t most = 0;
+    for (struct unit *u = at->page->units; u; u = u->next_in_page) {
+        if (u->region || u->key != at->key || at->offset < u->offset || at->offset >= u->offset + u->bytes ||
+            heat_left(u) >= 0)
+            continue;
+        uint64_t count = heat_executions(u);
+        u->heat_past = count;
+        set_heat(u, (int64_t)u->heat_start * BACK_OFF);
+        most = count > most ? count : most;
+    }
+    return most;
+}
+
+// ---- asking --------------------------------------------------------------------------------------------------------
+
+static bool idle(const struct tier *tier)
+{
+    return !tier->queue.count && !tier->busy;
+}
+
+// jit.lock held, which this gives up and takes again when the vCPU waits.
+static bool ask(struct vcpu *vcpu, const struct unit *unit, uint64_t heat)
+{
+    struct jit *jit = &vcpu->accel->jit;
+    struct tier *tier = jit->tier;
+    struct tier_job job = {.host_page = unit->page->host, .offset = unit->offset, .key = unit->key,
+                           .pc = vcpu->env->pc, .heat = heat,
+                           .cpu_model = vcpu->accel->isa->cpu_model(vcpu->env)};
+    if (tier->broken || unit->page->region_deaths > MAX_DEATHS)
+        return false;
+    tier->counts.asked += queue_put(&tier->queue, &job);
+    pthread_cond_signal(&tier->work);
+    if (!tier->waits)
+        return false;
+    pthread_mutex_unlock(&jit->lock);
+    vcpu_leave_code(vcpu);
+    pthread_mutex_lock(&jit->lock);
+    while (!idle(tier))
+        pthread_cond_wait(&tier->done, &jit->lock);
+    pthread_mutex_unlock(&jit->lock);
+    vcpu_enter_code(vcpu);
+    pthread_mutex_lock(&jit->lock);
+    return true;
+}
+
+bool tier_hot(struct vcpu *vcpu, struct unit *unit)
+{
+    struct accel *accel = vcpu->accel;
+    bool waited = false;
+    pthread_mutex_lock(&accel->jit.lock);
+    uint64_t heat = collect(unit);
+    if (heat && unit->region && ++unit->region->fallbacks > MAX_FALLBACKS) {
+        struct unit *behind = unit->region->stands_for;
+        unit_kill(accel, unit);
+        heat_cool(behind);
+        accel->jit.tier->counts.given_up++;
+    } else if (heat && !unit->region) {
+        waited = ask(vcpu, unit, heat);
+    }
+    pthread_mutex_unlock(&accel->jit.lock);
+    return waited;
+}
+
+bool tier_tick(struct vcpu *vcpu, struct unit *unit)
+{
+    struct jit *jit = &vcpu->accel->jit;
+    if (unit->region || __atomic_fetch_sub(&unit->heat, 1, __ATOMIC_RELAXED) > 0)
+        return false;
+    pthread_mutex_lock(&jit->lock);
+    uint64_t heat = heat_executions(unit);
+    unit->heat_past = heat;
+    set_heat(unit, (int64_t)unit->heat_start * BACK_OFF);
+    bool waited = ask(vcpu, unit, heat);
+    pthread_mutex_unlock(&jit->lock);
+    return waited;
+}
+
+uint32_t tier_max_insns(const struct accel *accel, const struct code_page *page, uint32_t offset, uint32_t key)
+{
+    uint32_t max = UNIT_INSNS;
+    for (const struct unit *u = page->units; u; u = u->next_in_page)
+        if (u->region && u->key == key && u->offset > offset &&
+            (u->offset - offset) / accel->isa->insn_align < max)
+            max = (u->offset - offset) / accel->isa->insn_align;
+    return max ? max : 1;
+}
+
+void heat_refresh(struct tier *tier)
+{
+    for (unsigned i = 0; i < tier->queue.count; i++) {
+        struct tier_job *job = &tier->queue.jobs[i];
+        const struct unit *unit = unit_lookup(&tier->accel->jit, job->host_page, job->offset, job->key);
+        uint64_t count = unit && !unit->region ? heat_executions(unit) : 0;
+        job->heat = count > job->heat ? count : job->heat;
+    }
+}

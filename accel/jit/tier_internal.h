@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// Private to tier.c, heat.c and make.c: the tier's state, and what they call of one another.
+#ifndef ACCEL_JIT_TIER_INTERNAL_H
+#define ACCEL_JIT_TIER_INTERNAL_H
+
+#include "accel/jit/tier.h"
+
+#include <time.h>
+
+struct tier {
+    struct accel *accel;
+    pthread_t thread;
+    bool started;
+    bool waits;     // vCPUs wait for what they ask
+    int32_t threshold;
+    char *module;
+    const struct optimiser_ops *ops; // NULL: one-pass regions, or not loaded yet
+    struct optimiser *optimiser;
+    struct pool pool;
+
+    // under jit.lock
+    pthread_cond_t work, done;
+    bool stop, busy, broken;
+    struct tier_queue queue;
+    struct unit *retired; // by next_in_chunk: dead, perhaps still run
+    struct tier_counts counts;
+
+    // the thread's own
+    struct region region;
+    struct ir_opt opt;
+    uint8_t page[IR_PAGE_SIZE];
+    struct region_heat heats[IR_PAGE_SIZE];
+    int64_t credit;
+    uint64_t credit_at;
+};
+
+static inline uint64_t tier_now_ns(clockid_t clock)
+{
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+// ---- heat.c: jit.lock held ---------------------------------------------------------------------------------------
+uint64_t heat_executions(const struct unit *unit); // since it was made
+void heat_cool(struct unit *unit);                 // it never asks again, or not for long
+void heat_refresh(struct tier *tier);              // of the jobs that wait: what they count has gone on counting, or not
+
+// ---- make.c ------------------------------------------------------------------------------------------------------
+// Own thread, no lock held: forms, compiles and installs the region that the job asks for, or says why not in counts.
+void make_region(struct tier *tier, const struct tier_job *job);
+void make_drop(struct tier *tier, struct unit *region); // frees a region nobody runs, its code too
+
+#endif
