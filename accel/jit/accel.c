@@ -161,6 +161,7 @@ void accel_destroy(struct accel *accel)
             vcpu_request(&accel->cpus[i], REQ_PARK);
             pthread_join(accel->cpus[i].thread, NULL);
         }
+    jit_destroy(accel); // its thread may still be at the contexts of vCPUs
     for (unsigned i = 0; i < accel->cpu_count; i++) {
         struct vcpu *vcpu = &accel->cpus[i];
         context_free(vcpu);
@@ -171,7 +172,6 @@ void accel_destroy(struct accel *accel)
             accel->isa->destroy(vcpu->env);
         free(vcpu->env);
     }
-    jit_destroy(accel);
     accel->mem->watcher = (struct mem_watcher){0};
     for (unsigned i = 0; i < accel->write_map_count; i++)
         free(accel->write_maps[i].va);

@@ -35,6 +35,14 @@ void tier_count(struct accel *accel, struct unit *unit)
         accel->jit.scratch.heat = &unit->heat;
 }
 
+// Lets the unit run longer before it asks again. Its executions so far.
+static uint64_t back_off(struct unit *unit)
+{
+    unit->heat_past = heat_executions(unit);
+    set_heat(unit, (int64_t)unit->heat_start * BACK_OFF);
+    return unit->heat_past;
+}
+
 void heat_cool(struct unit *unit)
 {
     unit->heat_past = heat_executions(unit);
@@ -50,9 +58,7 @@ static uint64_t collect(struct unit *at)
         if (u->region || u->key != at->key || at->offset < u->offset || at->offset >= u->offset + u->bytes ||
             heat_left(u) >= 0)
             continue;
-        uint64_t count = heat_executions(u);
-        u->heat_past = count;
-        set_heat(u, (int64_t)u->heat_start * BACK_OFF);
+        uint64_t count = back_off(u);
         most = count > most ? count : most;
     }
     return most;
@@ -114,10 +120,7 @@ bool tier_tick(struct vcpu *vcpu, struct unit *unit)
     if (unit->region || __atomic_fetch_sub(&unit->heat, 1, __ATOMIC_RELAXED) > 0)
         return false;
     pthread_mutex_lock(&jit->lock);
-    uint64_t heat = heat_executions(unit);
-    unit->heat_past = heat;
-    set_heat(unit, (int64_t)unit->heat_start * BACK_OFF);
-    bool waited = ask(vcpu, unit, heat);
+    bool waited = ask(vcpu, unit, back_off(unit));
     pthread_mutex_unlock(&jit->lock);
     return waited;
 }

@@ -246,8 +246,10 @@ void make_region(struct tier *tier, const struct tier_job *job)
             r = (region = new_region(tier, job)) ? 0 : -ENOMEM;
         if (!r)
             r = tier->ops ? compile(tier, region, job->pc) : compile_one_pass(tier, region, job->pc);
-        if (r && region)
+        if (r && region) {
             unit_free(region);
+            region = NULL;
+        }
         begin = tier_now_ns(CLOCK_THREAD_CPUTIME_ID);
         compile_ns += begin - formed;
         source.max_insns /= 2;

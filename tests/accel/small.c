@@ -57,7 +57,8 @@ static const struct vcpu_hypercall hypercall = {.call = no_call};
 
 struct small *small_create(enum accel_engine engine, unsigned cpus, uint64_t ram_size, size_t code_size)
 {
-    return small_make(&(struct small_config){engine, cpus, ram_size, code_size, ACCEL_TIER_FAST, false});
+    return small_make(&(struct small_config){.engine = engine, .cpus = cpus, .ram_size = ram_size,
+                                             .code_size = code_size, .tier = ACCEL_TIER_FAST});
 }
 
 struct small *small_make(const struct small_config *from)
@@ -75,9 +76,10 @@ struct small *small_make(const struct small_config *from)
     for (unsigned i = 0; i < cpus; i++)
         config[i] = (struct guest_cpu_config){.model = "cortex-a72", .index = i, .count = cpus, .ports = &ports,
                                               .hypercall = &hypercall, .log = &no_log};
-    const struct accel_config accel = {.engine = from->engine, .tier = from->tier, .backend = &x64_backend, .isa = &a64_isa, .mem = small->mem,
-                                       .log = &no_log, .cpu_count = cpus, .cpus = config,
-                                       .code_cache_size = from->code_size, .one_pass_regions = from->one_pass_regions, .host_feature_mask = ~0ull};
+    const struct accel_config accel = {
+        .engine = from->engine, .tier = from->tier, .backend = &x64_backend, .isa = from->isa ? from->isa : &a64_isa,
+        .mem = small->mem, .log = &no_log, .cpu_count = cpus, .cpus = config, .code_cache_size = from->code_size,
+        .optimiser = from->optimiser, .one_pass_regions = from->one_pass_regions, .host_feature_mask = ~0ull};
     cr_assert_eq(accel_create(&accel, &small->accel, &err), 0, "%s", err.text);
     return small;
 }

@@ -23,6 +23,8 @@ struct small_config {
     size_t code_size; // bytes of the code buffer, 0 for the default
     enum accel_tier tier;
     bool one_pass_regions;
+    const struct optimiser_ops *optimiser; // as accel_config
+    const struct guest_isa *isa;           // NULL: a64_isa
 };
 // Both assert that all went well.
 struct small *small_make(const struct small_config *config);
