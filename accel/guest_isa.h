@@ -46,6 +46,7 @@ struct guest_mapping {
     bool device;       // device memory: unaligned access faults, always the slow path
     uint32_t asid;
     uint32_t prot;
+    uint8_t hidden;    // bit an MMU index: it sees nothing here, a translation fault of level 0 instead of permission
 };
 
 // Where a walk stands before its last table: what accel may keep of it, see vcpu_walk_keep.

@@ -89,6 +89,8 @@ bool access_translate(struct vcpu *vcpu, uint64_t va, enum guest_access access, 
     const struct guest_mapping *map = access_mapping(vcpu, va, access, mmu);
     if (!map)
         return false;
+    if (map->hidden >> mmu & 1)
+        return fault(vcpu, GUEST_FAULT_TRANSLATION, access, va, 0);
     if (!(map->prot >> (mmu * 4) & (1u << access)))
         return fault(vcpu, GUEST_FAULT_PERMISSION, access, va, map->level);
     uint64_t pa = map->pa.v + (va & bits_mask(map->page_bits));

@@ -74,6 +74,7 @@ struct walk {
     struct a64_cpu *cpu;
     struct guest_fault *fault;
     uint64_t va;
+    uint8_t hidden;      // MMU indices from which TCR.E0PDn hides this half
     unsigned granule;    // log2 bytes
     unsigned input_bits; // 64 - TnSZ
     unsigned output_bits;
@@ -87,6 +88,11 @@ static bool fail(struct walk *w, enum guest_fault_kind kind, int level)
     w->fault->kind = kind;
     w->fault->level = level;
     return false;
+}
+
+static uint8_t hidden_from(const struct a64_cpu *cpu, uint64_t va)
+{
+    return cpu->sys[A64_SR_TCR_EL1] & (bit_get(va, 55) ? TCR_E0PD1 : TCR_E0PD0) ? 1u << A64_MMU_EL0 : 0;
 }
 
 static unsigned granule_of(const struct a64_cpu *cpu, uint64_t tcr, bool upper)
@@ -195,6 +201,7 @@ static bool finish(struct walk *w, uint64_t desc, struct guest_mapping *ret)
         .device = !(mair & 0xf0),
         .asid = context.asid,
         .prot = protection(w, desc),
+        .hidden = w->hidden,
     };
     return true;
 }
@@ -217,15 +224,17 @@ static bool flat(struct walk *w, struct guest_mapping *ret)
     return true;
 }
 
-bool a64_walk(struct a64_cpu *cpu, uint64_t va, enum guest_access access, struct guest_mapping *ret_mapping,
-              struct guest_fault *ret_fault, uint64_t *ret_descriptor)
+bool a64_walk(struct a64_cpu *cpu, uint64_t va, enum guest_access access, unsigned mmu_index,
+              struct guest_mapping *ret_mapping, struct guest_fault *ret_fault, uint64_t *ret_descriptor)
 {
-    struct walk w = {.cpu = cpu, .fault = ret_fault, .va = va};
+    struct walk w = {.cpu = cpu, .fault = ret_fault, .va = va, .hidden = hidden_from(cpu, va)};
 
     *ret_fault = (struct guest_fault){.access = access, .va = va};
     *ret_descriptor = 0;
     if (!(cpu->sys[A64_SR_SCTLR_EL1] & SCTLR_M))
         return flat(&w, ret_mapping);
+    if (w.hidden >> mmu_index & 1)
+        return fail(&w, GUEST_FAULT_TRANSLATION, 0);
     if (!begin(&w))
         return false;
     const uint64_t root = w.table;
@@ -261,5 +270,5 @@ bool a64_isa_walk(struct ir_env *env, uint64_t va, enum guest_access access, uns
 {
     uint64_t descriptor;
 
-    return a64_walk(a64_cpu_of(env), va, access, ret_mapping, ret_fault, &descriptor);
+    return a64_walk(a64_cpu_of(env), va, access, mmu_index, ret_mapping, ret_fault, &descriptor);
 }

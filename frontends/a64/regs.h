@@ -26,6 +26,8 @@
 #define TCR_AS (1ull << 36)
 #define TCR_TBI0 (1ull << 37)
 #define TCR_TBI1 (1ull << 38)
+#define TCR_E0PD0 (1ull << 55)
+#define TCR_E0PD1 (1ull << 56)
 
 #define FPCR_RMODE_SHIFT 22
 #define FPCR_FZ (1u << 24)

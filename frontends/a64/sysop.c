@@ -44,7 +44,7 @@ WRITE(at)
     uint64_t desc;
 
     a64_context_sync(cpu);
-    bool ok = a64_walk(cpu, value, access, &map, &fault, &desc);
+    bool ok = a64_walk(cpu, value, access, index, &map, &fault, &desc);
     if (ok && !(map.prot >> 4 * index & 1u << access)) {
         fault = (struct guest_fault){.kind = GUEST_FAULT_PERMISSION, .level = map.level};
         ok = false;

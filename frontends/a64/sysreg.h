@@ -64,6 +64,7 @@ READ(zero);
 READ(pfr0);
 READ(spsel); READ(nzcv); READ(currentel); READ(ctr); READ(dczid);
 WRITE(control);
+WRITE(tcr);
 WRITE(ignore);
 WRITE(daif);
 WRITE(fpcr);

@@ -31,6 +31,13 @@ WRITE(control)
     return IR_EXIT_NONE;
 }
 
+WRITE(tcr)
+{
+    bool e0pd = bits_get(cpu->model->mmfr2, 60, 4);
+
+    return a64_write_control(cpu, sr, value & ~(e0pd ? 0 : TCR_E0PD0 | TCR_E0PD1));
+}
+
 // ---- identification ---------------------------------------------------------------------------------------
 
 // Affinity as clusters of 16, the numbering of GICv3's SGI target lists.

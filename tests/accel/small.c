@@ -74,8 +74,9 @@ struct small *small_make(const struct small_config *from)
     small_code(small, SMALL_RAM, prologue, sizeof prologue);
     *(uint64_t *)small_at(small, TABLE + 8) = SMALL_RAM | 0x701; // inner shareable, accessed, read-write at EL1
     for (unsigned i = 0; i < cpus; i++)
-        config[i] = (struct guest_cpu_config){.model = "cortex-a72", .index = i, .count = cpus, .ports = &ports,
-                                              .hypercall = &hypercall, .log = &no_log};
+        config[i] = (struct guest_cpu_config){.model = from->model ? from->model : "cortex-a72", .index = i,
+                                              .count = cpus, .ports = &ports, .hypercall = &hypercall,
+                                              .log = &no_log};
     const struct accel_config accel = {
         .engine = from->engine, .tier = from->tier, .backend = &x64_backend, .isa = from->isa ? from->isa : &a64_isa,
         .mem = small->mem, .log = &no_log, .cpu_count = cpus, .cpus = config, .code_cache_size = from->code_size,

@@ -25,6 +25,7 @@ struct small_config {
     bool one_pass_regions;
     const struct optimiser_ops *optimiser; // as accel_config
     const struct guest_isa *isa;           // NULL: a64_isa
+    const char *model;                     // NULL: cortex-a72
 };
 // Both assert that all went well.
 struct small *small_make(const struct small_config *config);

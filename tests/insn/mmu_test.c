@@ -2,6 +2,7 @@
 // The table walk against hand-made tables: granules, levels, sizes, permissions and every fault with its
 // level. Each row writes its descriptors, sets the control registers and walks one address.
 #include "frontends/a64/key.h"
+#include "frontends/a64/mmu.h"
 #include "tests/insn/flat_accel.h"
 
 #include <criterion/criterion.h>
@@ -159,6 +160,25 @@ Test(mmu, walks)
                 row->name,
                       map.device, map.global);
         }
+        flat_destroy(f);
+    }
+}
+
+// E0PD hides a half from EL0 whatever its tables say, and from EL0 only.
+Test(mmu, e0pd_hides_a_half_from_el0)
+{
+    struct row row = rows[0];
+    for (unsigned half = 0; half < 2; half++) {
+        row.tcr = TCR_4K | 1ull << (55 + half);
+        struct flat *f = machine(&row);
+        struct guest_mapping map = {0};
+        struct guest_fault fault = {0};
+        bool el0 = a64_isa.walk(&f->cpu->env, row.va, GUEST_READ, A64_MMU_EL0, &map, &fault);
+        cr_expect_eq(el0, half == 1);
+        if (!el0)
+            cr_expect(fault.kind == GUEST_FAULT_TRANSLATION && fault.level == 0);
+        cr_expect(a64_isa.walk(&f->cpu->env, row.va, GUEST_READ, A64_MMU_EL1, &map, &fault));
+        cr_expect_eq(map.hidden, half == 0 ? 1u << A64_MMU_EL0 : 0);
         flat_destroy(f);
     }
 }
