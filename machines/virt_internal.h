@@ -35,7 +35,7 @@ enum virt_slot {
     VIRT_SLOTS,
 };
 
-enum { VIRT_VIRTIO_COUNT = 32, VIRT_SPI_COUNT = 224, VIRT_MAX_CPUS = 512 };
+enum { VIRT_VIRTIO_COUNT = 32, VIRT_SPI_COUNT = 256, VIRT_MAX_CPUS = 512 };
 
 struct virt_device {
     enum virt_slot slot;

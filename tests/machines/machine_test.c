@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { RAM = 0x40000000 };
+enum { RAM = 0x40000000, GICD_TYPER = 0x08000004 };
 
 struct bench {
     struct machine_config config;
@@ -80,6 +80,7 @@ static void check_started(struct bench *b)
     cr_expect_not(accel->on[1]);
     cr_expect_eq(accel->entry[0], RAM + 0x200000);
     cr_expect_eq(accel->arg[0], RAM);
+    cr_expect_eq(word(b->machine, GICD_TYPER) & 0x1f, (32 + 256) / 32 - 1, "interrupts as many as QEMU's board has");
     cr_expect_eq(word(b->machine, RAM), 0xedfe0dd0, "a device tree lies at the start of RAM");
     cr_expect_eq(word(b->machine, RAM + 0x200000), 0x0badc0de);
     cr_expect_eq(word(b->machine, RAM + 0x200004), 0, "the rest of the segment is zeros");
