@@ -6,8 +6,6 @@
 // Invariants: no host FP instruction (the caller may run with the guest's MXCSR), no state but *env. A value
 // is its encoding in the low bits of the argument, the higher bits zero. Flags only accumulate. Any encoding
 // of an operand is legal; nothing here asserts on guest data. Thread: any.
-//
-// Each operation has a generic form taking the format, and fixed forms fp16_ fp32_ fp64_ in fp_ops.h.
 #ifndef BASE_FP_FP_H
 #define BASE_FP_FP_H
 
