@@ -47,7 +47,7 @@ int64_t clock_now(const struct clock *clock)
     }
 }
 
-bool clock_running(const struct clock *clock)
+static bool running(const struct clock *clock)
 {
     return atomic_load_explicit(&clock->state, memory_order_acquire) & 1;
 }
@@ -65,7 +65,7 @@ static void clock_tell(struct clock *clock)
 void clock_start(struct clock *clock)
 {
     pthread_mutex_lock(&clock->lock);
-    if (!clock_running(clock))
+    if (!running(clock))
         atomic_store_explicit(&clock->state, state_running(clock_now(clock) - clock_raw(clock)),
                               memory_order_release);
     pthread_mutex_unlock(&clock->lock);
@@ -75,7 +75,7 @@ void clock_start(struct clock *clock)
 void clock_stop(struct clock *clock)
 {
     pthread_mutex_lock(&clock->lock);
-    if (clock_running(clock))
+    if (running(clock))
         atomic_store_explicit(&clock->state, state_stopped(clock_now(clock)), memory_order_release);
     pthread_mutex_unlock(&clock->lock);
     clock_tell(clock);
@@ -84,7 +84,7 @@ void clock_stop(struct clock *clock)
 void clock_set(struct clock *clock, int64_t now)
 {
     pthread_mutex_lock(&clock->lock);
-    int64_t state = clock_running(clock) ? state_running(now - clock_raw(clock)) : state_stopped(now);
+    int64_t state = running(clock) ? state_running(now - clock_raw(clock)) : state_stopped(now);
     atomic_store_explicit(&clock->state, state, memory_order_release);
     pthread_mutex_unlock(&clock->lock);
     clock_tell(clock);
@@ -95,7 +95,7 @@ int64_t clock_host_wait(const struct clock *clock, int64_t deadline)
     int64_t now = clock_now(clock);
     if (deadline <= now)
         return 0;
-    if (deadline == CLOCK_NEVER || clock->source || !clock_running(clock))
+    if (deadline == CLOCK_NEVER || clock->source || !running(clock))
         return CLOCK_NEVER;
     return deadline - now;
 }
@@ -108,7 +108,3 @@ void clock_listen(struct clock *clock, void (*listener)(void *opaque), void *opa
     pthread_mutex_unlock(&clock->lock);
 }
 
-void clock_advanced(struct clock *clock)
-{
-    clock_tell(clock);
-}

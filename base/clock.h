@@ -34,7 +34,6 @@ int64_t clock_now(const struct clock *clock);
 // Any thread. Starting a running clock or stopping a stopped one does nothing.
 void clock_start(struct clock *clock);
 void clock_stop(struct clock *clock);
-bool clock_running(const struct clock *clock);
 // Sets the time (a restored snapshot); running or stopped stays as it is.
 void clock_set(struct clock *clock, int64_t now);
 
@@ -42,9 +41,7 @@ void clock_set(struct clock *clock, int64_t now);
 // (the clock is stopped, or a source that is not host time drives it).
 int64_t clock_host_wait(const struct clock *clock, int64_t deadline);
 
-// Called after start, stop and set, and by clock_advanced. One listener: the event loop.
+// Called after start, stop and set. One listener: the event loop.
 void clock_listen(struct clock *clock, void (*listener)(void *opaque), void *opaque);
-// The owner of a source that is not host time says that time passed a deadline it promised to watch.
-void clock_advanced(struct clock *clock);
 
 #endif

@@ -72,31 +72,6 @@ int keyval_parse(const char *text, const char *implied, struct keyval_list *ret_
     return 0;
 }
 
-int keyval_copy(const struct keyval_list *list, struct keyval_list *ret_list)
-{
-    size_t size = 1;
-    for (size_t i = 0; i < list->count; i++)
-        size += strlen(list->items[i].key) + strlen(list->items[i].value) + 2;
-    struct keyval_list copy = {.text = malloc(size)};
-    char *at = copy.text;
-    for (size_t i = 0; at && i < list->count; i++) {
-        const char *key = strcpy(at, list->items[i].key);
-        at += strlen(at) + 1;
-        const char *value = strcpy(at, list->items[i].value);
-        at += strlen(at) + 1;
-        if (keyval_add(&copy, key, value))
-            at = NULL;
-        else
-            copy.items[i].bare = list->items[i].bare;
-    }
-    if (!at) {
-        keyval_free(&copy);
-        return -ENOMEM;
-    }
-    *ret_list = copy;
-    return 0;
-}
-
 void keyval_free(struct keyval_list *list)
 {
     free(list->items);
@@ -158,7 +133,7 @@ int keyval_parse_size(const char *what, const char *text, uint64_t unit, uint64_
     return 0;
 }
 
-int keyval_parse_bool(const char *what, const char *text, bool *ret_value, struct error *err)
+static int parse_bool(const char *what, const char *text, bool *ret_value, struct error *err)
 {
     static const char *const words[] = {"off", "on", "no", "yes", "false", "true", "n", "y"};
     for (size_t i = 0; i < ARRAY_SIZE(words); i++)
@@ -172,7 +147,7 @@ int keyval_parse_bool(const char *what, const char *text, bool *ret_value, struc
 int keyval_bool(struct keyval_list *list, const char *key, bool *value, struct error *err)
 {
     const char *text = keyval_get(list, key);
-    return text ? keyval_parse_bool(key, text, value, err) : 0;
+    return text ? parse_bool(key, text, value, err) : 0;
 }
 
 int keyval_u64(struct keyval_list *list, const char *key, uint64_t *value, struct error *err)

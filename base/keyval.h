@@ -27,8 +27,6 @@ struct keyval_list {
 
 // implied is the key of a first word without '=', or NULL. 0, -EINVAL with a sentence, or -ENOMEM.
 int keyval_parse(const char *text, const char *implied, struct keyval_list *ret_list, struct error *err);
-// A copy of list with its own strings.
-int keyval_copy(const struct keyval_list *list, struct keyval_list *ret_list);
 void keyval_free(struct keyval_list *list);
 // Adds a pair; both strings are borrowed and outlive the list. 0 or -ENOMEM.
 int keyval_add(struct keyval_list *list, const char *key, const char *value);
@@ -49,6 +47,5 @@ const char *keyval_unused(const struct keyval_list *list);
 int keyval_parse_u64(const char *what, const char *text, uint64_t *ret_value, struct error *err);
 int keyval_parse_size(const char *what, const char *text, uint64_t unit, uint64_t *ret_value,
                       struct error *err);
-int keyval_parse_bool(const char *what, const char *text, bool *ret_value, struct error *err);
 
 #endif

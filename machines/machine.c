@@ -460,11 +460,6 @@ bool machine_running(const struct machine *machine)
     return atomic_load(&machine->running);
 }
 
-struct loop *machine_loop(struct machine *machine)
-{
-    return machine->loop;
-}
-
 pthread_mutex_t *machine_lock(struct machine *machine)
 {
     return &machine->lock;

@@ -43,7 +43,6 @@ struct machine_config {
     size_t code_cache_size; // bytes, 0: default
     enum accel_tier tier;
     bool one_pass_regions;
-    bool one_thread;        // accepted for -accel tcg,thread=single; vCPUs still have a thread each
     bool perf_map, no_chain;
     const char *kernel, *initrd, *append, *dtb, *bios;
     const uint8_t *kernel_data; // a kernel in memory, borrowed, where kernel is NULL
@@ -115,7 +114,6 @@ bool machine_running(const struct machine *machine);
 
 // For the control layer.
 struct chardev *machine_chardev(struct machine *machine, const char *id); // NULL: no such chardev
-struct loop *machine_loop(struct machine *machine);
 pthread_mutex_t *machine_lock(struct machine *machine);
 struct accel *machine_accel(struct machine *machine); // NULL for the board "none"
 struct mem_space *machine_mem(struct machine *machine);

@@ -18,7 +18,6 @@ enum {
     GIC_PPI = 1,
     EDGE = 1,
     LEVEL = 4,
-    LEVEL_LOW = 8,
     KEY_POWER = 116,
     GPIO_POWER_LINE = 3,
     GIC_CPU_MASK_SHIFT = 8,

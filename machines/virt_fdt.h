@@ -20,7 +20,6 @@ enum virt_node {
     VIRT_NODE_FW_CFG,
     VIRT_NODE_VIRTIO_MMIO, // edge-triggered, as QEMU says
     VIRT_NODE_FLASH,
-    VIRT_NODE_PVPANIC,
 };
 
 struct virt_fdt_device {

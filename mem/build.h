@@ -23,8 +23,4 @@ struct mem_build {
     struct mem_block *blocks;
 };
 
-// Zero-filled host memory, reserved but not backed until it is touched. NULL when the host refuses.
-void *mem_host_alloc(uint64_t size);
-void mem_host_free(void *host, uint64_t size);
-
 #endif

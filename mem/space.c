@@ -12,7 +12,8 @@
 
 enum { HUGE_PAGE = 2 << 20 };
 
-void *mem_host_alloc(uint64_t size)
+// Zero-filled host memory, reserved but not backed until it is touched. NULL when the host refuses.
+static void *host_alloc(uint64_t size)
 {
     // Host huge pages need host addresses aligned to them: reserve more and give back the ends.
     uint64_t slack = size >= HUGE_PAGE ? HUGE_PAGE : 0;
@@ -33,7 +34,7 @@ void *mem_host_alloc(uint64_t size)
     return map + before;
 }
 
-void mem_host_free(void *host, uint64_t size)
+static void host_free(void *host, uint64_t size)
 {
     if (host)
         munmap(host, size);
@@ -57,9 +58,9 @@ int mem_space_create(pthread_mutex_t *lock, struct mem_space **ret_space, struct
 static void block_free(struct mem_block *block)
 {
     uint64_t pages = block->ram.size >> MEM_PAGE_BITS;
-    mem_host_free(block->ram.host, block->ram.size);
-    mem_host_free(block->ram.code_lines, pages * sizeof *block->ram.code_lines);
-    mem_host_free(block->ram.dirty, pages);
+    host_free(block->ram.host, block->ram.size);
+    host_free(block->ram.code_lines, pages * sizeof *block->ram.code_lines);
+    host_free(block->ram.dirty, pages);
     free(block);
 }
 
@@ -136,9 +137,9 @@ int mem_add_ram(struct mem_space *space, const char *name, struct gpa base, uint
         return error_set(err, -ENOMEM, "no memory for RAM %s", name);
     uint64_t pages = size >> MEM_PAGE_BITS;
     block->ram.size = size;
-    block->ram.host = mem_host_alloc(size);
-    block->ram.code_lines = mem_host_alloc(pages * sizeof *block->ram.code_lines);
-    block->ram.dirty = mem_host_alloc(pages);
+    block->ram.host = host_alloc(size);
+    block->ram.code_lines = host_alloc(pages * sizeof *block->ram.code_lines);
+    block->ram.dirty = host_alloc(pages);
     snprintf(block->ram.name, sizeof block->ram.name, "%s", name);
     if (!block->ram.host || !block->ram.code_lines || !block->ram.dirty) {
         block_free(block);

@@ -46,7 +46,7 @@ uint64_t code_unit_lines(const struct unit *unit)
     return lines;
 }
 
-bool code_unit_touches(const struct unit *unit, uint64_t from, uint64_t to)
+static bool touches(const struct unit *unit, uint64_t from, uint64_t to)
 {
     const struct unit_region *region = unit->region;
     if (!region)
@@ -76,7 +76,7 @@ static void invalidate_page(struct accel *accel, struct mem_ram *ram, uint64_t p
         next = u->next_in_page;
         if (u->dead) // a region that died with the unit it stood for
             continue;
-        if (code_unit_touches(u, from, to)) {
+        if (touches(u, from, to)) {
             p->region_deaths += u->region != NULL;
             unit_kill(accel, u);
         } else {

@@ -328,7 +328,6 @@ struct code_page *code_find_page(struct jit *jit, uint8_t *host); // jit.lock he
 // A store of a vCPU to a page that holds code, of up to 16 bytes, done with comparison.
 void code_store(struct accel *accel, struct vcpu *self, struct mem_ram *ram, uint64_t offset, const void *bytes,
                 uint64_t len);
-bool code_unit_touches(const struct unit *unit, uint64_t from, uint64_t to); // bytes of its page
 uint64_t code_unit_lines(const struct unit *unit);                          // as bits of mem_ram.code_lines
 void code_invalidate(struct accel *accel, struct vcpu *self, struct mem_ram *ram, uint64_t offset, uint64_t len);
 _Atomic uint64_t *code_write_slot(struct accel *accel, const struct mem_ram *ram, uint64_t page);

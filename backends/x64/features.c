@@ -8,35 +8,30 @@
 enum { LEAF_1_ECX, LEAF_7_EBX, LEAF_X1_ECX, LEAVES };
 
 struct feature_row {
-    const char *name;
+    uint64_t feature;
     uint8_t leaf;
     uint32_t bits;  // all of them
     uint64_t needs; // other features
 };
 
-// In the order of enum x64_feature.
+// A row stands behind those it needs.
 static const struct feature_row rows[] = {
-    { "sse4.2", LEAF_1_ECX, 1u << 0 | 1u << 9 | 1u << 13 | 1u << 19 | 1u << 20, 0 },
-    { "avx", LEAF_1_ECX, 1u << 28 | 1u << 27, 0 },
-    { "avx2", LEAF_7_EBX, 1u << 5, X64_HAS_AVX },
-    { "bmi1", LEAF_7_EBX, 1u << 3, X64_HAS_AVX },
-    { "bmi2", LEAF_7_EBX, 1u << 8, X64_HAS_AVX },
-    { "lzcnt", LEAF_X1_ECX, 1u << 5, 0 },
-    { "popcnt", LEAF_1_ECX, 1u << 23, 0 },
-    { "fma", LEAF_1_ECX, 1u << 12, X64_HAS_AVX },
-    { "f16c", LEAF_1_ECX, 1u << 29, X64_HAS_AVX },
-    { "aes", LEAF_1_ECX, 1u << 25, 0 },
-    { "pclmul", LEAF_1_ECX, 1u << 1, 0 },
-    { "sha", LEAF_7_EBX, 1u << 29, 0 },
-    { "movbe", LEAF_1_ECX, 1u << 22, 0 },
-    { "lahf", LEAF_X1_ECX, 1u << 0, 0 },
-    { "erms", LEAF_7_EBX, 1u << 9, 0 },
+    { X64_HAS_SSE42, LEAF_1_ECX, 1u << 0 | 1u << 9 | 1u << 13 | 1u << 19 | 1u << 20, 0 },
+    { X64_HAS_AVX, LEAF_1_ECX, 1u << 28 | 1u << 27, 0 },
+    { X64_HAS_AVX2, LEAF_7_EBX, 1u << 5, X64_HAS_AVX },
+    { X64_HAS_BMI1, LEAF_7_EBX, 1u << 3, X64_HAS_AVX },
+    { X64_HAS_BMI2, LEAF_7_EBX, 1u << 8, X64_HAS_AVX },
+    { X64_HAS_LZCNT, LEAF_X1_ECX, 1u << 5, 0 },
+    { X64_HAS_POPCNT, LEAF_1_ECX, 1u << 23, 0 },
+    { X64_HAS_FMA, LEAF_1_ECX, 1u << 12, X64_HAS_AVX },
+    { X64_HAS_F16C, LEAF_1_ECX, 1u << 29, X64_HAS_AVX },
+    { X64_HAS_AES, LEAF_1_ECX, 1u << 25, 0 },
+    { X64_HAS_PCLMUL, LEAF_1_ECX, 1u << 1, 0 },
+    { X64_HAS_SHA, LEAF_7_EBX, 1u << 29, 0 },
+    { X64_HAS_MOVBE, LEAF_1_ECX, 1u << 22, 0 },
+    { X64_HAS_LAHF, LEAF_X1_ECX, 1u << 0, 0 },
+    { X64_HAS_ERMS, LEAF_7_EBX, 1u << 9, 0 },
 };
-
-const char *x64_feature_name(unsigned bit)
-{
-    return bit < sizeof(rows) / sizeof(rows[0]) ? rows[bit].name : NULL;
-}
 
 uint64_t x64_features_detect(uint64_t mask)
 {
@@ -51,8 +46,8 @@ uint64_t x64_features_detect(uint64_t mask)
     uint64_t found = 0;
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const struct feature_row *row = &rows[i];
-        if ((mask >> i & 1) && (leaves[row->leaf] & row->bits) == row->bits && (row->needs & ~found) == 0)
-            found |= 1ull << i;
+        if ((mask & row->feature) && (leaves[row->leaf] & row->bits) == row->bits && (row->needs & ~found) == 0)
+            found |= row->feature;
     }
     if (found & X64_HAS_AVX) {
         uint32_t lo, hi;

@@ -26,6 +26,5 @@ enum x64_feature {
 
 // The host's features; a feature whose prerequisites the mask removes goes too.
 uint64_t x64_features_detect(uint64_t mask);
-const char *x64_feature_name(unsigned bit); // NULL past the last
 
 #endif

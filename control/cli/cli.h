@@ -31,7 +31,7 @@ struct cli {
     size_t serial_count;
     const char *monitor[CLI_MAX_MONITORS];
     size_t monitor_text_count;
-    bool nographic, nodefaults, daemonize, has_serial, has_monitor, accel_given;
+    bool nographic, nodefaults, daemonize, has_serial, has_monitor;
     uint8_t escape;             // of a multiplexed terminal
     char *texts[CLI_MAX_ITEMS]; // strings made here
     size_t text_count;
@@ -58,8 +58,7 @@ int cli_parse_demo(struct cli *cli, int argc, char *const argv[], enum cli_actio
 int cli_chardev(struct cli *cli, const char *text, const char *id, const char **ret_id, bool *ret_monitor,
                 struct error *err);
 
-// The line that --version prints.
-void cli_version(const char *program, FILE *out);
+// The list that -h prints.
 void cli_usage(const char *program, FILE *out);
 
 // A copy of the text, kept until cli_free; NULL without memory or room.

@@ -21,7 +21,7 @@ struct option {
     const char *refusal; // instead of a handler: why it is not supported
 };
 
-void cli_version(const char *program, FILE *out)
+static void print_version(const char *program, FILE *out)
 {
     if (!strncmp(program, "qemu-system-", 12))
         fprintf(out, "QEMU emulator version " QEMU_COMPATIBLE " (Isomer " ISOMER_VERSION ")\n");
@@ -36,7 +36,7 @@ static bool asks_for_help(const char *text)
 
 static int on_version(struct cli *cli, const char *arg, enum cli_action *action, struct error *err)
 {
-    cli_version(cli->program, cli->out);
+    print_version(cli->program, cli->out);
     *action = CLI_EXIT;
     return 0;
 }
@@ -64,7 +64,6 @@ static int set_engine(struct cli *cli, const char *name, struct error *err)
         for (size_t i = 0; i < ARRAY_SIZE(engines); i++)
             if (strlen(engines[i].name) == len && !memcmp(engines[i].name, name, len)) {
                 cli->machine.engine = engines[i].engine;
-                cli->accel_given = true;
                 return 0;
             }
         if (!name[len])
@@ -131,7 +130,6 @@ static int on_accel(struct cli *cli, const char *arg, enum cli_action *action, s
     if (!r && keyval_unused(&list))
         r = error_set(err, -EINVAL, "-accel does not know the option '%s'", keyval_unused(&list));
     cli->machine.code_cache_size = size;
-    cli->machine.one_thread = thread && !strcmp(thread, "single");
     keyval_free(&list);
     return r;
 }

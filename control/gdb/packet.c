@@ -10,6 +10,15 @@
 enum { OUTSIDE, INSIDE, SUM_HIGH, SUM_LOW };
 enum { ESCAPE = '}', ESCAPE_BIT = 0x20, INTERRUPT = 3 };
 
+// -1: none.
+static int hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 void gdb_parser_reset(struct gdb_parser *parser)
 {
     parser->state = OUTSIDE;
@@ -59,12 +68,12 @@ enum gdb_input gdb_parse(struct gdb_parser *p, uint8_t byte)
             inside(p, byte);
         return GDB_INPUT_NONE;
     case SUM_HIGH:
-        digit = gdb_hex_digit(byte);
+        digit = hex_digit(byte);
         p->state = digit < 0 ? OUTSIDE : SUM_LOW;
         p->wanted = (uint8_t)((unsigned)digit << 4);
         return digit < 0 ? GDB_INPUT_BAD : GDB_INPUT_NONE;
     case SUM_LOW:
-        digit = gdb_hex_digit(byte);
+        digit = hex_digit(byte);
         p->state = OUTSIDE;
         p->data[p->len] = 0;
         return digit < 0 || (p->wanted | digit) != p->sum || p->too_long || p->escaped ? GDB_INPUT_BAD
@@ -130,19 +139,11 @@ size_t gdb_frame(const struct gdb_reply *reply, uint8_t *frame)
     return reply->len + 4;
 }
 
-int gdb_hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool gdb_get_u64(const char **at, uint64_t *ret_value)
 {
     uint64_t v = 0;
     unsigned n = 0;
-    for (int d; (d = gdb_hex_digit((uint8_t)**at)) >= 0; n++, (*at)++)
+    for (int d; (d = hex_digit((uint8_t)**at)) >= 0; n++, (*at)++)
         v = v << 4 | (unsigned)d;
     if (!n || n > 16)
         return false;
@@ -154,8 +155,8 @@ bool gdb_get_bytes(const char **at, void *buf, size_t len)
 {
     uint8_t *p = buf;
     for (size_t i = 0; i < len; i++) {
-        int high = gdb_hex_digit((uint8_t)(*at)[0]);
-        int low = high < 0 ? -1 : gdb_hex_digit((uint8_t)(*at)[1]);
+        int high = hex_digit((uint8_t)(*at)[0]);
+        int low = high < 0 ? -1 : hex_digit((uint8_t)(*at)[1]);
         if (low < 0)
             return false;
         p[i] = (uint8_t)(high << 4 | low);

@@ -48,7 +48,6 @@ bool gdb_put_binary(struct gdb_reply *reply, uint8_t byte);
 // The whole frame into frame[GDB_FRAME_MAX]; its length.
 size_t gdb_frame(const struct gdb_reply *reply, uint8_t *frame);
 
-int gdb_hex_digit(uint8_t c); // -1: none
 // Reads digits from *at (at least one, at most 16) and moves past them.
 bool gdb_get_u64(const char **at, uint64_t *ret_value);
 // Exactly len bytes from 2 * len digits.

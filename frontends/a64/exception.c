@@ -65,7 +65,8 @@ static uint64_t enter(struct a64_cpu *cpu, enum a64_vector vector, uint64_t elr,
     return cpu->sys[A64_SR_VBAR_EL1] + offset + vector;
 }
 
-uint64_t a64_enter(struct a64_cpu *cpu, enum a64_vector vector, uint64_t elr)
+// Entry without syndrome or address.
+static uint64_t enter_interrupt(struct a64_cpu *cpu, enum a64_vector vector, uint64_t elr)
 {
     uint64_t pc = enter(cpu, vector, elr, true);
 
@@ -89,7 +90,7 @@ uint64_t a64_exception(struct a64_cpu *cpu, uint32_t esr, uint64_t elr)
     return pc;
 }
 
-uint64_t a64_exception_far(struct a64_cpu *cpu, uint32_t esr, uint64_t elr, uint64_t far)
+static uint64_t exception_far(struct a64_cpu *cpu, uint32_t esr, uint64_t elr, uint64_t far)
 {
     cpu->sys[A64_SR_FAR_EL1] = far;
     return a64_exception(cpu, esr, elr);
@@ -124,8 +125,8 @@ static uint64_t fetch_fault(struct a64_cpu *cpu, const struct guest_fault *fault
     if ((cpu->env.key & (A64_KEY_STEP | A64_KEY_SS)) == A64_KEY_STEP)
         return a64_take_step(cpu, pc);
     if (pc & 3)
-        return a64_exception_far(cpu, ESR(EC_PC_ALIGN, 0), pc, pc);
-    return a64_exception_far(cpu, ESR(EC_INSN_ABORT_LOWER + (cpu->el != 0), a64_fault_status(fault)), pc, fault->va);
+        return exception_far(cpu, ESR(EC_PC_ALIGN, 0), pc, pc);
+    return exception_far(cpu, ESR(EC_INSN_ABORT_LOWER + (cpu->el != 0), a64_fault_status(fault)), pc, fault->va);
 }
 
 void a64_isa_deliver_fault(struct ir_env *env, const struct guest_fault *fault)
@@ -138,7 +139,7 @@ void a64_isa_deliver_fault(struct ir_env *env, const struct guest_fault *fault)
     if (fault->access == GUEST_EXEC)
         env->pc = fetch_fault(cpu, fault);
     else
-        env->pc = a64_exception_far(cpu, ESR(ec + (cpu->el != 0), a64_fault_status(fault) | wnr | cm), env->pc,
+        env->pc = exception_far(cpu, ESR(ec + (cpu->el != 0), a64_fault_status(fault) | wnr | cm), env->pc,
                                     fault->va);
 }
 
@@ -150,7 +151,7 @@ bool a64_isa_take_interrupt(struct ir_env *env)
     if (!vector)
         return false;
     cpu->stepped = A64_NOT_STEPPED;
-    env->pc = a64_enter(cpu, vector, env->pc);
+    env->pc = enter_interrupt(cpu, vector, env->pc);
     return true;
 }
 
@@ -180,7 +181,7 @@ int a64_help_exception(struct ir_env *env, const union ir_value *args, union ir_
 
 int a64_help_exception_far(struct ir_env *env, const union ir_value *args, union ir_value *ret)
 {
-    ret->i = a64_exception_far(a64_cpu_of(env), (uint32_t)args[0].i, args[1].i, args[2].i);
+    ret->i = exception_far(a64_cpu_of(env), (uint32_t)args[0].i, args[1].i, args[2].i);
     return IR_EXIT_NONE;
 }
 

@@ -18,9 +18,6 @@ enum a64_vector {
 // Synchronous exception to EL1 with this syndrome and preferred return address. Returns the new PC; env.pc is
 // untouched.
 uint64_t a64_exception(struct a64_cpu *cpu, uint32_t esr, uint64_t elr);
-uint64_t a64_exception_far(struct a64_cpu *cpu, uint32_t esr, uint64_t elr, uint64_t far);
-// Entry without syndrome or address: what IRQ and FIQ use.
-uint64_t a64_enter(struct a64_cpu *cpu, enum a64_vector vector, uint64_t elr);
 
 // Software Step exception before the instruction at pc.
 uint64_t a64_take_step(struct a64_cpu *cpu, uint64_t pc);

@@ -21,7 +21,7 @@ void state_buf_free(struct state_buf *buf)
     *buf = (struct state_buf){0};
 }
 
-int state_buf_append(struct state_buf *buf, const void *data, size_t size)
+static int append(struct state_buf *buf, const void *data, size_t size)
 {
     if (size > buf->capacity - buf->size) {
         size_t capacity = (buf->size + size) * 2;
@@ -94,13 +94,13 @@ static int save_field(const struct device *dev, const struct state_field *f, int
     put(bytes, f->id, 2);
     put(bytes + 2, f->kind, 1);
     put(bytes + 4, f->count, 4);
-    int code = state_buf_append(buf, bytes, FIELD_HEADER);
+    int code = append(buf, bytes, FIELD_HEADER);
     for (uint32_t i = 0; !code && i < f->count; i++) {
         uint64_t value = element_get(dev, f, i);
         if (f->kind == STATE_TIME)
             value = (uint64_t)time_shift((int64_t)value, -now);
         put(bytes, value, kind_size[f->kind]);
-        code = state_buf_append(buf, bytes, kind_size[f->kind]);
+        code = append(buf, bytes, kind_size[f->kind]);
     }
     return code;
 }
@@ -115,11 +115,11 @@ int state_save(const struct device *dev, int64_t now, struct state_buf *buf, str
     put(header + 4, class->version, 2);
     put(header + 6, STATE_REQUIRED, 2);
     put(header + 8, 0, 8);
-    int code = state_buf_append(buf, header, sizeof header);
+    int code = append(buf, header, sizeof header);
     if (!code)
-        code = state_buf_append(buf, class->type, type_len);
+        code = append(buf, class->type, type_len);
     if (!code)
-        code = state_buf_append(buf, dev->path, path_len);
+        code = append(buf, dev->path, path_len);
     size_t payload = buf->size;
     for (size_t i = 0; !code && i < class->field_count; i++)
         code = save_field(dev, &class->fields[i], now, buf);

@@ -26,8 +26,6 @@ struct state_buf {
 };
 
 void state_buf_free(struct state_buf *buf);
-// 0 or -ENOMEM.
-int state_buf_append(struct state_buf *buf, const void *data, size_t size);
 
 // Appends dev's chunk. now is what STATE_TIME fields are saved relative to (0: as they are). 0 or -ENOMEM.
 int state_save(const struct device *dev, int64_t now, struct state_buf *buf, struct error *err);

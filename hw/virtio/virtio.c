@@ -134,7 +134,7 @@ void virtio_interrupt(struct virtio_device *vdev, unsigned queue)
     update_irq(vdev);
 }
 
-void virtio_config_changed(struct virtio_device *vdev)
+static void config_changed(struct virtio_device *vdev)
 {
     vdev->config_generation++;
     if (vdev->status & VIRTIO_DRIVER_OK) {
@@ -148,5 +148,5 @@ void virtio_broken(struct virtio_device *vdev)
     if (vdev->status & VIRTIO_NEEDS_RESET)
         return;
     vdev->status |= VIRTIO_NEEDS_RESET;
-    virtio_config_changed(vdev);
+    config_changed(vdev);
 }

@@ -94,7 +94,6 @@ void virtio_ack(struct virtio_device *vdev, uint8_t isr);
 bool virtio_pop(struct virtio_device *vdev, unsigned queue, struct virtq_chain *ret_chain);
 void virtio_push(struct virtio_device *vdev, unsigned queue, uint16_t head, uint32_t written);
 void virtio_interrupt(struct virtio_device *vdev, unsigned queue); // after one or more pushes
-void virtio_config_changed(struct virtio_device *vdev);
 void virtio_broken(struct virtio_device *vdev); // the driver broke the rules: DEVICE_NEEDS_RESET
 static inline bool virtio_accepted(const struct virtio_device *vdev, uint64_t feature)
 {

@@ -155,11 +155,6 @@ enum virtq_result virtqueue_pop(struct virtqueue *vq, struct mem_space *mem, str
     return VIRTQ_GOT;
 }
 
-void virtqueue_unpop(struct virtqueue *vq)
-{
-    vq->last_avail--;
-}
-
 void virtqueue_push(struct virtqueue *vq, struct mem_space *mem, uint16_t head, uint32_t written)
 {
     if (!vq->ready || vq->broken)

@@ -12,7 +12,7 @@
 #include "base/types.h"
 #include "mem/mem.h"
 
-enum { VIRTQUEUE_MAX_SIZE = 1024, VIRTQUEUE_MAX_SEGMENTS = 1024 };
+enum { VIRTQUEUE_MAX_SEGMENTS = 1024 };
 
 struct virtqueue {
     // Set by the driver through the transport while the queue is not ready.
@@ -50,8 +50,6 @@ bool virtqueue_enable(struct virtqueue *vq, struct mem_space *mem);
 
 enum virtq_result { VIRTQ_EMPTY, VIRTQ_GOT, VIRTQ_BROKEN };
 enum virtq_result virtqueue_pop(struct virtqueue *vq, struct mem_space *mem, struct virtq_chain *ret_chain);
-// Takes back the last pop, for a device that cannot serve it now.
-void virtqueue_unpop(struct virtqueue *vq);
 // Returns a request with the number of bytes written into its in segments.
 void virtqueue_push(struct virtqueue *vq, struct mem_space *mem, uint16_t head, uint32_t written);
 // Whether the driver wants to hear of what was pushed since it was last told.

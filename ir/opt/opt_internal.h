@@ -43,16 +43,10 @@ void ir_opt_check(const struct ir_unit *unit);
 // Rewrites unit by steps.
 void ir_rewrite(struct ir_unit *unit, struct ir_opt *opt, unsigned steps);
 
-// Adds an instruction (args and blocks as the invariant says) to the new unit, simplified by the walk's
-// steps. Returns its value or that of an equal one; *insn is what became of it.
-uint32_t ir_rewrite_emit(struct ir_rewrite *rw, struct ir_insn *insn);
 uint32_t ir_rewrite_const(struct ir_rewrite *rw, enum ir_type type, uint64_t value);
 
 // Simplifies *insn in place. True if it is equal to the value *ret_value.
 bool ir_fold_insn(struct ir_rewrite *rw, struct ir_insn *insn, uint32_t *ret_value);
-
-// Where an address comes from: value = base + offset, by additions of constants.
-uint32_t ir_address_base(const struct ir_insn *insns, uint32_t value, int64_t *ret_offset);
 
 // Groups of accesses that share a span, by old id; spans.c.
 struct ir_span_group {

@@ -112,7 +112,9 @@ static inline uint32_t append(struct ir_rewrite *rw, const struct ir_insn *insn)
     return rw->count++;
 }
 
-uint32_t ir_rewrite_emit(struct ir_rewrite *rw, struct ir_insn *insn)
+// Adds an instruction (args and blocks as the invariant says) to the new unit, simplified by the walk's steps. Returns
+// its value or that of an equal one; *insn is what became of it.
+static uint32_t emit(struct ir_rewrite *rw, struct ir_insn *insn)
 {
     uint32_t value;
     if ((rw->steps & IR_STEP_FOLD) && ir_fold_insn(rw, insn, &value))
@@ -129,7 +131,7 @@ uint32_t ir_rewrite_const(struct ir_rewrite *rw, enum ir_type type, uint64_t val
 {
     struct ir_insn insn = ir_insn_make(IR_OP_const, type, IR_NO_VALUE, IR_NO_VALUE);
     insn.imm = value & (type == IR_I1 ? 1 : ~0ull >> (64 - ir_type_size(type) * 8));
-    return ir_rewrite_emit(rw, &insn);
+    return emit(rw, &insn);
 }
 
 // ---- state -----------------------------------------------------------------------------------------------
@@ -192,7 +194,7 @@ static inline bool forward_state(struct ir_rewrite *rw, struct ir_insn *insn, ui
     if (insn->op == IR_OP_get) {
         uint32_t *field = &rw->fields[insn->imm];
         if (*field == IR_NO_VALUE)
-            *field = ir_rewrite_emit(rw, insn);
+            *field = emit(rw, insn);
         *ret_value = *field;
         return true;
     }
@@ -255,7 +257,7 @@ static inline void rewrite_insn(struct ir_rewrite *rw, uint32_t id)
     if ((rw->steps & IR_STEP_STATE) && forward_state(rw, &insn, &value))
         rw->map[id] = value;
     else
-        rw->map[id] = ir_rewrite_emit(rw, &insn);
+        rw->map[id] = emit(rw, &insn);
     if (insn.op == IR_OP_call &&
         (rw->unit->guest->helpers[insn.imm].flags & (IR_HELPER_WRITES | IR_HELPER_IMPURE)))
         rw->exceptions_from = rw->count;

@@ -7,7 +7,8 @@
 
 enum { OPEN_GROUPS = 8, CHAIN = 4, SPAN_MAX = IR_PAGE_SIZE };
 
-uint32_t ir_address_base(const struct ir_insn *insns, uint32_t value, int64_t *ret_offset)
+// Where an address comes from: value = base + offset, by additions of constants.
+static uint32_t address_base(const struct ir_insn *insns, uint32_t value, int64_t *ret_offset)
 {
     int64_t offset = 0;
     for (unsigned i = 0; i < CHAIN; i++) {
@@ -64,7 +65,7 @@ uint32_t ir_find_spans(const struct ir_unit *unit, const struct ir_flow *flow, u
                 open = count;
             if (!plain_access(insn))
                 continue;
-            uint32_t base = ir_address_base(unit->insns, insn->arg[0], &offset), g;
+            uint32_t base = address_base(unit->insns, insn->arg[0], &offset), g;
             int64_t end = offset + ir_mem_bytes(insn->attr);
             if (offset < INT32_MIN / 2 || end > INT32_MAX / 2)
                 continue;

@@ -25,7 +25,7 @@ struct run {
     const char *file, *engine;
     char name[128];
     unsigned line, words, cases, failures;
-    bool ran, interrupt_tried, interrupt_taken, failed;
+    bool ran, failed;
 };
 
 static void fail(struct run *r, const char *what, uint64_t got, uint64_t wanted)
