@@ -207,7 +207,7 @@ struct unit {
 
 enum { UNIT_HASH = 1 << 18, PAGE_HASH = 1 << 14, CODE_CHUNKS = 8, UNIT_INSNS = 64 };
 
-enum { REGION_POOL = 64 << 20 };
+enum { REGION_POOL = 64 << 20, CODE_HUGE = 2 << 20, CODE_MAX = 1 << 30 };
 
 struct jit {
     pthread_mutex_t translate_lock, lock;
@@ -221,7 +221,9 @@ struct jit {
     struct unit *_Atomic hash[UNIT_HASH];
     struct code_page *pages[PAGE_HASH];
     uint64_t flushes;
-    void *pool_memory;      // address space of regions' code, behind the code buffer
+    void *code_room;        // the address space of all code
+    void *pool_memory;      // the part for regions' code, behind the code buffer
+    uint64_t huge[CODE_MAX / CODE_HUGE / 64]; // pieces of the buffer for which large host pages were asked
     struct tier *tier;      // NULL: no unit counts heat
     struct ir_unit scratch; // being translated
     struct ir_opt opt;

@@ -20,9 +20,23 @@
 #include <unistd.h>
 
 enum { DEFAULT_CODE_SIZE = 128 << 20, MIN_CODE_SIZE = 1 << 20 };
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 // Linux 6.1
+#endif
 
-// Regions' code comes behind the buffer, so that it reaches the buffer by short jumps.
-static int map_code(struct code_buffer *code, size_t size, void **ret_pool, struct error *err)
+static size_t code_room(size_t size)
+{
+    return 2 * size + REGION_POOL + 2 * CODE_HUGE;
+}
+
+static uint8_t *align_huge(uint8_t *at)
+{
+    return at + (-(uintptr_t)at & (CODE_HUGE - 1));
+}
+
+// Regions' code comes behind the buffer, so that it reaches the buffer by short jumps. Both views begin at a multiple of
+// CODE_HUGE; the address space before them is left unused.
+static int map_code(struct code_buffer *code, size_t size, void **ret_room, void **ret_pool, struct error *err)
 {
     int fd = memfd_create("isomer-code", MFD_CLOEXEC);
     if (fd < 0 || ftruncate(fd, (off_t)size) < 0) {
@@ -31,18 +45,32 @@ static int map_code(struct code_buffer *code, size_t size, void **ret_pool, stru
             close(fd);
         return error_set(err, -e, "cannot make a code buffer of %zu MiB: %s", size >> 20, strerror(e));
     }
-    void *rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    uint8_t *room = mmap(NULL, size + REGION_POOL, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    void *rx = room;
-    if (room != MAP_FAILED)
-        rx = mmap(room, size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, fd, 0);
+    uint8_t *room = mmap(NULL, code_room(size), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *rw = room, *rx = room;
+    if (room != MAP_FAILED) {
+        rw = mmap(align_huge(room), size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+        rx = mmap(align_huge(room + CODE_HUGE + size), size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, fd, 0);
+    }
     int e = errno;
     close(fd);
     if (rw == MAP_FAILED || rx == MAP_FAILED)
         return error_set(err, -e, "cannot map the code buffer: %s", strerror(e));
     *code = (struct code_buffer){.rw = rw, .rx = rx, .size = size};
-    *ret_pool = room + size;
+    *ret_pool = (uint8_t *)rx + size;
+    *ret_room = room;
     return 0;
+}
+
+// Backs what has been filled of the buffer by large host pages, where the host has them: units are too many for its
+// instruction TLB otherwise.
+static void back_by_huge_pages(struct jit *jit, size_t at)
+{
+    size_t slot = at / CODE_HUGE;
+    if (jit->huge[slot / 64] >> slot % 64 & 1)
+        return;
+    jit->huge[slot / 64] |= (uint64_t)1 << slot % 64;
+    (void)madvise((void *)(jit->code.rx + slot * CODE_HUGE), CODE_HUGE, MADV_COLLAPSE);
+    (void)madvise(jit->code.rw + slot * CODE_HUGE, CODE_HUGE, MADV_COLLAPSE);
 }
 
 static size_t chunk_end(const struct jit *jit, size_t total)
@@ -63,7 +91,7 @@ int jit_create(struct accel *accel, struct error *err)
     pthread_mutex_init(&jit->translate_lock, NULL);
     if (accel->config.engine == ACCEL_INTERPRETER)
         return 0;
-    int r = map_code(&jit->code, code_total(accel), &jit->pool_memory, err);
+    int r = map_code(&jit->code, code_total(accel), &jit->code_room, &jit->pool_memory, err);
     if (r)
         return r;
     syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0);
@@ -112,10 +140,8 @@ void jit_destroy(struct accel *accel)
         }
     if (jit->backend)
         jit->ops->destroy(jit->backend);
-    if (jit->code.rw) {
-        munmap(jit->code.rw, code_total(accel));
-        munmap((void *)jit->code.rx, code_total(accel) + REGION_POOL);
-    }
+    if (jit->code.rw)
+        munmap(jit->code_room, code_room(code_total(accel)));
     if (jit->perf_map)
         fclose(jit->perf_map);
     ir_unit_free(&jit->scratch);
@@ -325,6 +351,8 @@ int unit_compile(struct accel *accel, struct vcpu *self, struct unit *unit, uint
     }
     if (r)
         return r;
+    back_by_huge_pages(jit, jit->code.used);
+    back_by_huge_pages(jit, jit->code.cold);
     unit->entry = made.entry;
     unit->exit_count = made.exit_count;
     if (log_on(accel->log, LOG_OUT_ASM)) {
