@@ -15,7 +15,6 @@ enum cli_action { CLI_RUN, CLI_EXIT };
 
 struct cli_monitor {
     const char *chardev;
-    bool control; // QMP
 };
 
 struct cli {
