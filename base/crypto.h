@@ -34,6 +34,14 @@ union v128 crypto_sha256h2(union v128 efgh, union v128 abcd, union v128 w);
 union v128 crypto_sha256su0(union v128 d, union v128 n);
 union v128 crypto_sha256su1(union v128 d, union v128 n, union v128 m);
 
+// The same in the order of lanes that hosts' instructions have, the last variable lowest. Four rounds of SHA-1's stage
+// 0..3 with its constant, w holding w3, w2, w1, w0 + e; two of SHA-256, giving f, e, b, a, where those before are the
+// new h, g, d, c. s0 and s1 add the schedule's functions to `sum`: crypto_sha256su0, and the last step of su1.
+union v128 crypto_sha1_rounds(union v128 dcba, union v128 w, unsigned stage);
+union v128 crypto_sha256_rounds(union v128 hgdc, union v128 feba, union v128 w);
+union v128 crypto_sha256_s0(union v128 sum, union v128 later);
+union v128 crypto_sha256_s1(union v128 sum, union v128 before);
+
 // CRC32 and CRC32C of the low bytes (1, 2, 4 or 8) of value. Neither inverts acc: software does.
 uint32_t crypto_crc32(uint32_t acc, uint64_t value, unsigned bytes);
 uint32_t crypto_crc32c(uint32_t acc, uint64_t value, unsigned bytes);

@@ -177,7 +177,7 @@ static bool resize(const struct ir_insn *insn, unsigned bytes, const union v128 
     }
 }
 
-static union v128 crypto(const struct ir_insn *insn, union v128 a, union v128 b)
+static union v128 crypto(const struct ir_insn *insn, union v128 a, union v128 b, union v128 c)
 {
     switch (insn->op) {
     case IR_OP_vpmul: return crypto_pmul8(a, b);
@@ -185,6 +185,10 @@ static union v128 crypto(const struct ir_insn *insn, union v128 a, union v128 b)
     case IR_OP_vaese: return crypto_aese(a, b);
     case IR_OP_vaesd: return crypto_aesd(a, b);
     case IR_OP_vaesmc: return crypto_aesmc(a);
+    case IR_OP_vsha1r: return crypto_sha1_rounds(a, b, (unsigned)insn->imm);
+    case IR_OP_vsha256r: return crypto_sha256_rounds(a, b, c);
+    case IR_OP_vsha256s0: return crypto_sha256_s0(a, b);
+    case IR_OP_vsha256s1: return crypto_sha256_s1(a, b);
     default: return crypto_aesimc(a);
     }
 }
@@ -245,7 +249,11 @@ static bool eval_group(const struct ir_insn *insn, const enum ir_type arg_types[
     case IR_OP_vaese:
     case IR_OP_vaesd:
     case IR_OP_vaesmc:
-    case IR_OP_vaesimc: r->v = crypto(insn, *a, *b); return true;
+    case IR_OP_vaesimc:
+    case IR_OP_vsha1r:
+    case IR_OP_vsha256r:
+    case IR_OP_vsha256s0:
+    case IR_OP_vsha256s1: r->v = crypto(insn, *a, *b, *c); return true;
     case IR_OP_vdup:
     case IR_OP_vget:
     case IR_OP_vgetf:

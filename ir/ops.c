@@ -194,6 +194,10 @@ const struct ir_op_form ir_op_forms[IR_OP_COUNT] = {
     VB_ROW(vaesd),
     VB_ROW(vaesmc),
     VB_ROW(vaesimc),
+    ROW(vsha1r, NONE, NONE, NUM, 0, 0, 0),
+    ROW(vsha256r, NONE, NONE, NONE, 0, 0, 0),
+    ROW(vsha256s0, NONE, NONE, NONE, 0, 0, 0),
+    ROW(vsha256s1, NONE, NONE, NONE, 0, 0, 0),
 };
 
 const char *const ir_cmp_names[IR_CMP_COUNT] = {

@@ -191,7 +191,8 @@ static uint64_t number_limit(const struct ir_insn *insn)
     case IR_OP_vget:
     case IR_OP_vset: return 16u >> insn->sub;
     case IR_OP_vgetf: return 1;
-    case IR_OP_vrev: return 4;
+    case IR_OP_vrev:
+    case IR_OP_vsha1r: return 4;
     case IR_OP_vext: return insn->attr & IR_V_LO64 ? 8 : 16;
     case IR_OP_vzip:
     case IR_OP_vuzp:

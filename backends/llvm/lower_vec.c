@@ -207,7 +207,7 @@ static LLVMValueRef bitwise(struct region *r, const struct ir_insn *insn, LLVMVa
     }
 }
 
-// ---- AES and carry-less products -----------------------------------------------------------------------------------
+// ---- AES, SHA and carry-less products -----------------------------------------------------------------------------------
 
 static LLVMValueRef aes(struct region *r, const char *name, LLVMValueRef a)
 {
@@ -241,6 +241,22 @@ static LLVMValueRef crypto(struct region *r, const struct ir_insn *insn, LLVMVal
         return round ? round : region_intrinsic(r, "llvm.x86.aesni.aesimc", NULL, &a, 1);
     }
 }
+
+static LLVMValueRef sha(struct region *r, const struct ir_insn *insn, LLVMValueRef *v)
+{
+    static const char *const names[] = { "llvm.x86.sha1rnds4", "llvm.x86.sha256rnds2", "llvm.x86.sha256msg1",
+                                         "llvm.x86.sha256msg2" };
+    LLVMValueRef args[3];
+    unsigned count = insn->op == IR_OP_vsha1r || insn->op == IR_OP_vsha256r ? 3 : 2;
+    if (!(r->optimiser->has & X64_HAS_SHA))
+        return NULL;
+    for (unsigned k = 0; k < count && v[k]; k++)
+        args[k] = region_lanes(r, v[k], 2);
+    if (insn->op == IR_OP_vsha1r)
+        args[2] = region_k(r, r->i8, (unsigned)insn->imm);
+    return region_intrinsic(r, names[insn->op - IR_OP_vsha1r], NULL, args, count);
+}
+_Static_assert(IR_OP_vsha256s1 == IR_OP_vsha1r + 3, "names in the order of the ops");
 
 static LLVMValueRef poly_long(struct region *r, const struct ir_insn *insn, LLVMValueRef a, LLVMValueRef b)
 {
@@ -276,6 +292,7 @@ static LLVMValueRef lower(struct region *r, const struct ir_insn *insn)
     case IR_OP_vand: case IR_OP_vor: case IR_OP_vxor: case IR_OP_vandn: case IR_OP_vnot: case IR_OP_vbsl:
     case IR_OP_vbitrev: return bitwise(r, insn, v[0], v[1], v[2]);
     case IR_OP_vaese: case IR_OP_vaesd: case IR_OP_vaesmc: case IR_OP_vaesimc: return crypto(r, insn, v[0], v[1]);
+    case IR_OP_vsha1r: case IR_OP_vsha256r: case IR_OP_vsha256s0: case IR_OP_vsha256s1: return sha(r, insn, v);
     case IR_OP_vpmul: return poly_product(r, region_lanes(r, v[0], 0), region_lanes(r, v[1], 0));
     case IR_OP_vpmull: return poly_long(r, insn, v[0], v[1]);
     case IR_OP_vaddv: return sum_of_lanes(r, insn, v[0]);
@@ -288,7 +305,7 @@ static LLVMValueRef lower(struct region *r, const struct ir_insn *insn)
 
 bool region_lower_vec(struct region *r, const struct ir_insn *insn)
 {
-    if (insn->op < IR_OP_vadd || insn->op > IR_OP_vaesimc)
+    if (insn->op < IR_OP_vadd || insn->op > IR_OP_vsha256s1)
         return false;
     LLVMValueRef out = lower(r, insn);
     if (!out)

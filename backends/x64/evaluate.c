@@ -86,5 +86,9 @@ const struct x64_evaluated_op x64_evaluated_ops[] = {
     { IR_OP_vaesd, "without AES" },
     { IR_OP_vaesmc, "without AES" },
     { IR_OP_vaesimc, "without AES" },
+    { IR_OP_vsha1r, "without SHA" },
+    { IR_OP_vsha256r, "without SHA" },
+    { IR_OP_vsha256s0, "without SHA" },
+    { IR_OP_vsha256s1, "without SHA" },
 };
 const unsigned x64_evaluated_op_count = ARRAY_SIZE(x64_evaluated_ops);

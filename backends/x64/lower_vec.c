@@ -334,40 +334,6 @@ static bool lower_vaddv(struct x64_compile *c, const struct ir_insn *insn)
     return true;
 }
 
-static bool lower_aes(struct x64_compile *c, const struct ir_insn *insn)
-{
-    enum { AESIMC = P38 | 0xdb, AESENC = P38 | 0xdc, AESENCLAST = P38 | 0xdd, AESDECLAST = P38 | 0xdf };
-    if (!x64_has(c, X64_HAS_AES))
-        return false;
-    unsigned xa = x64_use_xmm(c, insn->arg[0]);
-    unsigned xb = insn->arg[1] == IR_NO_VALUE ? xa : x64_use_xmm(c, insn->arg[1]);
-    unsigned dst = x64_def_over_xmm(c, c->pos, insn->arg[0]);
-    if (insn->op == IR_OP_vaesimc) {
-        x64_v2(c->e, AESIMC, dst, xa);
-    } else {
-        x64_v3(c->e, X64_PXOR, X64_XMM_T1, X64_XMM_T1, X64_XMM_T1); // a key of zeros
-        if (insn->op == IR_OP_vaesmc) { // undo what AESENC does before MixColumns
-            x64_v3(c->e, AESDECLAST, dst, xa, X64_XMM_T1);
-            x64_v3(c->e, AESENC, dst, dst, X64_XMM_T1);
-        } else {
-            x64_v3(c->e, X64_PXOR, dst, xa, xb);
-            x64_v3(c->e, insn->op == IR_OP_vaese ? AESENCLAST : AESDECLAST, dst, dst, X64_XMM_T1);
-        }
-    }
-    x64_vec_done(c, insn, dst);
-    return true;
-}
-
-static bool lower_vpmull(struct x64_compile *c, const struct ir_insn *insn)
-{
-    if (insn->sub != 3 || !x64_has(c, X64_HAS_PCLMUL) || insn->attr & IR_V_LO64)
-        return false;
-    unsigned xa = x64_use_xmm(c, insn->arg[0]), xb = x64_use_xmm(c, insn->arg[1]);
-    unsigned dst = x64_def_over_xmm(c, c->pos, insn->arg[0]);
-    x64_v3i(c->e, X64_0F3A | X64_66 | 0x44, dst, xa, xb, 0);
-    return true;
-}
-
 bool x64_lower_vec(struct x64_compile *c, const struct ir_insn *insn)
 {
     if (insn->op < IR_OP_vadd)
@@ -391,8 +357,6 @@ bool x64_lower_vec(struct x64_compile *c, const struct ir_insn *insn)
     case IR_OP_vqadd: case IR_OP_vqsub: return lower_saturating(c, insn);
     case IR_OP_vmull: return lower_vmull(c, insn);
     case IR_OP_vaddv: return lower_vaddv(c, insn);
-    case IR_OP_vpmull: return lower_vpmull(c, insn);
-    case IR_OP_vaese: case IR_OP_vaesd: case IR_OP_vaesmc: case IR_OP_vaesimc: return lower_aes(c, insn);
-    default: return x64_lower_lanes(c, insn);
+    default: return x64_lower_crypto(c, insn) || x64_lower_lanes(c, insn);
     }
 }

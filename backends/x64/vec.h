@@ -11,6 +11,7 @@ void x64_vec_done(struct x64_compile *c, const struct ir_insn *insn, unsigned ds
 void x64_splat32(struct x64_compile *c, unsigned x, uint32_t word); // clobbers rax
 bool x64_lower_vshift(struct x64_compile *c, const struct ir_insn *insn); // lower_vec_shift.c
 bool x64_lower_vshlv(struct x64_compile *c, const struct ir_insn *insn);
+bool x64_lower_crypto(struct x64_compile *c, const struct ir_insn *insn); // lower_crypto.c
 bool x64_lower_lanes(struct x64_compile *c, const struct ir_insn *insn);
 
 #endif

@@ -4,7 +4,6 @@
 #include "frontends/a64/helpers.h"
 
 #include "base/bits.h"
-#include "base/crypto.h"
 #include "base/fp/fp.h"
 #include "frontends/a64/regs.h"
 #include "frontends/a64/tr_simd.h"
@@ -112,33 +111,3 @@ int a64_help_simd_ursqrte(struct ir_env *env, const union ir_value *args, union 
         ret->v.s[n] = fp_ursqrte(args[0].v.s[n]);
     return IR_EXIT_NONE;
 }
-
-// ---- SHA ----------------------------------------------------------------------------------------
-
-#define ROUNDS(name) \
-    int a64_help_##name(struct ir_env *env, const union ir_value *args, union ir_value *ret) \
-    { \
-        ret->v = crypto_##name(args[0].v, (uint32_t)args[1].i, args[2].v); \
-        return IR_EXIT_NONE; \
-    }
-#define TWO(name) \
-    int a64_help_##name(struct ir_env *env, const union ir_value *args, union ir_value *ret) \
-    { \
-        ret->v = crypto_##name(args[0].v, args[1].v); \
-        return IR_EXIT_NONE; \
-    }
-#define THREE(name) \
-    int a64_help_##name(struct ir_env *env, const union ir_value *args, union ir_value *ret) \
-    { \
-        ret->v = crypto_##name(args[0].v, args[1].v, args[2].v); \
-        return IR_EXIT_NONE; \
-    }
-
-ROUNDS(sha1c)
-ROUNDS(sha1p)
-ROUNDS(sha1m)
-TWO(sha1su1)
-TWO(sha256su0)
-THREE(sha256su1)
-THREE(sha256h)
-THREE(sha256h2)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Translates the cryptographic instructions. AES and PMULL are IR ops; SHA rounds are pure helpers over
-// base/crypto. Arm ARM (DDI 0487) C4.1.97, "Cryptographic AES", "two-register SHA", "three-register SHA";
+// Translates the cryptographic instructions to the IR's ops, whose lanes are in the order of hosts' SHA instructions:
+// what turns one order into the other cancels between successive rounds (ir/opt/fold.c). Arm ARM (DDI 0487) C4.1.97, "Cryptographic AES", "two-register SHA", "three-register SHA";
 // C7.2. CRC32 is with the integer instructions.
 #include "frontends/a64/tr_simd.h"
 
@@ -32,17 +32,45 @@ static uint32_t word(struct a64_tr *t, unsigned n)
     return a64_vlane(t, IR_I32, 2, 0, false, a64_vec(t, n));
 }
 
-static bool sha1_rounds(struct a64_tr *t, const struct a64_insn *i, enum a64_helper helper)
+// The halves (0 low, 1 high) of two registers.
+static uint32_t zip(struct a64_tr *t, unsigned half, uint32_t a, uint32_t b)
 {
-    uint32_t d = a64_vec(t, i->rd), e = word(t, i->rn), w = a64_vec(t, i->rm);
+    return a64_v2i(t, a64_vector(3, true), IR_OP_vzip, 0, half, a, b);
+}
 
-    a64_set_vec(t, i->rd, ir_call(t->u, helper, d, e, w, IR_NO_VALUE));
+static uint32_t swap_words(struct a64_tr *t, uint32_t v)
+{
+    return a64_v1i(t, a64_vector(2, true), IR_OP_vrev, 0, 3, v);
+}
+
+static uint32_t swap_halves(struct a64_tr *t, uint32_t v)
+{
+    return a64_v2i(t, a64_vector(0, true), IR_OP_vext, 0, 8, v, v);
+}
+
+static uint32_t add_words(struct a64_tr *t, uint32_t a, uint32_t b)
+{
+    return a64_v2(t, a64_vector(2, true), IR_OP_vadd, 0, a, b);
+}
+
+// The op adds the stage's constant, which the guest has in its words already.
+static bool sha1_rounds(struct a64_tr *t, const struct a64_insn *i, unsigned stage)
+{
+    static const uint32_t constants[3] = {0x5a827999u, 0x6ed9eba1u, 0x8f1bbcdcu};
+    struct a64_lanes l = a64_vector(2, true);
+    uint32_t d = a64_vec(t, i->rd), e = a64_vzext(t, word(t, i->rn)), w = a64_vec(t, i->rm);
+    uint32_t dcba = swap_halves(t, swap_words(t, d));
+
+    w = add_words(t, a64_v2(t, l, IR_OP_vsub, 0, w, a64_vsplat(t, 2, constants[stage])), e);
+    w = swap_halves(t, swap_words(t, w));
+    dcba = a64_v2i(t, a64_vector(0, true), IR_OP_vsha1r, 0, stage, dcba, w);
+    a64_set_vec(t, i->rd, swap_words(t, swap_halves(t, dcba)));
     return true;
 }
 
-A64_TR(sha1c) { return sha1_rounds(t, i, A64_HELPER_sha1c); }
-A64_TR(sha1p) { return sha1_rounds(t, i, A64_HELPER_sha1p); }
-A64_TR(sha1m) { return sha1_rounds(t, i, A64_HELPER_sha1m); }
+A64_TR(sha1c) { return sha1_rounds(t, i, 0); }
+A64_TR(sha1p) { return sha1_rounds(t, i, 1); }
+A64_TR(sha1m) { return sha1_rounds(t, i, 2); }
 
 // Rotation left by 30.
 A64_TR(sha1h)
@@ -64,24 +92,57 @@ A64_TR(sha1su0)
     return true;
 }
 
-static bool sha_2(struct a64_tr *t, const struct a64_insn *i, enum a64_helper helper)
+static uint32_t rotate_words(struct a64_tr *t, uint32_t v)
 {
-    uint32_t d = a64_vec(t, i->rd), n = a64_vec(t, i->rn);
+    struct a64_lanes l = a64_vector(2, true);
 
-    a64_set_vec(t, i->rd, ir_call(t->u, helper, d, n, IR_NO_VALUE, IR_NO_VALUE));
+    return a64_vbits(t, l, IR_OP_vor, a64_v1i(t, l, IR_OP_vshl, 0, 1, v), a64_v1i(t, l, IR_OP_vshr, 0, 31, v),
+                     IR_NO_VALUE);
+}
+
+// Lane 3 waits for the new lane 0, which is rotated once more.
+A64_TR(sha1su1)
+{
+    struct a64_lanes l = a64_vector(0, true);
+    uint32_t zero = a64_vsplat(t, 3, 0);
+    uint32_t r = a64_v2i(t, l, IR_OP_vext, 0, 4, a64_vec(t, i->rn), zero);
+
+    r = rotate_words(t, a64_vbits(t, l, IR_OP_vxor, r, a64_vec(t, i->rd), IR_NO_VALUE));
+    uint32_t first = rotate_words(t, a64_v2i(t, l, IR_OP_vext, 0, 4, zero, r));
+    a64_set_vec(t, i->rd, a64_vbits(t, l, IR_OP_vxor, r, first, IR_NO_VALUE));
     return true;
 }
 
-static bool sha_3(struct a64_tr *t, const struct a64_insn *i, enum a64_helper helper)
+A64_TR(sha256su0)
 {
-    uint32_t d = a64_vec(t, i->rd), n = a64_vec(t, i->rn), m = a64_vec(t, i->rm);
+    uint32_t d = a64_vec(t, i->rd);
 
-    a64_set_vec(t, i->rd, ir_call(t->u, helper, d, n, m, IR_NO_VALUE));
+    a64_set_vec(t, i->rd, ir_op2(t->u, IR_OP_vsha256s0, IR_V128, d, a64_vec(t, i->rn)));
     return true;
 }
 
-A64_TR(sha1su1) { return sha_2(t, i, A64_HELPER_sha1su1); }
-A64_TR(sha256su0) { return sha_2(t, i, A64_HELPER_sha256su0); }
-A64_TR(sha256su1) { return sha_3(t, i, A64_HELPER_sha256su1); }
-A64_TR(sha256h) { return sha_3(t, i, A64_HELPER_sha256h); }
-A64_TR(sha256h2) { return sha_3(t, i, A64_HELPER_sha256h2); }
+A64_TR(sha256su1)
+{
+    uint32_t n = a64_vec(t, i->rn), m = a64_vec(t, i->rm);
+    uint32_t r = a64_v2i(t, a64_vector(0, true), IR_OP_vext, 0, 4, n, m);
+
+    r = add_words(t, a64_vec(t, i->rd), r);
+    a64_set_vec(t, i->rd, ir_op2(t->u, IR_OP_vsha256s1, IR_V128, r, m));
+    return true;
+}
+
+// Four rounds. Of the pair of instructions, one half each; common subexpressions make it one computation.
+static bool sha256_rounds(struct a64_tr *t, const struct a64_insn *i, uint32_t abcd, uint32_t efgh, unsigned half)
+{
+    uint32_t w = a64_vec(t, i->rm);
+
+    abcd = swap_words(t, abcd), efgh = swap_words(t, efgh);
+    uint32_t feba = zip(t, 0, efgh, abcd), hgdc = zip(t, 1, efgh, abcd);
+    uint32_t middle = ir_op3(t->u, IR_OP_vsha256r, IR_V128, hgdc, feba, w);
+    uint32_t last = ir_op3(t->u, IR_OP_vsha256r, IR_V128, feba, middle, a64_upper_half(t, w));
+    a64_set_vec(t, i->rd, swap_words(t, zip(t, half, last, middle)));
+    return true;
+}
+
+A64_TR(sha256h) { return sha256_rounds(t, i, a64_vec(t, i->rd), a64_vec(t, i->rn), 1); }
+A64_TR(sha256h2) { return sha256_rounds(t, i, a64_vec(t, i->rn), a64_vec(t, i->rd), 0); }

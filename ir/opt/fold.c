@@ -416,6 +416,35 @@ static enum outcome fold_from_vector(struct ir_rewrite *rw, struct ir_insn *insn
     return KEEP;
 }
 
+// Where a 64-bit half (0 low, 1 high) of the v128 value comes from.
+static uint32_t half_source(const struct ir_rewrite *rw, uint32_t value, unsigned half, unsigned *ret_half)
+{
+    const struct ir_insn *insn = def(rw, value);
+    *ret_half = half;
+    if (insn->op != IR_OP_vzip || insn->sub != 3)
+        return value;
+    *ret_half = (unsigned)insn->imm;
+    return insn->arg[half];
+}
+
+// Movements that undo those before them: successive rounds of SHA put their variables in another order and back.
+static enum outcome fold_permutation(struct ir_rewrite *rw, struct ir_insn *insn, uint32_t *ret_value)
+{
+    const struct ir_insn *from = def(rw, insn->arg[0]);
+    const bool same = from->op == insn->op && from->sub == insn->sub && from->attr == insn->attr && from->imm == insn->imm;
+    if (insn->attr & IR_V_LO64)
+        return KEEP;
+    if (insn->op == IR_OP_vrev)
+        return same ? same_as(from->arg[0], ret_value) : KEEP;
+    if (insn->op == IR_OP_vext) // halves exchanged, twice
+        return same && insn->imm == 8 && insn->arg[0] == insn->arg[1] && from->arg[0] == from->arg[1]
+                   ? same_as(from->arg[0], ret_value)
+                   : KEEP;
+    unsigned low, high, half = (unsigned)insn->imm;
+    uint32_t a = half_source(rw, insn->arg[0], half, &low), b = half_source(rw, insn->arg[1], half, &high);
+    return insn->sub == 3 && a == b && low == 0 && high == 1 ? same_as(a, ret_value) : KEEP;
+}
+
 static enum outcome fold_vector(struct ir_rewrite *rw, struct ir_insn *insn, uint32_t *ret_value)
 {
     const bool low = insn->attr & IR_V_LO64;
@@ -434,8 +463,11 @@ static enum outcome fold_vector(struct ir_rewrite *rw, struct ir_insn *insn, uin
         insn->imm = ir_pool_add(rw->unit, &zero);
         return CHANGED;
     }
-    case IR_OP_vext: return insn->imm == 0 && !low ? same_as(insn->arg[0], ret_value) : KEEP;
-    default: return KEEP;
+    case IR_OP_vext:
+        if (insn->imm == 0 && !low)
+            return same_as(insn->arg[0], ret_value);
+        return fold_permutation(rw, insn, ret_value);
+    default: return fold_permutation(rw, insn, ret_value);
     }
 }
 
@@ -491,6 +523,8 @@ static enum outcome fold_once(struct ir_rewrite *rw, struct ir_insn *insn, uint3
     case IR_OP_vand:
     case IR_OP_vor:
     case IR_OP_vxor:
+    case IR_OP_vrev:
+    case IR_OP_vzip:
     case IR_OP_vext: return fold_vector(rw, insn, ret_value);
     default: return KEEP;
     }

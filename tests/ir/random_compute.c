@@ -104,6 +104,7 @@ static void choose_imm(struct maker *m, struct ir_insn *insn)
     case IR_OP_vzip:
     case IR_OP_vuzp:
     case IR_OP_vtrn: insn->imm = random_below(r, 2); break;
+    case IR_OP_vsha1r: insn->imm = random_below(r, 4); break;
     case IR_OP_vgetf: insn->imm = 0; break;
     default: insn->imm = random_below(r, 16u >> insn->sub); break;
     }
