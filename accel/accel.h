@@ -8,6 +8,7 @@
 #define ACCEL_ACCEL_H
 
 #include "accel/guest_isa.h"
+#include "accel/technique.h"
 #include "mem/mem.h"
 
 struct accel;
@@ -40,7 +41,7 @@ struct accel_config {
     bool one_pass_regions;               // let the backend compile regions, for tests without an optimiser
     uint64_t host_feature_mask;          // backend features allowed
     bool perf_map;                       // write /tmp/perf-PID.map
-    bool no_chain;                       // debugging aid: every unit returns to the dispatcher
+    uint32_t without;                    // 1 << enum accel_technique each: what to do without
     struct accel_events events;
 };
 

@@ -43,7 +43,8 @@ struct machine_config {
     size_t code_cache_size; // bytes, 0: default
     enum accel_tier tier;
     bool one_pass_regions;
-    bool perf_map, no_chain;
+    bool perf_map;
+    uint32_t without; // as accel_config
     const char *kernel, *initrd, *append, *dtb, *bios;
     const uint8_t *kernel_data; // a kernel in memory, borrowed, where kernel is NULL
     size_t kernel_size;         // bytes

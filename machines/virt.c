@@ -260,7 +260,7 @@ static int create_cpus(struct machine *m, struct error *err)
                                         .one_pass_regions = m->config.one_pass_regions,
                                         .host_feature_mask = ~0ull,
                                         .perf_map = m->config.perf_map,
-                                        .no_chain = m->config.no_chain,
+                                        .without = m->config.without,
                                         .events = {m, machine_vcpu_stopped}};
     int r = accel_create(&config, &m->accel, err);
     free(cpus);

@@ -55,6 +55,8 @@ static void fill_inline(struct vcpu *vcpu, uint64_t va, enum guest_access access
     uint64_t host_page = (uint64_t)(uintptr_t)x->host & page_mask;
     if (vcpu->context_pending || (access != GUEST_EXEC && (x->map->device || vcpu->lockstep)))
         return;
+    if (access != GUEST_EXEC && accel_without(vcpu->accel, ACCEL_INLINE_MEMORY))
+        return;
     if (vcpu->watch_any && access != GUEST_EXEC &&
         watched_page(vcpu, vcpu->accel->isa->canonical(vcpu->env, va) & page_mask))
         return;
@@ -511,6 +513,6 @@ bool vcpu_walk_find(struct ir_env *env, uint64_t root, uint64_t va, struct guest
 void vcpu_walk_keep(struct ir_env *env, const struct guest_walk_step *step)
 {
     struct vcpu *vcpu = vcpu_of(env);
-    if (!vcpu->context_pending)
+    if (!vcpu->context_pending && !accel_without(vcpu->accel, ACCEL_WALK_CACHE))
         tlb_walk_keep(vcpu->tlb, &vcpu->context->id, step);
 }

@@ -171,6 +171,7 @@ void context_switch(struct vcpu *vcpu)
     vcpu->accel->isa->context(vcpu->env, &id);
     vcpu->context_pending = false;
     struct context *ctx = vcpu->context;
+    const struct context *before = ctx;
     bool is_new = false;
     if (!ctx || !ctx->live || !same_context(&ctx->id, &id)) {
         vcpu->stats.context_switches++;
@@ -187,12 +188,12 @@ void context_switch(struct vcpu *vcpu)
     }
     if (is_new)
         shrink(vcpu, ctx);
-    const struct context *donor = is_new && !vcpu->lockstep ? context_donor(vcpu, ctx) : NULL;
+    const struct context *donor = is_new && !vcpu->lockstep && !accel_without(vcpu->accel, ACCEL_CARRY) ? context_donor(vcpu, ctx) : NULL;
     if (donor)
         context_carry(vcpu, ctx, donor);
     else if (is_new)
         context_empty(vcpu, ctx);
-    else if (ctx->stale)
+    else if (ctx->stale || (ctx != before && accel_without(vcpu->accel, ACCEL_CONTEXTS)))
         flush(vcpu, ctx);
     ctx->last_use = ++vcpu->use_clock;
 }

@@ -313,6 +313,11 @@ static inline struct ir_jump_entry *context_jump_slot(const struct ir_env *env, 
 }
 
 // ---- access.c ------------------------------------------------------------------------------------------------------
+static inline bool accel_without(const struct accel *accel, enum accel_technique technique)
+{
+    return accel->config.without >> technique & 1;
+}
+
 extern const struct ir_runtime jit_runtime;
 // Translates and checks permission; fills the inline table where it may. false: vcpu.fault is set.
 bool access_translate(struct vcpu *vcpu, uint64_t va, enum guest_access access, unsigned mmu, struct xlat *ret);

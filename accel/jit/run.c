@@ -164,9 +164,10 @@ static struct unit *next_unit(struct vcpu *vcpu, struct backend_exit *exit, uint
     struct unit *unit = single ? NULL : unit_known(vcpu, env->pc);
     if (!unit && !(unit = make_unit(vcpu, single ? 1 : UNIT_INSNS)))
         return NULL;
-    if (!single && !debugged && accel->config.engine != ACCEL_LOCKSTEP && !accel->config.no_chain) {
-        context_jump_insert(vcpu, env->pc, unit);
-        if (exit)
+    if (!single && !debugged && accel->config.engine != ACCEL_LOCKSTEP) {
+        if (!accel_without(accel, ACCEL_JUMP_CACHE))
+            context_jump_insert(vcpu, env->pc, unit);
+        if (exit && !accel_without(accel, ACCEL_CHAINING))
             unit_link(vcpu, exit, unit, evictions);
     }
     return unit;

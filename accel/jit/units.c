@@ -84,6 +84,13 @@ static size_t code_total(const struct accel *accel)
     return size < MIN_CODE_SIZE ? MIN_CODE_SIZE : size & ~(size_t)0xfff;
 }
 
+static uint32_t passes_without(const struct accel *accel)
+{
+    return (accel_without(accel, ACCEL_FOLD) ? IR_STEP_FOLD : 0) | (accel_without(accel, ACCEL_CSE) ? IR_STEP_CSE : 0) |
+           (accel_without(accel, ACCEL_STATE) ? IR_STEP_STATE : 0) |
+           (accel_without(accel, ACCEL_SPANS) ? IR_STEP_SPANS : 0);
+}
+
 int jit_create(struct accel *accel, struct error *err)
 {
     struct jit *jit = &accel->jit;
@@ -99,7 +106,10 @@ int jit_create(struct accel *accel, struct error *err)
     struct backend_config config = {.guest = &accel->guest,
                                     .runtime = accel->config.engine == ACCEL_LOCKSTEP ? &lockstep_runtime : &jit_runtime,
                                     .log = accel->log,
-                                    .feature_mask = accel->config.host_feature_mask};
+                                    .feature_mask = accel->config.host_feature_mask,
+                                    .evaluate_fp = accel_without(accel, ACCEL_INLINE_FP),
+                                    .evaluate_vectors = accel_without(accel, ACCEL_INLINE_VECTORS)};
+    jit->opt.without = passes_without(accel);
     r = jit->ops->create(&config, &jit->code, &jit->backend, err);
     if (r)
         return r;

@@ -79,12 +79,23 @@ static int create(const struct backend_config *config, struct code_buffer *code,
     return 0;
 }
 
+// Whether the configuration has the operation evaluated although there is host code for it.
+static bool evaluated(const struct backend_config *config, const struct ir_insn *insn)
+{
+    uint16_t flags = ir_ops[insn->op].flags;
+    return (config->evaluate_fp && (flags & IR_FPX) && insn->type != IR_FLAGS) ||
+           (config->evaluate_vectors && (flags & IR_PURE) && insn->type == IR_V128 && insn->op != IR_OP_vconst);
+}
+
 void x64_lower(struct x64_compile *c, uint32_t pos)
 {
     const struct ir_insn *insn = &c->unit->insns[pos];
     c->pos = pos;
     x64_begin_insn(c);
-    if (!x64_lower_int(c, insn) && !x64_lower_flags(c, insn) && !x64_lower_mem(c, insn) &&
+    if (evaluated(&c->backend->config, insn)) {
+        x64_clobber_flags(c);
+        x64_lower_eval(c, insn);
+    } else if (!x64_lower_int(c, insn) && !x64_lower_flags(c, insn) && !x64_lower_mem(c, insn) &&
         !x64_lower_atomic(c, insn) && !x64_lower_control(c, insn) && !x64_lower_fp(c, insn) && !x64_lower_vec(c, insn)) {
         x64_clobber_flags(c);
         x64_lower_eval(c, insn);

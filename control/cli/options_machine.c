@@ -45,6 +45,20 @@ static int set_tier(struct cli *cli, const char *name, struct error *err)
     return name ? error_set(err, -EINVAL, "-accel: tier=%s is none of fast, auto, opt", name) : 0;
 }
 
+static int set_without(struct cli *cli, const char *names, struct error *err)
+{
+    cli->machine.without = 0;
+    while (names && *names) {
+        unsigned len = (unsigned)strcspn(names, ":");
+        uint32_t bit = accel_technique_bit(names, len);
+        if (!bit)
+            return error_set(err, -EINVAL, "-accel: without=%.*s is no technique (try -accel help)", (int)len, names);
+        cli->machine.without |= bit;
+        names += len + (names[len] == ':');
+    }
+    return 0;
+}
+
 static void list_accels(struct cli *cli)
 {
     fprintf(cli->out, "Accelerators supported:\n"
@@ -52,7 +66,10 @@ static void list_accels(struct cli *cli)
                       "tcg       the JIT, by the name that QEMU's users write\n"
                       "jit       translation to host code\n"
                       "interp    the reference interpreter\n"
-                      "lockstep  the JIT checked against the interpreter\n");
+                      "lockstep  the JIT checked against the interpreter\n"
+                      "Techniques that jit can do without, for measurements (without=NAME[:NAME...]):\n");
+    for (unsigned i = 0; i < ACCEL_TECHNIQUES; i++)
+        fprintf(cli->out, "%-16s%s\n", accel_techniques[i].name, accel_techniques[i].text);
 }
 
 int cli_on_accel(struct cli *cli, const char *arg, enum cli_action *action, struct error *err)
@@ -84,7 +101,7 @@ int cli_on_accel(struct cli *cli, const char *arg, enum cli_action *action, stru
     if (!r)
         r = keyval_bool(&list, "perf-map", &cli->machine.perf_map, err);
     if (!r)
-        r = keyval_bool(&list, "no-chain", &cli->machine.no_chain, err);
+        r = set_without(cli, keyval_get(&list, "without"), err);
     keyval_get(&list, "split-wx"); // always so here
     keyval_get(&list, "one-insn-per-tb");
     if (!r && keyval_unused(&list))

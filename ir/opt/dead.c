@@ -115,7 +115,8 @@ void ir_opt_state(struct ir_unit *unit, struct ir_opt *opt)
 
 void ir_optimise(struct ir_unit *unit, struct ir_opt *opt)
 {
-    ir_rewrite(unit, opt, IR_STEP_FOLD | IR_STEP_CSE | IR_STEP_STATE);
-    sweep(unit, opt, true, true);
-    ir_rewrite(unit, opt, IR_STEP_SPANS);
+    ir_rewrite(unit, opt, (IR_STEP_FOLD | IR_STEP_CSE | IR_STEP_STATE) & ~opt->without);
+    sweep(unit, opt, !(opt->without & IR_STEP_STATE), true);
+    if (!(opt->without & IR_STEP_SPANS))
+        ir_rewrite(unit, opt, IR_STEP_SPANS);
 }

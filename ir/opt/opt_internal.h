@@ -11,7 +11,6 @@
 #include "ir/flow.h"
 #include "ir/opt/passes.h"
 
-enum ir_rewrite_steps { IR_STEP_FOLD = 1, IR_STEP_CSE = 2, IR_STEP_STATE = 4, IR_STEP_SPANS = 8 };
 
 struct ir_rewrite {
     struct ir_unit *unit;

@@ -11,6 +11,8 @@
 
 #include "ir/ir.h"
 
+enum ir_rewrite_steps { IR_STEP_FOLD = 1, IR_STEP_CSE = 2, IR_STEP_STATE = 4, IR_STEP_SPANS = 8 };
+
 // Scratch reused from unit to unit by one thread. A zeroed struct is ready; ir_opt_free releases it.
 struct ir_opt {
     void *memory; // tables of the running pass
@@ -19,6 +21,7 @@ struct ir_opt {
     uint32_t insn_capacity;
     struct ir_block *blocks;
     uint32_t block_capacity;
+    uint32_t without; // enum ir_rewrite_steps that ir_optimise leaves out, to measure what they give
 };
 void ir_opt_free(struct ir_opt *opt);
 

@@ -23,6 +23,7 @@ struct small_config {
     size_t code_size; // bytes of the code buffer, 0 for the default
     enum accel_tier tier;
     bool one_pass_regions;
+    uint32_t without;                      // as accel_config
     const struct optimiser_ops *optimiser; // as accel_config
     const struct guest_isa *isa;           // NULL: a64_isa
     const char *model;                     // NULL: cortex-a72
