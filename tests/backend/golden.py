@@ -6,29 +6,21 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
+
+from disassembly import disassemble
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden")
 ABSOLUTE = re.compile(r"(movabs r\w+,)0x[0-9a-f]{9,}")  # addresses of exit records and C functions
 
 
-def disassemble(code):
-    with tempfile.NamedTemporaryFile(suffix=".bin") as file:
-        file.write(code)
-        file.flush()
-        text = subprocess.run(["objdump", "-D", "-b", "binary", "-m", "i386:x86-64", "-M", "intel", file.name],
-                              stdout=subprocess.PIPE, text=True, check=True).stdout
+def text_of(code):
     lines = []
-    for line in text.splitlines():
-        parts = line.split("\t")
-        if len(parts) < 3:
-            continue
-        address, insn = parts[0].strip(" :"), re.sub(r"\s+", " ", parts[2].split("#")[0]).strip()
+    for offset, insn in disassemble(code):
         if insn == "int3":  # records of operations computed out of line follow
             break
         insn = re.sub(r"^(j\w+|call) 0xf{8,}[0-9a-f]+$", r"\1 <shared>", insn)  # behind the unit: thunks
         insn = re.sub(r"\[rip\+0xf{8}[0-9a-f]+\]", "[<constant>]", insn)
-        lines.append(f"  {address:>3}  " + ABSOLUTE.sub(r"\1<address>", insn))
+        lines.append(f"  {offset:>3x}  " + ABSOLUTE.sub(r"\1<address>", insn))
     return "\n".join(lines)
 
 
@@ -38,7 +30,7 @@ def main():
     texts = {"avx": [], "sse": []}
     for line in out.splitlines():
         name, features, code = line.split("\t")
-        texts[features].append(f"== {name}\n{disassemble(bytes.fromhex(code))}\n")
+        texts[features].append(f"== {name}\n{text_of(bytes.fromhex(code))}\n")
     bad = 0
     for features, parts in texts.items():
         path, text = os.path.join(HERE, features + ".txt"), "\n".join(parts)

@@ -6,12 +6,14 @@ must not be among them, so that a vector that falls apart into scalars shows. ll
 llvm_code.txt has lines "operation | limit | patterns": operands a, b, c are v128 state, x and y f64, i i64; the limit counts
 what is neither a move nor a jump, up to the region's first exit; a pattern is a mnemonic that must be there, or after
 "!" must not be anywhere. Lines "@sse" and "@avx" choose the host. Behind "@units" whole units follow, "== name" and
-in their next line the limit and the patterns again, which hold for everything up to the last backward jump."""
+in their next line the limit and the patterns again, which hold for everything up to the first backward jump."""
 import os
 import re
 import subprocess
 import sys
 import tempfile
+
+from disassembly import disassemble
 
 TEXT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "llvm_code.txt")
 OPERANDS = {"a": "v128 v0", "b": "v128 v1", "c": "v128 v2", "x": "f64 d0", "y": "f64 d1", "i": "i64 x0"}
@@ -30,16 +32,6 @@ def unit_of(operation):
     return f"== {operation}\nb0:\n  insn 0x0, len=4\n{gets}  %{result} = {text}\n  put {field}, %{result}\n  exit_pc 0x4\n"
 
 
-def disassemble(code):
-    with tempfile.NamedTemporaryFile(suffix=".bin") as file:
-        file.write(code)
-        file.flush()
-        text = subprocess.run(["objdump", "-D", "-b", "binary", "-m", "i386:x86-64", "-M", "intel", file.name],
-                              stdout=subprocess.PIPE, text=True, check=True).stdout
-    lines = [line.split("\t") for line in text.splitlines()]
-    return [(int(parts[0].strip(" :"), 16), parts[2].split("#")[0].strip()) for parts in lines if len(parts) >= 3]
-
-
 def hot_part(insns, loop):
     if loop:
         back = [k for k, (at, text) in enumerate(insns)
@@ -54,7 +46,7 @@ def check(name, code, limit, patterns, loop):
     hot = [text for _, text in hot_part(insns, loop)]
     words = [text.split()[0] for text in hot]
     zero = re.compile(r"v?p?xor(p[sd])? (\w+),(\2,)?\2$")
-    count = sum(not IGNORED.match(w) and not zero.match(re.sub(" +", " ", t)) for w, t in zip(words, hot))
+    count = sum(not IGNORED.match(w) and not zero.match(t) for w, t in zip(words, hot))
     wrong = [f"{count} instructions, at most {limit} wanted"] if count > limit else []
     for pattern in patterns:
         found = any(re.fullmatch(pattern.lstrip("!"), w) for w in words)

@@ -8,7 +8,6 @@ a run which compared nothing, or with tier=opt no regions, does not pass. Exit 7
 import argparse
 import os
 import re
-import shutil
 import sys
 import tempfile
 import time
@@ -16,10 +15,8 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
 from isotools import guest  # noqa: E402
 from isotools.console import Console, ConsoleError  # noqa: E402
-from isotools.debian import Failure  # noqa: E402
 
 PANIC = r"Kernel panic|Internal error: Oops|Unable to handle kernel|lock-step difference"
-MONITOR = r"\(qemu\) "
 
 
 def parse():
@@ -39,12 +36,8 @@ def parse():
 
 def compared(console, seconds):
     """How many units, and how many of them regions, the CPUs compared so far, by the monitor."""
-    console.send("\x01c\r")
-    console.expect(MONITOR, seconds, PANIC)
-    console.send("info jit\r")
-    match, _ = console.expect(r"info jit\r*\n(.*?)" + MONITOR, seconds, PANIC)
-    console.send("\x01c")
-    rows = [re.search(rb"%s compared +([\d ]+)" % what, match.group(1)) for what in (b"units", b"regions")]
+    said = console.monitor("info jit", seconds, PANIC)
+    rows = [re.search(rf"{what} compared +([\d ]+)", said) for what in ("units", "regions")]
     return [sum(map(int, row.group(1).split())) if row else 0 for row in rows]
 
 
@@ -74,14 +67,7 @@ def drain(console):
 def main():
     args = parse()
     args.timeout *= float(os.environ.get("ISOMER_PATIENCE", "1"))
-    if not shutil.which(args.emulator):
-        print(f"skip: there is no emulator {args.emulator}")
-        return 77
-    try:
-        files = guest.ensure(args.kernel)
-    except Failure as err:
-        print(f"skip: no guest: {err}")
-        return 77
+    files = guest.for_test(args.kernel, [args.emulator])
     with tempfile.TemporaryDirectory() as folder:
         initrd = os.path.join(folder, "initrd")
         guest.make_initrd(initrd, files)

@@ -10,13 +10,11 @@ emulator cannot be had."""
 import argparse
 import os
 import re
-import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
 from isotools import guest  # noqa: E402
 from isotools.console import Console, ConsoleError  # noqa: E402
-from isotools.debian import Failure  # noqa: E402
 
 PANIC = r"Kernel panic|Internal error: Oops|Unable to handle kernel|Attempted to kill init"
 # MIDR's part numbers of the processors a board can be given.
@@ -115,13 +113,9 @@ def check_regions(console, args, patience):
     """Whether the tier of --accel did anything, by the monitor."""
     if not re.search(r"tier=(opt|auto)", args.accel or ""):
         return []
-    console.send("\x01c\r")
-    console.expect(r"\(qemu\) ", patience, PANIC)
-    console.send("info jit\r")
-    match, _ = console.expect(r"info jit\r*\n(.*?)\(qemu\) ", patience, PANIC)
-    console.send("\x01c\r")
+    said = [line for line in console.monitor("info jit", patience, PANIC).splitlines() if line.startswith("regions")]
+    console.send("\r")
     console.expect(guest.PROMPT, patience, PANIC)
-    said = [line.decode() for line in match.group(1).splitlines() if line.startswith(b"regions")]
     print("\n".join(said))
     made = re.match(r"regions: (\d+) made", said[0]) if said else None
     return [] if made and int(made.group(1)) else ["no regions were made"]
@@ -144,14 +138,7 @@ def end(console, args, patience):
 
 def main():
     args = parse()
-    if not shutil.which(args.emulator):
-        print(f"skip: there is no emulator {args.emulator}")
-        return 77
-    try:
-        files = guest.ensure(args.kernel)
-    except Failure as err:
-        print(f"skip: no guest: {err}")
-        return 77
+    files = guest.for_test(args.kernel, [args.emulator])
     initrd = os.path.join(guest.cache_dir(), "guest", f"initrd-boot-{os.getpid()}.gz")
     guest.make_initrd(initrd, files)
     args.timeout *= float(os.environ.get("ISOMER_PATIENCE", "1"))  # sanitizer builds are slow

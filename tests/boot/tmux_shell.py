@@ -7,7 +7,6 @@ changes its size, uses the escape key's commands, and quits by key, by signal an
 must be left as it was. tmux_shell.py EMULATOR. Exit 77 where tmux or the guest cannot be had."""
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,6 @@ import time
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 sys.path.insert(0, os.path.join(TOP, "tools"))
 from isotools import guest  # noqa: E402
-from isotools.debian import Failure  # noqa: E402
 
 PATIENCE = 30 * float(os.environ.get("ISOMER_PATIENCE", "1"))
 # Prompts as they stand on the screen: tmux drops the blanks at a line's end.
@@ -193,14 +191,7 @@ def settings(term, path):
 
 def main():
     emulator = os.path.abspath(sys.argv[1])
-    try:
-        guest.ensure("cloud")
-    except (Failure, OSError) as failure:
-        print(f"skip: no guest: {failure}")
-        return 77
-    if not shutil.which("tmux"):
-        print("skip: there is no tmux")
-        return 77
+    guest.for_test(programs=["tmux"])
     os.chdir(TOP)
     with tempfile.TemporaryDirectory() as folder:
         term = Terminal(folder, 90, 28)

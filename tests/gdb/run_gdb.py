@@ -6,7 +6,6 @@ powers off. Exit 77 where GDB, the guest or the emulator cannot be had."""
 import argparse
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +16,6 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
 from isotools import guest  # noqa: E402
 from isotools.console import Console, ConsoleError  # noqa: E402
-from isotools.debian import Failure  # noqa: E402
 
 LOAD = 0x40200000  # where the board puts the kernel's image
 TEXT = 0xffff800008000000  # where the kernel maps it, without address randomisation
@@ -174,15 +172,7 @@ def debug(args, command, socket):
 
 def main():
     args = parse()
-    for program in (args.emulator, args.gdb):
-        if not shutil.which(program):
-            print(f"skip: there is no {program}")
-            return 77
-    try:
-        files = guest.ensure("cloud")
-    except Failure as err:
-        print(f"skip: no guest: {err}")
-        return 77
+    files = guest.for_test(programs=[args.emulator, args.gdb])
     with tempfile.TemporaryDirectory() as folder:
         initrd, socket = os.path.join(folder, "initrd.gz"), os.path.join(folder, "gdb")
         guest.make_initrd(initrd, files)

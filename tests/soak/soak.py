@@ -24,7 +24,6 @@ TRIM = ("usr/share/*",)
 IMAGE_MIB = 160
 PANIC = r"Kernel panic|Internal error: Oops|Unable to handle kernel|Attempted to kill init|lock-step difference"
 COMPLAINTS = "BUG:|WARNING:|Oops|rcu.*(stall|detected)|soft lockup|hung_task|Unexpected|segfault|unhandled"
-MONITOR = r"\(qemu\) "
 # Stressors of a round, with options; each runs once on every processor.
 ROUNDS = (
     "--cpu 1 --cpu-method all --switch 1 --futex 1",
@@ -54,7 +53,8 @@ def parse():
     parser.add_argument("--seconds", type=float, default=float(os.environ.get("ISOMER_SOAK", "75")))
     parser.add_argument("--slice", type=int, default=6, help="seconds of a round")
     parser.add_argument("--rounds", help="numbers of the rounds to run, from 0 on, separated by commas")
-    parser.add_argument("--boot", type=float, default=120 * float(os.environ.get("ISOMER_PATIENCE", "1")), help="seconds that the boot may take")
+    parser.add_argument("--boot", type=float, default=120 * float(os.environ.get("ISOMER_PATIENCE", "1")),
+                        help="seconds that the boot may take")
     parser.add_argument("--log", help="write the console here")
     return parser.parse_args()
 
@@ -75,13 +75,9 @@ def ensure_image():
 
 def regions(console):
     """How many regions the monitor says were made, and all it says."""
-    console.send("\x01c\r")
-    console.expect(MONITOR, 60, PANIC)
-    console.send("info jit\r")
-    match, _ = console.expect(r"info jit\r*\n(.*?)" + MONITOR, 60, PANIC)
-    console.send("\x01c\r")
+    text = console.monitor("info jit", 60, PANIC)
+    console.send("\r")
     console.expect(guest.PROMPT, 60, PANIC)
-    text = match.group(1).decode("utf-8", "replace").replace("\r", "")
     made = re.search(r"^regions: (\d+) made", text, re.M)
     return int(made.group(1)) if made else 0, text
 
@@ -138,8 +134,9 @@ def run(args, files, image):
 
 def main():
     args = parse()
+    files = guest.for_test()
     try:
-        files, image = guest.ensure("cloud"), ensure_image()
+        image = ensure_image()
     except Failure as failure:
         print(f"skip: {failure}")
         return 77

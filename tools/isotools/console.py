@@ -138,6 +138,16 @@ class Console:
         self.expect(prompt, seconds)
         return match.group(1).decode("utf-8", "replace").replace("\r", "").strip(), int(match.group(2))
 
+    def monitor(self, command, seconds, forbidden=None):
+        """What the monitor answers that shares the terminal (-nographic); the keys are the guest's again afterwards."""
+        prompt = r"\(qemu\) "
+        self.send("\x01c\r")
+        self.expect(prompt, seconds, forbidden)
+        self.send(command + "\r")
+        match, _ = self.expect(re.escape(command) + r"\r*\n(.*?)" + prompt, seconds, forbidden)
+        self.send("\x01c")
+        return match.group(1).decode("utf-8", "replace").replace("\r", "")
+
     def wait(self, seconds):
         """The emulator's exit status; its output is taken meanwhile."""
         deadline = time.monotonic() + seconds

@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import shutil
+import sys
 import tempfile
 
 from isotools.debian import Failure, PrivateApt, unpack
@@ -116,6 +117,18 @@ def ensure(flavour="cloud", refresh=False, note=lambda text: None):
     release = kernels[0][len("vmlinuz-"):]
     return GuestFiles(os.path.join(boot, kernels[0]), os.path.join(root, "busybox", "bin", "busybox"), version,
                       os.path.join(folder, "lib", "modules", release))
+
+
+def for_test(flavour="cloud", programs=()):
+    """GuestFiles for a test; where they or one of the programs cannot be had, ends it as skipped (Meson's status 77)."""
+    try:
+        missing = [program for program in programs if not shutil.which(program)]
+        if missing:
+            raise Failure(f"there is no {missing[0]}.")
+        return ensure(flavour)
+    except (Failure, OSError) as failure:
+        print(f"skip: no guest: {failure}")
+        sys.exit(77)
 
 
 def _required(modules, names):
