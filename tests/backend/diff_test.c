@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Differential test: random units run by the interpreter and as compiled code leave the same state, memory and exit.
 // Host features are masked in turn, inline tables filled at random so that hot and cold paths both run.
-// usage: test_backend_diff [UNITS] ; ISOMER_SEED repeats a run.
+// ISOMER_SEED repeats a run, ISOMER_UNITS is its length.
 #include "tests/backend/toy_jit.h"
 #include "backends/x64/features.h"
 #include "tests/ir/random_unit.h"
@@ -18,25 +18,14 @@ static __attribute__((noinline)) void soil_stack(void)
         rubbish[i] = (unsigned char)(0xa5 + i * 7);
 }
 
-
 static _Alignas(64) uint8_t memory_a[TOY_JIT_MEMORY], memory_b[TOY_JIT_MEMORY];
 static struct toy_state a, b;
-
-struct variety {
-    uint32_t classes;
-    uint64_t features;
-};
 
 static const uint64_t sse_only = X64_HAS_SSE42;
 
 static void set_up(struct toy_state *toy, uint8_t *memory, uint64_t seed, uint32_t fp_mode)
 {
-    struct random_source random;
-    toy_reset(toy, memory, TOY_JIT_MEMORY);
-    random_start(&random, seed);
-    random_toy(&random, toy);
-    toy->env.pc_page = 0x10000;
-    toy->env.budget = (seed & 7) == 0 ? -1 : 0;
+    random_toy(toy, memory, TOY_JIT_MEMORY, seed);
     toy->env.fp_mode = fp_mode;
 }
 

@@ -8,7 +8,6 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static _Alignas(64) uint8_t memory_a[TOY_JIT_MEMORY], memory_b[TOY_JIT_MEMORY];
 static struct toy_state a, b;
@@ -17,12 +16,7 @@ static struct ir_unit unit;
 
 static void set_up(struct toy_state *toy, uint8_t *memory, uint64_t seed, uint32_t fp_mode)
 {
-    struct random_source random;
-    toy_reset(toy, memory, TOY_JIT_MEMORY);
-    random_start(&random, seed);
-    random_toy(&random, toy);
-    toy->env.pc_page = 0x10000;
-    toy->env.budget = (seed & 7) == 0 ? -1 : 0;
+    random_toy(toy, memory, TOY_JIT_MEMORY, seed);
     toy->env.fp_mode = fp_mode;
     toy->env.fp_flags = IR_FP_IXC; // what regions assume
 }

@@ -155,10 +155,7 @@ static int run_parts(const struct set *set, struct toy_state *toy, union ir_valu
 
 static void start(struct toy_state *toy, uint8_t *memory, uint64_t seed)
 {
-    struct random_source random;
-    toy_reset(toy, memory, memory_size);
-    random_start(&random, seed);
-    random_toy(&random, toy);
+    random_toy(toy, memory, memory_size, seed);
     toy->env.pc_page = PAGE;
     toy->env.budget = seed & 3 ? 0 : -1;
 }

@@ -66,14 +66,9 @@ struct outcome {
 
 static void run(const struct ir_unit *unit, uint64_t seed, struct outcome *ret)
 {
-    struct random_source random;
     union ir_value *slots = malloc(unit->insn_count * sizeof *slots);
     memset(slots, 0x5a, unit->insn_count * sizeof *slots);
-    toy_reset(&ret->toy, ret->memory, sizeof ret->memory);
-    random_start(&random, seed);
-    random_toy(&random, &ret->toy);
-    ret->toy.env.pc_page = 0x10000;
-    ret->toy.env.budget = (seed & 7) == 0 ? -1 : 0;
+    random_toy(&ret->toy, ret->memory, sizeof ret->memory, seed);
     ret->code = ir_interpret(unit, &ret->toy.env, &toy_runtime, slots);
     free(slots);
 }

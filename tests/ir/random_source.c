@@ -97,18 +97,23 @@ static uint32_t edgy_flags(struct random_source *random)
            (bits & 8 ? IR_FLAG_V : 0);
 }
 
-void random_toy(struct random_source *random, struct toy_state *toy)
+void random_toy(struct toy_state *toy, uint8_t *memory, uint64_t size, uint64_t seed)
 {
+    struct random_source random;
+    random_start(&random, seed);
+    toy_reset(toy, memory, size);
     for (unsigned f = 0; f < TOY_FIELD_COUNT; f++) {
         const struct ir_field *field = &toy_guest.layout->fields[f];
-        union v128 v = random_edgy_vector(random);
+        union v128 v = random_edgy_vector(&random);
         if (field->type == IR_FLAGS)
-            v.d[0] = edgy_flags(random);
+            v.d[0] = edgy_flags(&random);
         else if (field->type != IR_V128)
-            v.d[0] = random_edgy(random, field->type);
+            v.d[0] = random_edgy(&random, field->type);
         memcpy((char *)toy + field->offset, &v, ir_type_size(field->type));
     }
-    toy->w[3] = random_below(random, 5);
-    for (uint64_t i = 0; i < toy->memory_size; i++)
-        toy->memory[i] = (uint8_t)random_bits(random);
+    toy->w[3] = random_below(&random, 5);
+    for (uint64_t i = 0; i < size; i++)
+        memory[i] = (uint8_t)random_bits(&random);
+    toy->env.pc_page = 0x10000;
+    toy->env.budget = (seed & 7) == 0 ? -1 : 0;
 }

@@ -12,13 +12,8 @@
 static void run(const struct ir_unit *unit, uint64_t seed, struct toy_state *toy, uint8_t *memory,
                 int *ret_code)
 {
-    struct random_source random;
     union ir_value *slots = calloc(unit->insn_count, sizeof *slots);
-    toy_reset(toy, memory, 4096);
-    random_start(&random, seed);
-    random_toy(&random, toy);
-    toy->env.pc_page = 0x10000;
-    toy->env.budget = (seed & 7) == 0 ? -1 : 0;
+    random_toy(toy, memory, 4096, seed);
     *ret_code = ir_interpret(unit, &toy->env, &toy_runtime, slots);
     free(slots);
 }

@@ -46,8 +46,9 @@ unsigned random_below(struct random_source *random, unsigned below);
 // Full-width values with a taste for edges: small, all ones, single bits, FP specials.
 uint64_t random_edgy(struct random_source *random, enum ir_type type);
 
-// Fills fields and memory of a reset toy; the loop counter field (w3) gets a small number.
-void random_toy(struct random_source *random, struct toy_state *toy);
+// Resets a toy over size bytes of memory and fills its fields and memory by the seed alone. The loop counter field (w3)
+// gets a small number; one seed in eight has used up its budget.
+void random_toy(struct toy_state *toy, uint8_t *memory, uint64_t size, uint64_t seed);
 void random_unit(struct random_source *random, const struct random_options *options,
                  struct ir_unit *ret_unit);
 
