@@ -30,6 +30,16 @@ static inline uint32_t gic_bank_ready(const struct gic_bank *b)
     return gic_bank_pending(b) & b->enabled & ~b->active;
 }
 
+enum { GICD_CTLR_EnableGrp0 = 1 << 0, GICD_CTLR_EnableGrp1 = 1 << 1 };
+
+// Those ready whose group is one of enabled (GICD_CTLR_EnableGrp*).
+static inline uint32_t gic_bank_offered(const struct gic_bank *b, uint32_t enabled)
+{
+    uint32_t of_group0 = enabled & GICD_CTLR_EnableGrp0 ? ~b->group : 0;
+    uint32_t of_group1 = enabled & GICD_CTLR_EnableGrp1 ? b->group : 0;
+    return gic_bank_ready(b) & (of_group0 | of_group1);
+}
+
 // Drives an input line. Returns whether pending may have changed.
 static inline bool gic_bank_line(struct gic_bank *b, unsigned bit, bool level)
 {
@@ -128,6 +138,24 @@ static inline uint8_t gic_running_priority(uint32_t active_priorities)
     if (!active_priorities)
         return GIC_IDLE_PRIORITY;
     return (uint8_t)(__builtin_ctz(active_priorities) << (8 - GIC_PRIORITY_BITS));
+}
+
+// Of a priority, the group priority's bits: bpr as BPR0 holds it, which counts from [7:1] at 0 (IHI 0048B 3.3.3, IHI
+// 0069 4.8.2). BPR1 and ABPR hold one more for the same split.
+static inline uint8_t gic_group_priority_mask(unsigned bpr)
+{
+    return (uint8_t)(0xff << (bpr + 1));
+}
+
+// Whether the candidate is taken by a CPU with this priority mask and these active priorities.
+static inline bool gic_preempts(const struct gic_best *best, uint8_t pmr, uint32_t active_priorities,
+                                uint8_t group_priority_mask)
+{
+    if (best->id == GIC_SPURIOUS || best->priority >= pmr)
+        return false;
+    uint8_t running = gic_running_priority(active_priorities);
+    // Both sides masked: an equal priority never preempts, however the binary point moved since the last one.
+    return running == GIC_IDLE_PRIORITY || (best->priority & group_priority_mask) < (running & group_priority_mask);
 }
 
 #endif

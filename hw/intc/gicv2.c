@@ -24,18 +24,12 @@ struct gic_bank *gicv2_bank(struct gicv2 *gic, unsigned cpu, unsigned id)
 
 uint8_t gicv2_group_priority_mask(const struct gicv2_cpu *c, bool group1)
 {
-    // BPR counts from [7:1] at 0; ABPR holds one more for the same split (IHI 0048B 3.3.3).
-    unsigned bpr = group1 && !(c->ctlr & GICC_CTLR_CBPR) ? c->abpr - 1u : c->bpr;
-    return (uint8_t)(0xff << (bpr + 1));
+    return gic_group_priority_mask(group1 && !(c->ctlr & GICC_CTLR_CBPR) ? c->abpr - 1u : c->bpr);
 }
 
 bool gicv2_preempts(const struct gicv2_cpu *c)
 {
-    if (c->best.id == GIC_SPURIOUS || c->best.priority >= c->pmr)
-        return false;
-    uint8_t running = gic_running_priority(c->apr), mask = gicv2_group_priority_mask(c, c->best.group1);
-    // Both sides masked: an equal priority never preempts, however the binary point moved since the last one.
-    return running == GIC_IDLE_PRIORITY || (c->best.priority & mask) < (running & mask);
+    return gic_preempts(&c->best, c->pmr, c->apr, gicv2_group_priority_mask(c, c->best.group1));
 }
 
 static void choose_best(struct gicv2 *gic, unsigned cpu)
@@ -43,16 +37,12 @@ static void choose_best(struct gicv2 *gic, unsigned cpu)
     struct gicv2_cpu *c = &gic->cpu[cpu];
     c->best = (struct gic_best){GIC_SPURIOUS, GIC_IDLE_PRIORITY, false};
     uint32_t enabled = gic->ctlr & c->ctlr; // both registers have EnableGrp0 and EnableGrp1 in bits 0 and 1
-    uint32_t take0 = enabled & GICD_CTLR_EnableGrp0 ? ~0u : 0,
-             take1 = enabled & GICD_CTLR_EnableGrp1 ? ~0u : 0;
-    if (!(take0 | take1))
+    if (!(enabled & (GICD_CTLR_EnableGrp0 | GICD_CTLR_EnableGrp1)))
         return;
-    const struct gic_bank *own = &c->bank;
-    gic_best_of(&c->best, own, gic_bank_ready(own) & ((own->group & take1) | (~own->group & take0)), 0,
-                gic->private_priority[cpu]);
+    gic_best_of(&c->best, &c->bank, gic_bank_offered(&c->bank, enabled), 0, gic->private_priority[cpu]);
     for (unsigned n = 0; n < gic->spi_banks; n++) {
         const struct gic_bank *b = &gic->spi[n];
-        uint32_t ready = gic_bank_ready(b) & ((b->group & take1) | (~b->group & take0)), mine = 0;
+        uint32_t ready = gic_bank_offered(b, enabled), mine = 0;
         while (ready) {
             unsigned bit = (unsigned)__builtin_ctz(ready);
             ready &= ready - 1;

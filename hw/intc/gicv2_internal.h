@@ -11,7 +11,6 @@
 
 enum { GICV2_SPI_BANKS = GICV2_MAX_SPIS / 32, GICV2_SGIS = 16, GICV2_SGI_MASK = 0xffff };
 
-enum { GICD_CTLR_EnableGrp0 = 1 << 0, GICD_CTLR_EnableGrp1 = 1 << 1 };
 enum {
     GICC_CTLR_EnableGrp0 = 1 << 0,
     GICC_CTLR_EnableGrp1 = 1 << 1,

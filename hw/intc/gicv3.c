@@ -64,34 +64,25 @@ static int spi_target(const struct gicv3 *gic, unsigned spi)
 
 uint8_t gicv3_group_priority_mask(const struct gicv3_cpu *c, bool group1)
 {
-    // BPR0 counts from [7:1] at 0; BPR1 holds one more for the same split (IHI 0069 4.8.2).
-    unsigned bpr = group1 && !(c->ctlr & ICC_CTLR_CBPR) ? c->bpr1 - 1u : c->bpr0;
-    return (uint8_t)(0xff << (bpr + 1));
+    return gic_group_priority_mask(group1 && !(c->ctlr & ICC_CTLR_CBPR) ? c->bpr1 - 1u : c->bpr0);
 }
 
 bool gicv3_preempts(const struct gicv3_cpu *c)
 {
-    if (c->best.id == GIC_SPURIOUS || c->best.priority >= c->pmr)
-        return false;
-    uint8_t running = gic_running_priority(c->ap0 | c->ap1),
-            mask = gicv3_group_priority_mask(c, c->best.group1);
-    // Both sides masked: an equal priority never preempts, however the binary point moved since the last one.
-    return running == GIC_IDLE_PRIORITY || (c->best.priority & mask) < (running & mask);
+    return gic_preempts(&c->best, c->pmr, c->ap0 | c->ap1, gicv3_group_priority_mask(c, c->best.group1));
 }
 
 static void choose_best(struct gicv3 *gic, struct gicv3_cpu *c)
 {
     c->best = (struct gic_best){GIC_SPURIOUS, GIC_IDLE_PRIORITY, false};
-    uint32_t take0 = (gic->ctlr & GICD_CTLR_EnableGrp0) && c->group0_enabled ? ~0u : 0;
-    uint32_t take1 = (gic->ctlr & GICD_CTLR_EnableGrp1) && c->group1_enabled ? ~0u : 0;
-    if (!(take0 | take1))
+    uint32_t enabled = gic->ctlr & ((c->group0_enabled ? GICD_CTLR_EnableGrp0 : 0) |
+                                    (c->group1_enabled ? GICD_CTLR_EnableGrp1 : 0));
+    if (!enabled)
         return;
-    const struct gic_bank *own = &c->bank[0];
-    gic_best_of(&c->best, own, gic_bank_ready(own) & ((own->group & take1) | (~own->group & take0)), 0,
-                c->priority);
+    gic_best_of(&c->best, &c->bank[0], gic_bank_offered(&c->bank[0], enabled), 0, c->priority);
     for (unsigned n = 0; n < gic->spi_banks; n++) {
         const struct gic_bank *b = &gic->spi[n];
-        uint32_t ready = gic_bank_ready(b) & ((b->group & take1) | (~b->group & take0)), mine = 0;
+        uint32_t ready = gic_bank_offered(b, enabled), mine = 0;
         while (ready) {
             unsigned bit = (unsigned)__builtin_ctz(ready);
             ready &= ready - 1;

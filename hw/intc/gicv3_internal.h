@@ -18,8 +18,6 @@ enum {
 };
 
 enum {
-    GICD_CTLR_EnableGrp0 = 1 << 0,
-    GICD_CTLR_EnableGrp1 = 1 << 1,
     GICD_CTLR_ARE = 1 << 4,
     GICD_CTLR_DS = 1 << 6,
     GICR_WAKER_ProcessorSleep = 1 << 1,
