@@ -63,10 +63,59 @@ struct region_field {
     uint32_t known;              // of flags: the value put last, IR_NO_VALUE unknown
 };
 
+struct region_chunk;
+
 enum { REGION_LOOPS = 32, REGION_NO_LOOP = -1 };
 struct region_loop {
     uint32_t head, size; // blocks
     bool innermost;
+    struct region_chunk *chunk; // NULL: lowered once
+};
+
+// Where a value of an innermost loop may be after k turns: in [v + k * down + lo, v + k * up + hi] (reach.c).
+struct region_reach {
+    int64_t up, down, lo, hi; // down <= 0 <= up
+    uint64_t grain;           // bits that it may change, and all above the lowest
+};
+
+// Reaches that hold as long as a 32-bit value, or a field, does not leave what its widening keeps.
+enum { REGION_LIMITS = 8 };
+struct region_limit {
+    uint32_t value;
+    bool is_signed;
+    struct region_reach reach;
+};
+struct region_limits {
+    struct region_limit list[REGION_LIMITS];
+    unsigned count;
+};
+
+// Accesses off one base in a loop with a fast copy (chunks.c): [base + lo, base + hi) and what base reaches.
+enum { REGION_PAGES = 8 };
+struct region_pages {
+    uint32_t base;
+    unsigned mmu;
+    struct region_reach reach;
+    int64_t lo, hi;
+    bool reads, writes;
+    unsigned align;               // bytes; 0, 1: any
+    int64_t align_at;             // base + this has that alignment
+    LLVMValueRef first, aligned;  // the lowest address; 0 where aligned
+    LLVMValueRef addend;          // ptr
+};
+struct region_chunk {
+    int loop;
+    unsigned count;
+    struct region_pages pages[REGION_PAGES];
+    struct region_limits limits;
+    LLVMBasicBlockRef decide; // where the loop's back edges lead
+};
+
+// A value of such a loop that is used behind it.
+struct region_escape {
+    uint8_t loop; // plus 1; 0: none
+    uint8_t kind; // of flags
+    LLVMValueRef slot[4];
 };
 
 // A page that accesses of a loop keep to (streams.c).
@@ -78,7 +127,8 @@ enum { REGION_STREAMS = 8 };
 
 // What a block knows when it ends, for a successor that only it leads to.
 struct region_block {
-    LLVMBasicBlockRef entry;
+    LLVMBasicBlockRef entry;     // where edges to it lead
+    LLVMBasicBlockRef slow_entry; // meanwhile, see chunks.c
     int loop;                    // the smallest around it, REGION_NO_LOOP none
     struct region_set dirty_in;  // fields whose value in env may be old
     uint32_t known;              // of the flags field
@@ -128,7 +178,11 @@ struct region {
     uint32_t *stack;                    // scratch, by block
     struct region_stream streams[REGION_STREAMS];
     unsigned stream_count;
-    uint8_t *stream_of;                 // by instruction: its stream plus 1, 0 none
+    uint8_t *stream_of;                 // by instruction: its stream plus 1, 0 none; in chunks of the chunk's pages
+    struct region_chunk chunks[REGION_LOOPS + 1];
+    unsigned chunk_count;
+    struct region_chunk *fast;          // whose copy is being lowered, or NULL
+    struct region_escape *escapes;      // by instruction
 
     uint32_t pos, block;                // being lowered
     int64_t insn_offset;                // of the guest instruction, from pc_page
@@ -143,6 +197,7 @@ struct region {
 int region_build(struct region *r, const char *symbol);
 extern const char *const region_stub_names[REGION_STUBS];
 void region_free(struct region *r);
+void region_lower_block(struct region *r, LLVMBasicBlockRef at); // r->block
 
 // ---- jit.c -------------------------------------------------------------------------------------------------------
 int region_jit_create(struct optimiser *o, struct error *err);
@@ -192,6 +247,7 @@ void region_put(struct region *r, uint32_t field, uint32_t value);
 void region_store_dirty(struct region *r); // to env, here; they count as dirty still
 void region_flush(struct region *r);       // likewise, and they are clean
 void region_reload(struct region *r);      // after a helper that may have written env
+LLVMValueRef region_field_now(struct region *r, uint32_t field); // between blocks; not of flags
 static inline bool region_has_field(const struct region_set *set, uint32_t field)
 {
     return set->bits[field / 64] >> (field % 64) & 1;
@@ -203,6 +259,27 @@ static inline bool region_in_loop(const struct region *r, int loop, uint32_t blo
 {
     return r->loop_bodies[(size_t)loop * r->unit->block_count + block];
 }
+
+// ---- reach.c -----------------------------------------------------------------------------------------------------
+bool region_is_const(const struct region *r, uint32_t value, uint64_t *ret);
+// Whether the i64 moves by small steps in the innermost loop; adds to limits what that takes.
+bool region_reach(const struct region *r, int loop, uint32_t value, struct region_limits *limits, struct region_reach *ret);
+LLVMValueRef region_reach_value(struct region *r, int loop, uint32_t value); // what it will be in the turn that begins
+
+// ---- chunks.c ----------------------------------------------------------------------------------------------------
+void region_chunks_analyse(struct region *r);
+void region_chunk_lower(struct region *r, struct region_chunk *c); // the fast copy, and the way to it
+LLVMValueRef region_chunk_host(struct region *r, LLVMValueRef va); // of the access at r->pos in the copy
+void region_escape(struct region *r);                              // r->pos was lowered
+void region_recall(struct region *r, uint32_t value);              // if it escaped, for this block
+
+// ---- lower_mem.c -------------------------------------------------------------------------------------------------
+struct region_entry { // of an inline table
+    LLVMValueRef at;
+};
+struct region_entry region_tlb_entry(struct region *r, LLVMValueRef va, unsigned mmu);
+LLVMValueRef region_tlb_tag(struct region *r, const struct region_entry *entry, bool write);
+LLVMValueRef region_tlb_addend(struct region *r, const struct region_entry *entry);
 
 // ---- streams.c ---------------------------------------------------------------------------------------------------
 void region_streams_analyse(struct region *r);

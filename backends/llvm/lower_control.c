@@ -219,7 +219,10 @@ bool region_lower_control(struct region *r, const struct ir_insn *insn)
     case IR_OP_insn: r->insn_offset = (int64_t)insn->imm; return true;
     case IR_OP_get: region_get(r, (uint32_t)insn->imm); return true;
     case IR_OP_put: region_put(r, (uint32_t)insn->imm, insn->arg[0]); return true;
-    case IR_OP_poll: poll(r, NULL, (int64_t)insn->imm); return true;
+    case IR_OP_poll:
+        if (!r->fast)
+            poll(r, NULL, (int64_t)insn->imm);
+        return true;
     case IR_OP_br:
         region_state_end_block(r);
         LLVMBuildBr(r->builder, r->blocks[insn->imm].entry);

@@ -11,30 +11,35 @@ static unsigned align_log2(uint32_t attr)
     return (attr & IR_MEM_ALIGN) >> IR_MEM_ALIGN_SHIFT;
 }
 
-static LLVMValueRef tlb_entry(struct region *r, LLVMValueRef va, unsigned mmu)
+struct region_entry region_tlb_entry(struct region *r, LLVMValueRef va, unsigned mmu)
 {
     size_t at = offsetof(struct ir_env, mmu) + mmu * sizeof(struct ir_tlb_table);
     LLVMValueRef mask = region_env_load(r, r->i64, at + offsetof(struct ir_tlb_table, mask), 8);
     LLVMValueRef entries = region_env_load(r, r->ptr, at + offsetof(struct ir_tlb_table, entries), 8);
     LLVMValueRef index = LLVMBuildLShr(r->builder, va, region_k(r, r->i64, IR_PAGE_BITS - 5), "");
     index = LLVMBuildAnd(r->builder, index, mask, "");
-    return LLVMBuildInBoundsGEP2(r->builder, r->i8, entries, &index, 1, "");
+    return (struct region_entry){ LLVMBuildInBoundsGEP2(r->builder, r->i8, entries, &index, 1, "") };
 }
 _Static_assert(sizeof(struct ir_tlb_entry) == 32, "the index is scaled for 32-byte entries");
 
-static LLVMValueRef entry_word(struct region *r, LLVMValueRef entry, size_t offset)
+static LLVMValueRef entry_word(struct region *r, const struct region_entry *entry, size_t offset)
 {
     LLVMValueRef index = region_k(r, r->i64, offset);
-    LLVMValueRef at = LLVMBuildInBoundsGEP2(r->builder, r->i8, entry, &index, 1, "");
+    LLVMValueRef at = LLVMBuildInBoundsGEP2(r->builder, r->i8, entry->at, &index, 1, "");
     LLVMValueRef load = LLVMBuildLoad2(r->builder, r->i64, at, "");
     LLVMSetOrdering(load, LLVMAtomicOrderingUnordered);
     LLVMSetAlignment(load, 8);
     return region_tag(r, load, r->tbaa_table);
 }
 
-static size_t tag_offset(bool write)
+LLVMValueRef region_tlb_tag(struct region *r, const struct region_entry *entry, bool write)
 {
-    return write ? offsetof(struct ir_tlb_entry, write) : offsetof(struct ir_tlb_entry, read);
+    return entry_word(r, entry, write ? offsetof(struct ir_tlb_entry, write) : offsetof(struct ir_tlb_entry, read));
+}
+
+LLVMValueRef region_tlb_addend(struct region *r, const struct region_entry *entry)
+{
+    return entry_word(r, entry, offsetof(struct ir_tlb_entry, addend));
 }
 
 // An access being lowered: two ways to `done`.
@@ -55,13 +60,20 @@ static void set_slot(struct region *r, LLVMValueRef at, LLVMValueRef value)
     region_tag(r, LLVMBuildStore(r->builder, value, at), r->tbaa_local);
 }
 
+// Its accesses have pages, not streams.
+static bool in_chunk(const struct region *r)
+{
+    int loop = r->blocks[r->block].loop;
+    return loop != REGION_NO_LOOP && r->loops[loop].chunk;
+}
+
 // To hot with the addend of the page that `want` names, or to cold: by the stream's page, else by the table, whose
 // answer the stream keeps. Ends in hot. `want` has the page of the last byte if the access may cross pages. The table is
 // asked by the first byte, so that what crosses meets another page's tag; a stream may be on the page of the last.
 static LLVMValueRef look_up(struct region *r, struct access *a, LLVMValueRef want, bool may_cross, LLVMBasicBlockRef hot,
                             uint32_t attr, bool write)
 {
-    const struct region_stream *stream = r->stream_of[r->pos] ? &r->streams[r->stream_of[r->pos] - 1] : NULL;
+    const struct region_stream *stream = r->stream_of[r->pos] && !in_chunk(r) ? &r->streams[r->stream_of[r->pos] - 1] : NULL;
     if (stream) {
         LLVMBasicBlockRef table = region_new_block(r, "table");
         LLVMValueRef tag = slot(r, stream->tag), same = LLVMBuildICmp(r->builder, LLVMIntEQ, want, tag, "");
@@ -72,21 +84,21 @@ static LLVMValueRef look_up(struct region *r, struct access *a, LLVMValueRef wan
         region_branch(r, same, hot, table, r->likely);
         region_at(r, table);
     }
-    LLVMValueRef entry = tlb_entry(r, a->va, ir_mem_mmu(attr)), addend = NULL;
-    LLVMValueRef ok = LLVMBuildICmp(r->builder, LLVMIntEQ, want, entry_word(r, entry, tag_offset(write)), "");
+    struct region_entry entry = region_tlb_entry(r, a->va, ir_mem_mmu(attr));
+    LLVMValueRef ok = LLVMBuildICmp(r->builder, LLVMIntEQ, want, region_tlb_tag(r, &entry, write), ""), addend = NULL;
     if (stream) {
         LLVMBasicBlockRef found = region_new_block(r, "found");
         region_branch(r, ok, found, a->cold, r->likely);
         region_at(r, found);
         set_slot(r, stream->tag, want);
-        set_slot(r, stream->addend, entry_word(r, entry, offsetof(struct ir_tlb_entry, addend)));
+        set_slot(r, stream->addend, region_tlb_addend(r, &entry));
         LLVMBuildBr(r->builder, hot);
         region_at(r, hot);
         addend = slot(r, stream->addend);
     } else {
         region_branch(r, ok, hot, a->cold, r->likely);
         region_at(r, hot);
-        addend = entry_word(r, entry, offsetof(struct ir_tlb_entry, addend));
+        addend = region_tlb_addend(r, &entry);
     }
     return addend;
 }
@@ -248,6 +260,10 @@ static void lower_load(struct region *r, const struct ir_insn *insn)
 {
     struct access a = { .insn = insn, .va = region_arg(r, insn, 0) };
     LLVMValueRef value = NULL;
+    if (r->fast) {
+        r->values[r->pos] = access_load(r, insn, region_chunk_host(r, a.va));
+        return;
+    }
     if (is_big_16(insn)) {
         no_guard(r, &a);
     } else {
@@ -266,6 +282,10 @@ static void put_slow(struct region *r, const struct ir_insn *insn, unsigned k, s
 static void lower_store(struct region *r, const struct ir_insn *insn)
 {
     struct access a = { .insn = insn, .va = region_arg(r, insn, 0) };
+    if (r->fast) {
+        access_store(r, insn, region_chunk_host(r, a.va), region_arg(r, insn, 1));
+        return;
+    }
     if (is_big_16(insn)) {
         no_guard(r, &a);
     } else {
@@ -341,17 +361,19 @@ static void lower_rmw(struct region *r, const struct ir_insn *insn)
 
 static void lower_span(struct region *r, const struct ir_insn *insn)
 {
+    if (r->fast) // nothing asks
+        return;
     LLVMBuilderRef at = r->builder;
     int32_t lo = (int32_t)(uint32_t)insn->imm, hi = (int32_t)(uint32_t)(insn->imm >> 32);
     LLVMValueRef va = region_arg(r, insn, 0), mask = region_k(r, r->i64, (uint64_t)-(int64_t)IR_PAGE_SIZE);
     LLVMValueRef first = LLVMBuildAdd(at, va, region_k(r, r->i64, (uint64_t)(int64_t)lo), "");
     LLVMValueRef last = LLVMBuildAdd(at, va, region_k(r, r->i64, (uint64_t)(int64_t)(hi - 1)), "");
-    LLVMValueRef entry = tlb_entry(r, first, ir_mem_mmu(insn->attr));
-    LLVMValueRef tag = entry_word(r, entry, tag_offset(insn->sub & 1));
+    struct region_entry entry = region_tlb_entry(r, first, ir_mem_mmu(insn->attr));
+    LLVMValueRef tag = region_tlb_tag(r, &entry, insn->sub & 1);
     LLVMValueRef off = LLVMBuildOr(at, LLVMBuildXor(at, LLVMBuildAnd(at, first, mask, ""), tag, ""),
                                    LLVMBuildXor(at, LLVMBuildAnd(at, last, mask, ""), tag, ""), "");
     LLVMValueRef ok = LLVMBuildICmp(at, LLVMIntEQ, off, region_k(r, r->i64, 0), "");
-    LLVMValueRef addend = entry_word(r, entry, offsetof(struct ir_tlb_entry, addend));
+    LLVMValueRef addend = region_tlb_addend(r, &entry);
     r->values[r->pos] = LLVMBuildSelect(at, ok, addend, region_k(r, r->i64, 0), "");
 }
 

@@ -156,11 +156,21 @@ static int64_t offset_at(const struct region *r)
     return 0;
 }
 
-static void lower_block(struct region *r)
+static void recall_args(struct region *r)
 {
     const struct ir_block *block = &r->unit->blocks[r->block];
-    region_at(r, r->blocks[r->block].entry);
+    for (uint32_t i = block->first; i < block->first + block->count; i++)
+        for (unsigned k = 0; k < 4; k++)
+            if (r->unit->insns[i].arg[k] != IR_NO_VALUE)
+                region_recall(r, r->unit->insns[i].arg[k]);
+}
+
+void region_lower_block(struct region *r, LLVMBasicBlockRef at)
+{
+    const struct ir_block *block = &r->unit->blocks[r->block];
+    region_at(r, at);
     region_state_begin_block(r);
+    recall_args(r);
     r->insn_offset = offset_at(r);
     for (r->pos = block->first; r->pos < block->first + block->count; r->pos++) {
         const struct ir_insn *insn = &r->unit->insns[r->pos];
@@ -168,8 +178,29 @@ static void lower_block(struct region *r)
             !region_lower_mem(r, insn) && !region_lower_vec(r, insn) &&
             !region_lower_fp(r, insn))
             region_lower_eval(r, insn);
+        if (r->escapes[r->pos].loop)
+            region_escape(r);
     }
     r->blocks[r->block].insn_offset = r->insn_offset;
+}
+
+// Back edges of a loop with a fast copy lead to where that is decided on.
+static void lower_in_loop(struct region *r)
+{
+    int loop = r->blocks[r->block].loop;
+    struct region_chunk *chunk = loop == REGION_NO_LOOP ? NULL : r->loops[loop].chunk;
+    LLVMBasicBlockRef at = r->blocks[r->block].entry;
+    if (!chunk) {
+        region_lower_block(r, at);
+        return;
+    }
+    struct region_block *head = &r->blocks[r->loops[loop].head];
+    if (head == &r->blocks[r->block])
+        region_chunk_lower(r, chunk);
+    LLVMBasicBlockRef entry = head->entry;
+    head->entry = chunk->decide;
+    region_lower_block(r, at);
+    head->entry = entry;
 }
 
 static void lower_unit(struct region *r)
@@ -185,7 +216,7 @@ static void lower_unit(struct region *r)
     LLVMBuildBr(r->builder, r->blocks[0].entry);
     for (uint32_t k = 0; k < r->flow.count; k++) {
         r->block = r->flow.rpo[k];
-        lower_block(r);
+        lower_in_loop(r);
     }
 }
 
@@ -206,6 +237,7 @@ static void place(struct region *r, char *at)
     r->blocks = piece(&at, u->block_count, sizeof *r->blocks);
     r->block_of = piece(&at, u->insn_count, sizeof *r->block_of);
     r->stream_of = piece(&at, u->insn_count, sizeof *r->stream_of);
+    r->escapes = piece(&at, u->insn_count, sizeof *r->escapes);
     r->stack = piece(&at, u->block_count, sizeof *r->stack);
     r->loop_bodies = piece(&at, u->block_count, REGION_LOOPS);
     r->flow_memory = piece(&at, ir_flow_size(u), 1);
@@ -245,6 +277,7 @@ int region_build(struct region *r, const char *symbol)
     make_stubs(r);
     region_loops_analyse(r);
     region_state_analyse(r);
+    region_chunks_analyse(r);
     region_streams_analyse(r);
     r->uses_fp = uses_fp(r);
     if (r->uses_fp)

@@ -178,6 +178,8 @@ void region_state_begin_block(struct region *r)
     r->dirty = r->blocks[r->block].dirty_in;
     r->inexact_known = r->blocks[r->block].inexact_known;
     r->leave = NULL;
+    if (known != IR_NO_VALUE)
+        region_recall(r, known);
     EACH_FIELD(r->used, field)
         r->fields[field].known = type_of(r, field) == IR_FLAGS ? known : IR_NO_VALUE;
 }
@@ -192,6 +194,13 @@ void region_state_end_block(struct region *r)
             r->blocks[r->block].known = count++ ? IR_NO_VALUE : r->fields[field].known;
         }
     }
+}
+
+LLVMValueRef region_field_now(struct region *r, uint32_t field)
+{
+    if (kept(r, field))
+        return load_slot(r, region_type(r, type_of(r, field)), r->fields[field].slot);
+    return region_load_value(r, type_of(r, field), region_env_at(r, r->layout->fields[field].offset), r->tbaa_field);
 }
 
 void region_get(struct region *r, uint32_t field)

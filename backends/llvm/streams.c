@@ -143,7 +143,7 @@ static void add_access(struct region *r, uint32_t pos)
     bool write = insn->op == IR_OP_st;
     int loop = r->blocks[r->block_of[pos]].loop;
     struct reach reach = { 0, 0 };
-    if (loop == NO_LOOP || insn->arg[write ? 2 : 1] != IR_NO_VALUE)
+    if (loop == NO_LOOP || r->loops[loop].chunk || insn->arg[write ? 2 : 1] != IR_NO_VALUE)
         return;
     if (!stays(r, loop, insn->arg[0], 0, 0, &reach))
         return;

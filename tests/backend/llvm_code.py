@@ -6,7 +6,8 @@ must not be among them, so that a vector that falls apart into scalars shows. ll
 llvm_code.txt has lines "operation | limit | patterns": operands a, b, c are v128 state, x and y f64, i i64; the limit counts
 what is neither a move nor a jump, up to the region's first exit; a pattern is a mnemonic that must be there, or after
 "!" must not be anywhere. Lines "@sse" and "@avx" choose the host. Behind "@units" whole units follow, "== name" and
-in their next line the limit and the patterns again, which hold for everything up to the first backward jump."""
+in their next line the limit and the patterns again, which hold for the shortest loop that
+has the wanted: the copy without checks."""
 import os
 import re
 import subprocess
@@ -32,18 +33,22 @@ def unit_of(operation):
     return f"== {operation}\nb0:\n  insn 0x0, len=4\n{gets}  %{result} = {text}\n  put {field}, %{result}\n  exit_pc 0x4\n"
 
 
-def hot_part(insns, loop):
+def hot_part(insns, loop, patterns):
     if loop:
-        back = [k for k, (at, text) in enumerate(insns)
-                if (m := re.match(r"j\w+ +0x([0-9a-f]+)$", text)) and int(m.group(1), 16) <= at]
-        return insns[:back[0] + 1] if back else insns
+        place = {at: k for k, (at, _) in enumerate(insns)}
+        back = [(place[to], k) for k, (at, text) in enumerate(insns)
+                if (m := re.match(r"j\w+ +0x([0-9a-f]+)$", text)) and (to := int(m.group(1), 16)) <= at and to in place]
+        wanted = [p for p in patterns if not p.startswith("!")]
+        parts = [insns[first:last + 1] for first, last in back]
+        whole = [part for part in parts if all(any(re.fullmatch(p, t.split()[0]) for _, t in part) for p in wanted)]
+        return min(whole, key=len, default=insns)
     jump = [k for k, (_, text) in enumerate(insns) if text.startswith("jmp")]
     return insns[:jump[0]] if jump else insns
 
 
 def check(name, code, limit, patterns, loop):
     insns = disassemble(code)
-    hot = [text for _, text in hot_part(insns, loop)]
+    hot = [text for _, text in hot_part(insns, loop, patterns)]
     words = [text.split()[0] for text in hot]
     zero = re.compile(r"v?p?xor(p[sd])? (\w+),(\2,)?\2$")
     count = sum(not IGNORED.match(w) and not zero.match(t) for w, t in zip(words, hot))
