@@ -26,6 +26,8 @@ const struct compare_allowance compare_allowances[ALLOWANCES] = {
     [ALLOW_ZVA_ADDRESS] = {"QEMU bug: an abort of DC ZVA reports the address of the block, not that in the register",
                            "D17.2.40 FAR_EL1 (data cache and other DC instructions)"},
 };
+const char *const stream_end_names[STREAM_ENDS] = {"fell off",   "undefined", "breakpoint", "translation",
+                                                   "permission", "alignment", "lost"};
 _Static_assert((int)ALLOWANCES == (int)COMPARE_ALLOWANCES, "the header counts them");
 
 enum { DC_ZVA = 0xd50b7420, ZVA_BLOCK = 64, REACH = 64 }; // bytes around the address of an abort that the instruction may have touched
@@ -157,8 +159,6 @@ static void print_memory(FILE *out, const uint8_t *a, const char *name, const ui
 void compare_print(FILE *out, const struct stream *ours, const uint8_t *memory, const char *name,
                    const struct stream *oracle, const uint8_t *oracle_memory)
 {
-    static const char *const ends[STREAM_ENDS] = {"fell off",    "undefined",  "breakpoint", "translation",
-                                                  "permission", "alignment", "lost"};
     const struct stream_state *a = &ours->state, *b = &oracle->state;
 
     for (unsigned n = 0; n < 31; n++)
@@ -176,6 +176,6 @@ void compare_print(FILE *out, const struct stream *ours, const uint8_t *memory, 
                 name, b->fpcr, b->fpsr);
     if (a->pc != b->pc || a->end != b->end || a->address != b->address)
         fprintf(out, "  ended: %s pc %" PRIx64 " address %" PRIx64 ", %s: %s pc %" PRIx64 " address %" PRIx64 "\n",
-                ends[a->end], a->pc, a->address, name, ends[b->end], b->pc, b->address);
+                stream_end_names[a->end], a->pc, a->address, name, stream_end_names[b->end], b->pc, b->address);
     print_memory(out, memory, name, oracle_memory);
 }

@@ -15,6 +15,8 @@ struct compare_allowance {
 enum { COMPARE_ALLOWANCES = 5 };
 extern const struct compare_allowance compare_allowances[COMPARE_ALLOWANCES];
 
+extern const char *const stream_end_names[STREAM_ENDS];
+
 // Makes ours equal to the oracle's where an allowance says so: states after the stream, and images. Returns a bit per
 // allowance that was needed.
 unsigned compare_allow(const struct stream *oracle, const uint8_t *oracle_memory, struct stream *ours, uint8_t *memory);

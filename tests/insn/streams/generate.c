@@ -52,8 +52,7 @@ bool stream_allows(unsigned row)
     }
 }
 
-// An instruction that may only end a stream: an exception, or an indirect branch.
-static bool ends(unsigned row)
+bool stream_ends(unsigned row)
 {
     return a64_rows[row].class == A64_CLASS_EXCEPTION || row == A64_ROW_msr_spsel || row == A64_ROW_msr_daifset ||
            row == A64_ROW_msr_daifclr;
@@ -86,7 +85,7 @@ static unsigned forward(const struct plan *p, unsigned k)
 }
 
 // NZCV, FPCR and FPSR; DC ZVA.
-static uint32_t tame_system(const struct plan *p, uint32_t word, const struct a64_insn *i)
+static uint32_t tame_system(const struct plan *p, const struct a64_insn *i)
 {
     static const uint32_t registers[3] = {0xd51b4200, 0xd51b4400, 0xd51b4420};
     unsigned n = rng_below(p->rng, 3);
@@ -137,7 +136,7 @@ static uint32_t tame(const struct plan *p, uint32_t word, unsigned k)
         return rng_below(p->rng, 64) ? with(word, 10, 12, i.imm12 & (0xff >> i.size)) : word;
     case A64_ROW_str_imm_v: case A64_ROW_ldr_imm_v:
         return rng_below(p->rng, 64) ? with(word, 10, 12, i.imm12 & (0xff >> (i.opc << 2 | i.size))) : word;
-    case A64_ROW_sys: case A64_ROW_mrs: case A64_ROW_msr_reg: return tame_system(p, word, &i);
+    case A64_ROW_sys: case A64_ROW_mrs: case A64_ROW_msr_reg: return tame_system(p, &i);
     default:
         // Structures: post-index by the register or by the size.
         if (i.p && a64_rows[i.row].class == A64_CLASS_MEMORY && a64_rows[i.row].feature == A64_FEATURE_SIMD)
@@ -218,7 +217,7 @@ static uint32_t random_word(struct plan *p, struct a64_random_options *options, 
     unsigned class = may_end ? A64_CLASS_EXCEPTION : pick_class(p->rng, profile);
 
     for (unsigned row = 0; row < A64_ROW_COUNT; row++)
-        rows[row] = stream_allows(row) && (may_end || !ends(row));
+        rows[row] = stream_allows(row) && (may_end || !stream_ends(row));
     options->rows = rows;
     options->classes = 1u << class | (may_end ? 1u << A64_CLASS_SYSTEM : 0);
     uint32_t word = tame(p, a64_random_insn(&words, options), k);

@@ -13,6 +13,8 @@ enum { STREAM_COUNT_DOWN = 0xd100077b }; // of a loop; without it the loop never
 
 // Whether streams may hold the row: live, and the same at EL0 for us and for the oracle.
 bool stream_allows(unsigned row);
+// Whether the row raises an exception at EL0, always, so that it may only end a stream.
+bool stream_ends(unsigned row);
 // Fills code, count and state for a slot. profiles: bit per enum profile, at least one. Returns the one chosen.
 enum profile stream_generate(struct stream *s, uint64_t seed, unsigned profiles, unsigned slot);
 // Likewise, a single instruction of the row.
