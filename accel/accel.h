@@ -3,7 +3,7 @@
 //
 // An accel owns N vCPUs of one guest ISA over one memory space, one host thread each. Threads: create, start and
 // destroy from the main thread; calls marked (any) from anywhere; calls marked (stopped) only while the machine is
-// stopped by accel_pause. Nothing here takes the machine lock; callers of accel_pause and accel_wait must not hold it.
+// stopped by accel_pause. Nothing here takes the machine lock; callers of accel_pause must not hold it.
 #ifndef ACCEL_ACCEL_H
 #define ACCEL_ACCEL_H
 

@@ -38,7 +38,7 @@ static inline bool ir_type_is_float(enum ir_type t)
 }
 
 // A value outside translated code: interpreter slots, helper arguments and results, memory slow paths.
-// Integers narrower than 64 bits are zero-extended; flags are in packed form (struct ir_flags below).
+// Integers narrower than 64 bits are zero-extended; flags are in packed form (enum ir_flag_bits below).
 union ir_value {
     uint64_t i;
     union v128 v;

@@ -76,7 +76,7 @@ struct mem_space {
     _Atomic(const struct mem_view *) view;
     pthread_mutex_t *lock; // the machine lock, borrowed
     struct mem_watcher watcher;
-    struct mem_build *build; // regions not yet committed, private to mem.c
+    struct mem_build *build; // regions not yet committed, private to mem/
 };
 
 // lock is borrowed and outlives the space. 0 or -ENOMEM.

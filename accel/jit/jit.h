@@ -37,7 +37,7 @@ struct tlb_filter {
 
 struct tlb_entry {
     struct guest_mapping map; // of the whole guest page
-    uint32_t asid_gen;        // live while equal to tlb.asid_gen[asid], or tlb.global_gen for global entries
+    uint32_t asid_gen;        // live while equal to tlb.asid_gen[asid] where the mapping is not global
     uint32_t all_gen;
 };
 

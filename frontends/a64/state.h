@@ -4,7 +4,7 @@
 // place.
 //
 // Invariants: `sp` is the stack pointer in use and its bank slot is stale; every other bank slot is true.
-// env.key is a64_key() of the rest. Source: Arm ARM (DDI 0487) D1.
+// env.key is what a64_key_update() makes of the rest. Source: Arm ARM (DDI 0487) D1.
 #ifndef A64_STATE_H
 #define A64_STATE_H
 

@@ -4,7 +4,7 @@
 // does is a bit.
 //
 // Invariant: in the new unit, definitions come before uses in order of index; a value number in an `args` of
-// the new unit is a new one, and block numbers stay the old ones until ir_rewrite_end.
+// the new unit is a new one, and block numbers stay the old ones until ir_rewrite puts the new unit in its place.
 #ifndef IR_OPT_INTERNAL_H
 #define IR_OPT_INTERNAL_H
 
