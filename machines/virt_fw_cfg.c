@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int add_user_file(struct machine *m, struct device *dev, struct keyval_list *o, struct error *err)
+static int add_user_file(struct device *dev, struct keyval_list *o, struct error *err)
 {
     const char *name = keyval_get(o, "name"), *file = keyval_get(o, "file"), *text = keyval_get(o, "string");
     if (keyval_unused(o))
@@ -68,6 +68,6 @@ int virt_create_fw_cfg(struct machine *m, const struct virt_device *row, unsigne
             r = error_set(err, -ENOMEM, "out of memory");
     }
     for (size_t i = 0; !r && i < m->config.fw_cfg_count; i++)
-        r = add_user_file(m, dev, &m->config.fw_cfg[i], err);
+        r = add_user_file(dev, &m->config.fw_cfg[i], err);
     return r;
 }

@@ -41,8 +41,7 @@ static bool starts(const char *text, const char *prefix, const char **ret_rest)
     return !strncmp(text, prefix, n);
 }
 
-static int simple(const char *text, const char *id, struct cli *cli, struct keyval_list *list,
-                  struct error *err)
+static int simple(const char *text, struct cli *cli, struct keyval_list *list, struct error *err)
 {
     const char *rest;
     if (starts(text, "tcp:", &rest))
@@ -100,7 +99,7 @@ int cli_chardev(struct cli *cli, const char *text, const char *id, const char **
     if (cli->machine.chardev_count == CLI_MAX_ITEMS)
         return error_set(err, -EINVAL, "there can be at most %d character devices", CLI_MAX_ITEMS);
     struct keyval_list *list = &cli->chardevs[cli->machine.chardev_count++];
-    int r = simple(text, id, cli, list, err);
+    int r = simple(text, cli, list, err);
     if (!r)
         r = add_pair(list, "id", id, err);
     if (!r && mux)

@@ -34,7 +34,7 @@ def table(rows, refused, bases, targets, native=False):
             lines.append("")
         last = groups[row["name"]]
         lines.append(_line(row, bases, targets, native, width))
-    lines += _means(rows, refused, bases, targets, native)
+    lines += _means(rows, refused, targets, native)
     for reason in dict.fromkeys(refused.values()):
         lines.append(f"refused: {', '.join(name for name in refused if refused[name] == reason)}: {reason}")
     return "\n".join(lines)
@@ -62,7 +62,7 @@ def means_of(rows, refused, targets, native):
     return {"ratio": ratio, "slowdown": slow}
 
 
-def _means(rows, refused, bases, targets, native):
+def _means(rows, refused, targets, native):
     means = means_of(rows, refused, targets, native)
     lines = ["", "geometric means of ratios" + (", and of times slower than native (base, targets)" if native else "")]
     for group in (*benchstats.GROUPS, "kernels"):
