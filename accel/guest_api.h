@@ -34,8 +34,6 @@ void vcpu_context_changed(struct ir_env *env);
 // Drops translations. A broadcast is only waited for at vcpu_tlb_sync (DSB).
 void vcpu_tlbi(struct ir_env *env, const struct guest_tlbi *tlbi);
 void vcpu_tlb_sync(struct ir_env *env);
-// Invalidates units translated from the physical memory behind [va, va + len): only needed for caches that the
-// architecture lets be incoherent; writes to code are tracked anyway.
 void vcpu_send_event(struct ir_env *env);       // SEV: wakes every vCPU waiting for an event and sets its event flag
 bool vcpu_test_event(struct ir_env *env);       // reads and clears this vCPU's event flag
 // Something that take_interrupt looks at has changed (masks): look again before the next unit.
