@@ -67,6 +67,11 @@ static void list_accels(struct cli *cli)
                       "jit       translation to host code\n"
                       "interp    the reference interpreter\n"
                       "lockstep  the JIT checked against the interpreter\n"
+                      "Properties of jit and lockstep:\n"
+                      "tier=fast|auto|opt   whether hot code is compiled again: no; in the background; at once\n"
+                      "tb-size=SIZE         memory for code, in MiB\n"
+                      "perf-map=on          write /tmp/perf-PID.map for perf\n"
+                      "one-pass-regions=on  compile hot code without LLVM, for tests\n"
                       "Techniques that jit can do without, for measurements (without=NAME[:NAME...]):\n");
     for (unsigned i = 0; i < ACCEL_TECHNIQUES; i++)
         fprintf(cli->out, "%-16s%s\n", accel_techniques[i].name, accel_techniques[i].text);
