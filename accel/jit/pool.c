@@ -3,6 +3,7 @@
 // accessible; an optimiser gets them readable and writable, and makes them executable itself.
 #include "accel/jit/tier.h"
 
+#include <assert.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -31,6 +32,8 @@ void pool_give(void *opaque, void *at, size_t size)
 {
     struct pool *pool = opaque;
     size_t pages = (size + PAGE - 1) / PAGE, first = (size_t)((uint8_t *)at - pool->base) / PAGE;
+    for (size_t p = first; p < first + pages; p++)
+        assert(pool->used[p]);
     // Fresh pages instead of these, at the same place: nothing of the old code is left to run.
     (void)mmap(at, pages * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
     memset(pool->used + first, 0, pages);

@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: MIT
-// The optimising tier beside the toy guest's x64 backend: the module loaded, memory to put regions in. One thread.
+// The optimising tier beside the toy guest's x64 backend: the module loaded, memory to put regions in, both by
+// what the accelerator has for it. One thread.
 #ifndef TESTS_BACKEND_LLVM_ENGINE_H
 #define TESTS_BACKEND_LLVM_ENGINE_H
 
+#include "accel/jit/tier.h"
 #include "backends/optimiser.h"
 #include "base/log.h"
 #include "tests/backend/toy_jit.h"
-
-enum { LLVM_ENGINE_PAGES = 4096 };
 
 struct llvm_engine {
     struct toy_jit jit; // its backend enters regions
     const struct optimiser_ops *ops;
     struct optimiser *optimiser;
-    void *module;
-    uint8_t *memory;
-    uint8_t taken[LLVM_ENGINE_PAGES];
+    struct pool pool;
     struct backend_exit exits[BACKEND_MAX_EXITS];
     struct log log; // with ISOMER_DUMP set, what is compiled goes to standard error
 };
@@ -25,6 +23,5 @@ void llvm_engine_destroy(struct llvm_engine *engine);
 // Fails the test on an error. fallback may be NULL if the unit has no FP.
 void llvm_engine_compile(struct llvm_engine *engine, const struct ir_unit *unit, const void *const *fallback,
                          struct optimiser_region *ret_region);
-unsigned llvm_engine_pages(const struct llvm_engine *engine); // taken now
 
 #endif

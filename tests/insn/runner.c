@@ -5,13 +5,13 @@
 #include "tests/insn/runner.h"
 
 #include "accel/jit/region.h"
+#include "accel/jit/tier.h"
 #include "backends/optimiser.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "frontends/a64/a64.h"
 #include "ir/opt/passes.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,14 +22,13 @@
 #define OPTIMISER_PATH "" // not built
 #endif
 
-enum { CODE_SIZE = 1 << 22, SOIL_SIZE = 16384, REGION_PAGES = 256, SLOT = 256, SLOT_WORDS = SLOT / 4 };
+enum { CODE_SIZE = 1 << 22, SOIL_SIZE = 16384, SLOT = 256, SLOT_WORDS = SLOT / 4 };
 
 // The optimising tier beside the backend. Holds one region.
 struct tier {
     const struct optimiser_ops *ops;
     struct optimiser *optimiser;
-    uint8_t *memory; // REGION_PAGES
-    uint8_t taken[REGION_PAGES];
+    struct pool pool;
     struct region region;
     struct backend_exit exits[BACKEND_MAX_EXITS];
     const void *fallback;
@@ -85,62 +84,31 @@ static bool open_code(struct runner *r)
 
 // ---- the optimising tier's surroundings -----------------------------------------------------------------------------
 
-static void *take(void *opaque, size_t size)
-{
-    struct tier *t = opaque;
-    size_t pages = size / IR_PAGE_SIZE, run = 0;
-
-    for (size_t n = 0; n < REGION_PAGES; n++) {
-        run = t->taken[n] ? 0 : run + 1;
-        if (run == pages) {
-            memset(t->taken + n + 1 - pages, 1, pages);
-            return t->memory + (n + 1 - pages) * IR_PAGE_SIZE;
-        }
-    }
-    return NULL;
-}
-
-static void give(void *opaque, void *at, size_t size)
-{
-    struct tier *t = opaque;
-    size_t first = (size_t)((uint8_t *)at - t->memory) / IR_PAGE_SIZE;
-
-    for (size_t n = first; n < first + size / IR_PAGE_SIZE; n++) {
-        if (!t->taken[n])
-            abort(); // given back twice
-        t->taken[n] = 0;
-    }
-}
-
 static bool open_tier(struct runner *r)
 {
     struct tier *t = &r->tier;
     struct error err;
-    optimiser_entry *entry;
-    void *module = *OPTIMISER_PATH ? dlopen(OPTIMISER_PATH, RTLD_NOW | RTLD_LOCAL) : NULL; // for good
-    void *symbol = module ? dlsym(module, OPTIMISER_ENTRY) : NULL;
 
-    if (!symbol && *OPTIMISER_PATH)
-        fprintf(stderr, "%s\n", dlerror()), abort(); // else nothing would be tested, in silence
-    if (!symbol)
+    if (!*OPTIMISER_PATH)
         return false;
-    memcpy(&entry, &symbol, sizeof entry);
-    t->ops = entry();
+    t->ops = module_load(OPTIMISER_PATH, &err);
+    if (!t->ops)
+        fprintf(stderr, "%s\n", err.text), abort(); // else nothing would be tested, in silence
     t->left = UINT32_MAX;
     t->log = (struct log){stderr, getenv("ISOMER_DUMP") ? LOG_OUT_ASM : 0};
-    t->memory = mmap(NULL, REGION_PAGES * IR_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    t->pool.base = mmap(NULL, REGION_POOL, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     struct optimiser_config config = {.guest = &a64_isa.ir, .log = &t->log, .stubs = x64_backend.stubs(r->backend),
-                                      .memory = {t, take, give},
+                                      .memory = {&t->pool, pool_take, pool_give},
                                       .feature_mask = r->config.features ? r->config.features : ~0ull};
-    return t->memory != MAP_FAILED && !t->ops->create(&config, &t->optimiser, &err);
+    return t->pool.base != MAP_FAILED && !t->ops->create(&config, &t->optimiser, &err);
 }
 
 static void close_tier(struct tier *t)
 {
     if (t->optimiser)
         t->ops->destroy(t->optimiser);
-    if (t->memory)
-        munmap(t->memory, REGION_PAGES * IR_PAGE_SIZE);
+    if (t->pool.base)
+        munmap(t->pool.base, REGION_POOL);
     region_free(&t->region);
 }
 
