@@ -10,14 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Leaves rubbish where the trampoline's frame will be, so that a slot read before it is written shows.
-static __attribute__((noinline)) void soil_stack(void)
-{
-    volatile unsigned char rubbish[32768];
-    for (size_t i = 0; i < sizeof rubbish; i++)
-        rubbish[i] = (unsigned char)(0xa5 + i * 7);
-}
-
 static _Alignas(64) uint8_t memory_a[TOY_JIT_MEMORY], memory_b[TOY_JIT_MEMORY];
 static struct toy_state a, b;
 
@@ -64,7 +56,7 @@ static void run_one(struct toy_jit *jit, uint64_t seed, uint32_t classes)
     toy_jit_compile(jit, &unit, &compiled);
     dump(&unit, &compiled);
     int code_a = ir_interpret(&unit, &a.env, &toy_runtime, slots);
-    soil_stack();
+    toy_jit_soil_stack();
     int code_b = x64_backend.enter(jit->backend, &b.env, compiled.entry);
     char text[512] = "";
     bool polled = code_a == IR_EXIT_JUMP && code_b == IR_EXIT_POLL && a.env.budget < 0; // indirect exits poll

@@ -50,13 +50,6 @@ static void set_up(struct toy_state *toy, uint8_t *memory, unsigned state)
     toy->env.pc_page = 0x10000;
 }
 
-static __attribute__((noinline)) void soil_stack(void)
-{
-    volatile unsigned char rubbish[8192];
-    for (size_t i = 0; i < sizeof rubbish; i++)
-        rubbish[i] = (unsigned char)(0xa5 + i * 7);
-}
-
 static void compare(struct toy_jit *jit, const char *text)
 {
     static struct ir_unit unit;
@@ -72,7 +65,7 @@ static void compare(struct toy_jit *jit, const char *text)
         set_up(&b, memory_b, state);
         toy_jit_tables(jit, &b, 1, 1);
         int wanted = ir_interpret(&unit, &a.env, &toy_runtime, slots);
-        soil_stack();
+        toy_jit_soil_stack();
         int got = x64_backend.enter(jit->backend, &b.env, compiled.entry);
         bool differs = toy_jit_differs(&a, &b, why, sizeof why);
         cr_assert(got == wanted && !differs, "state %u: exit %d for %d, %s\n%s", state, got, wanted, why, text);

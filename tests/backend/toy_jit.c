@@ -63,3 +63,10 @@ bool toy_jit_differs(struct toy_state *a, struct toy_state *b, char *text, size_
     b->flags &= IR_FLAG_NZCV;
     return toy_differs(a, b, text, size);
 }
+
+__attribute__((noinline)) void toy_jit_soil_stack(void)
+{
+    volatile unsigned char rubbish[8192]; // more than the frame of the x64 backend
+    for (size_t i = 0; i < sizeof rubbish; i++)
+        rubbish[i] = (unsigned char)(0xa5 + i * 7);
+}

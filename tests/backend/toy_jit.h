@@ -24,6 +24,8 @@ void toy_jit_destroy(struct toy_jit *jit);
 void toy_jit_tables(struct toy_jit *jit, struct toy_state *toy, uint32_t readable, uint32_t writable);
 // Compiles into an emptied buffer. Fails the test on an error.
 void toy_jit_compile(struct toy_jit *jit, const struct ir_unit *unit, struct backend_unit *ret_unit);
+// Leaves rubbish where the trampoline's frame will be, so that a slot read before it is written shows.
+void toy_jit_soil_stack(void);
 // As toy_differs, with the junk that packed flags may carry masked first.
 bool toy_jit_differs(struct toy_state *a, struct toy_state *b, char *text, size_t size);
 
