@@ -74,7 +74,8 @@ struct ir_env {
     uint32_t insn_count;          // counting mode
     void *vcpu;                   // struct vcpu, owned by accel
     union ir_value slow_value, slow_operand; // of slow accesses that regions make (backends/optimiser.h)
-    uint64_t host_scratch[4];     // the backend's own
+    uint64_t host_scratch[3];     // the backend's own
+    uint32_t region_left;         // not 0: a region was left by backend_stubs.leave; for the dispatcher, which clears it
 };
 
 // Accumulated exceptions: ARM FPSR positions.

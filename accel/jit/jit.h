@@ -9,6 +9,7 @@
 //   debug.c     breakpoints, watchpoints, debugger memory                         stats.c     counters
 //   lockstep.c  compiled code against the interpreter
 //   heat.c      counting executions, asking for regions                           queue.c     what waits to be compiled
+//   sample.c    where time goes, and which pages count
 //   tier.c      the thread that has regions compiled (tier.h)                     make.c      making and installing one
 //   region.c    what belongs to a region      pool.c  memory of their code        module.c    loading the optimiser
 //
@@ -107,10 +108,14 @@ enum vcpu_request {
     REQ_TLBI = 1 << 2,  // the queue holds remote invalidations
     REQ_CODE = 1 << 3,  // units died: forget jump caches
     REQ_SAFE = 1 << 4,  // someone waits for a safepoint
+    REQ_SAMPLE = 1 << 5, // say where you are; wakes nobody
 };
 
 // Whether a vCPU may hold host addresses, or return addresses in translated code.
 enum vcpu_whereabouts { VCPU_OUTSIDE, VCPU_IN_CODE, VCPU_WAITS_IN_HELPER };
+
+// What a vCPU does, for samples: waits or is parked; runs the dispatcher; runs units or what they call.
+enum vcpu_activity { VCPU_SLEEPS, VCPU_AWAKE, VCPU_IN_UNITS };
 
 enum { TLBI_QUEUE = 32, MAX_WATCH = 32 };
 
@@ -131,6 +136,8 @@ struct vcpu {
     _Atomic uint64_t safe_seq; // counts safepoints passed
     _Atomic uint64_t outside_seq; // counts those passed outside translated code
     _Atomic uint32_t event;    // WFE's event register
+    _Atomic uint32_t activity; // enum vcpu_activity
+    _Atomic uint64_t sampled;  // ns that the sample asked for stands for
 
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -164,6 +171,17 @@ struct vcpu {
 
 // ---- units ---------------------------------------------------------------------------------------------------------
 
+// What samples say about a page's units of one key; sample.c, jit.lock.
+struct page_heat {
+    uint32_t key, weight;
+    uint64_t at;        // ns: until when the weight was aged
+    bool counts;        // units of the key that are made now count
+    bool made;          // a region came of that
+    uint64_t since;     // ns: when that began
+    uint64_t most;      // executions of one unit since then
+    uint64_t quiet, quiet_until; // ns: how long, and until when, it is not to count
+};
+
 struct code_page {
     uint8_t *host; // key: host address of the page
     struct mem_ram *ram;
@@ -171,6 +189,7 @@ struct code_page {
     struct unit *units;
     uint64_t changes;       // counts invalidations, so that a translation under way notices one
     unsigned region_deaths; // regions that stores killed
+    struct page_heat heat;
     struct code_page *next; // hash chain
 };
 
@@ -182,6 +201,7 @@ struct unit_region {
     void *handle;          // the optimiser's, NULL when the region's code is in a chunk of the code buffer
     size_t code_size;
     unsigned fallbacks;    // how often stands_for got hot although the region was there
+    uint64_t fallback_at;  // ns: when it last did
     unsigned part_count;
     struct region_part parts[REGION_PARTS]; // bytes of the page it was made from
 };
@@ -224,7 +244,7 @@ struct jit {
     void *code_room;        // the address space of all code
     void *pool_memory;      // the part for regions' code, behind the code buffer
     uint64_t huge[CODE_MAX / CODE_HUGE / 64]; // pieces of the buffer for which large host pages were asked
-    struct tier *tier;      // NULL: no unit counts heat
+    struct tier *tier;      // NULL: nothing is sampled or counted
     struct ir_unit scratch; // being translated
     struct ir_opt opt;
     uint64_t units_made, units_killed, links_made, guest_bytes, translate_ns;

@@ -230,7 +230,7 @@ static void keep_ir(struct tier *tier, struct unit *region)
     tier->region.unit = (struct ir_unit){0};
 }
 
-void make_region(struct tier *tier, const struct tier_job *job)
+bool make_region(struct tier *tier, const struct tier_job *job)
 {
     struct region_source source;
     struct jit *jit = &tier->accel->jit;
@@ -263,9 +263,11 @@ void make_region(struct tier *tier, const struct tier_job *job)
         refuse(tier, job, r);
     pthread_mutex_unlock(&jit->lock);
     if (r || !live)
-        return;
+        return false;
     if (tier->accel->config.engine == ACCEL_LOCKSTEP)
         keep_ir(tier, region);
-    if (!finish(tier, region, flushes) && tier->ops)
+    bool made = finish(tier, region, flushes);
+    if (!made && tier->ops)
         make_drop(tier, region);
+    return made;
 }

@@ -7,6 +7,11 @@ static bool same(const struct tier_job *a, const struct tier_job *b)
     return a->host_page == b->host_page && a->offset == b->offset && a->key == b->key;
 }
 
+static bool hotter(const struct tier_job *a, const struct tier_job *b)
+{
+    return a->weight != b->weight ? a->weight > b->weight : a->heat > b->heat;
+}
+
 bool queue_put(struct tier_queue *queue, const struct tier_job *job)
 {
     struct tier_job *coldest = &queue->jobs[0];
@@ -15,9 +20,10 @@ bool queue_put(struct tier_queue *queue, const struct tier_job *job)
         if (same(j, job)) {
             queue->repeated++;
             j->heat = job->heat > j->heat ? job->heat : j->heat;
+            j->weight = job->weight > j->weight ? job->weight : j->weight;
             return false;
         }
-        if (j->heat < coldest->heat)
+        if (hotter(coldest, j))
             coldest = j;
     }
     if (queue->count < TIER_QUEUE) {
@@ -25,7 +31,7 @@ bool queue_put(struct tier_queue *queue, const struct tier_job *job)
         return true;
     }
     queue->dropped++;
-    if (coldest->heat >= job->heat)
+    if (!hotter(job, coldest))
         return false;
     *coldest = *job;
     return true;
@@ -40,13 +46,21 @@ void queue_drop(struct tier_queue *queue, const uint8_t *host_page, uint32_t off
     }
 }
 
+bool queue_has_page(const struct tier_queue *queue, const uint8_t *host_page, uint32_t key)
+{
+    for (unsigned i = 0; i < queue->count; i++)
+        if (queue->jobs[i].host_page == host_page && queue->jobs[i].key == key)
+            return true;
+    return false;
+}
+
 bool queue_take(struct tier_queue *queue, struct tier_job *ret_job)
 {
     struct tier_job *hottest = &queue->jobs[0];
     if (!queue->count)
         return false;
     for (unsigned i = 1; i < queue->count; i++)
-        if (queue->jobs[i].heat > hottest->heat)
+        if (hotter(&queue->jobs[i], hottest))
             hottest = &queue->jobs[i];
     *ret_job = *hottest;
     *hottest = queue->jobs[--queue->count];

@@ -12,8 +12,10 @@ struct tier_job {
     uint8_t *host_page; // with offset and key: the unit that got hot, by name; it may die meanwhile
     uint32_t offset, key;
     uint64_t pc;        // where it ran, for traces
-    uint64_t heat;      // executions counted
+    uint64_t weight;    // of samples of its page: what is heavier comes first
+    uint64_t heat;      // executions counted; next
     const void *cpu_model;
+    uint64_t asked;     // ns: when
 };
 
 struct tier_queue {
@@ -26,6 +28,7 @@ struct tier_queue {
 bool queue_put(struct tier_queue *queue, const struct tier_job *job);
 // Forgets what waits for that place.
 void queue_drop(struct tier_queue *queue, const uint8_t *host_page, uint32_t offset, uint32_t key);
+bool queue_has_page(const struct tier_queue *queue, const uint8_t *host_page, uint32_t key);
 bool queue_take(struct tier_queue *queue, struct tier_job *ret_job); // false when empty
 
 #endif

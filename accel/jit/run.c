@@ -46,12 +46,15 @@ static bool park(struct vcpu *vcpu)
         if (accel->quit || !must_park(vcpu))
             break;
         vcpu->parked = true;
+        atomic_store(&vcpu->activity, VCPU_SLEEPS);
         pthread_cond_broadcast(&accel->changed);
         pthread_cond_wait(&accel->changed, &accel->lock);
     }
     vcpu->parked = false;
     bool quit = accel->quit;
     pthread_mutex_unlock(&accel->lock);
+    if (!quit)
+        tier_wake(vcpu);
     return !quit;
 }
 
@@ -89,6 +92,8 @@ static bool attend(struct vcpu *vcpu)
         if (requests & REQ_CODE)
             context_forget_code(vcpu);
         context_switch(vcpu);
+        if (requests & REQ_SAMPLE)
+            tier_sample(vcpu);
         if (!atomic_load(&vcpu->requests))
             return true;
     }
@@ -182,6 +187,16 @@ static int run_lockstep(struct vcpu *vcpu, struct unit *unit)
     return code;
 }
 
+static int run_code(struct vcpu *vcpu, const struct unit *unit)
+{
+    const struct jit *jit = &vcpu->accel->jit;
+    vcpu->env->region_left = 0;
+    atomic_store_explicit(&vcpu->activity, VCPU_IN_UNITS, memory_order_relaxed);
+    int code = jit->ops->enter(jit->backend, vcpu->env, unit->entry);
+    atomic_store_explicit(&vcpu->activity, VCPU_AWAKE, memory_order_relaxed);
+    return code;
+}
+
 static int run_unit(struct vcpu *vcpu, struct unit *unit)
 {
     struct accel *accel = vcpu->accel;
@@ -193,7 +208,7 @@ static int run_unit(struct vcpu *vcpu, struct unit *unit)
         log_printf(accel->log, LOG_EXEC, "cpu %u: %016llx key %08x\n", vcpu->index, (unsigned long long)env->pc,
                    env->key);
     switch (accel->config.engine) {
-    case ACCEL_JIT: return accel->jit.ops->enter(accel->jit.backend, env, unit->entry);
+    case ACCEL_JIT: return run_code(vcpu, unit);
     case ACCEL_LOCKSTEP: return run_lockstep(vcpu, unit);
     default: return ir_interpret(unit->ir, env, &jit_runtime, vcpu->slots);
     }
@@ -201,7 +216,7 @@ static int run_unit(struct vcpu *vcpu, struct unit *unit)
 
 static bool awake(struct vcpu *vcpu, bool for_event)
 {
-    if (atomic_load(&vcpu->requests) & ~(uint32_t)REQ_SAFE)
+    if (atomic_load(&vcpu->requests) & ~(uint32_t)(REQ_SAFE | REQ_SAMPLE))
         return true;
     return vcpu->accel->isa->wakes(vcpu->env) || (for_event && atomic_load(&vcpu->event));
 }
@@ -213,6 +228,7 @@ static void wait_for_interrupt(struct vcpu *vcpu, bool for_event)
     if (for_event && atomic_exchange(&vcpu->event, 0))
         return;
     vcpu_leave_code(vcpu);
+    atomic_store(&vcpu->activity, VCPU_SLEEPS);
     pthread_mutex_lock(&vcpu->lock);
     if (for_event) {
         struct timespec until;
@@ -230,6 +246,7 @@ static void wait_for_interrupt(struct vcpu *vcpu, bool for_event)
             pthread_cond_wait(&vcpu->wake, &vcpu->lock);
     }
     pthread_mutex_unlock(&vcpu->lock);
+    tier_wake(vcpu);
     vcpu_enter_code(vcpu);
 }
 

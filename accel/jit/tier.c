@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <linux/membarrier.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -16,10 +17,11 @@
 
 enum {
     THRESHOLD = 10000, // executions of a unit until a region is asked for
+    THRESHOLD_SAMPLED = 1000,
     THRESHOLD_OPT = 1000,
     THRESHOLD_ONE_PASS = 64, // likewise, where compiling costs little
     NICENESS = 5,
-    RATE_PERCENT = 50, // of one processor, spent compiling
+    RATE_PERCENT = 50, // of one processor, spent compiling, where vCPUs could use all of them
 };
 static const int64_t max_credit = 2000000000; // ns of compiling saved up
 
@@ -55,11 +57,11 @@ static void free_retired(struct tier *tier)
 static uint64_t must_wait(struct tier *tier)
 {
     uint64_t now = tier_now_ns(CLOCK_MONOTONIC);
-    tier->credit += (int64_t)((now - tier->credit_at) * RATE_PERCENT / 100);
+    tier->credit += (int64_t)((now - tier->credit_at) * tier->rate / 100);
     tier->credit_at = now;
     if (tier->credit > max_credit)
         tier->credit = max_credit;
-    return tier->waits || tier->credit >= 0 ? 0 : (uint64_t)-tier->credit * 100 / RATE_PERCENT + 1;
+    return tier->waits || tier->credit >= 0 ? 0 : (uint64_t)-tier->credit * 100 / tier->rate + 1;
 }
 
 static void wait_for_work(struct tier *tier, uint64_t ns)
@@ -97,8 +99,8 @@ static void *thread_main(void *opaque)
 {
     struct tier *tier = opaque;
     struct jit *jit = &tier->accel->jit;
-    setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
     bool ready = tier->accel->config.one_pass_regions || start_optimiser(tier);
+    setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
     tier->credit = max_credit / 2;
     tier->credit_at = tier_now_ns(CLOCK_MONOTONIC);
     pthread_mutex_lock(&jit->lock);
@@ -117,17 +119,32 @@ static void *thread_main(void *opaque)
         } else {
             heat_refresh(tier);
             queue_take(&tier->queue, &job);
+            if (tier->samples && !job.weight) {
+                tier->counts.cooled++;
+                sample_job_done(tier, &job, false);
+                continue;
+            }
             tier->busy = true;
             pthread_mutex_unlock(&jit->lock);
             uint64_t begin = tier_now_ns(CLOCK_THREAD_CPUTIME_ID);
-            make_region(tier, &job);
+            bool made = make_region(tier, &job);
             tier->credit -= (int64_t)(tier_now_ns(CLOCK_THREAD_CPUTIME_ID) - begin);
             pthread_mutex_lock(&jit->lock);
             tier->busy = false;
+            if (made)
+                tier->counts.wait_ns += tier_now_ns(CLOCK_MONOTONIC) - job.asked;
+            if (tier->samples)
+                sample_job_done(tier, &job, made);
         }
     }
     pthread_mutex_unlock(&jit->lock);
     return NULL;
+}
+
+static unsigned processors(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) ? 1 : (unsigned)CPU_COUNT(&set);
 }
 
 int tier_create(struct accel *accel, struct error *err)
@@ -145,8 +162,10 @@ int tier_create(struct accel *accel, struct error *err)
     tier->module = module;
     tier->ops = accel->config.optimiser;
     tier->waits = accel->config.tier == ACCEL_TIER_OPT;
+    tier->samples = !tier->waits && accel->config.engine == ACCEL_JIT;
     bool cheap = accel->config.one_pass_regions;
-    tier->threshold = !tier->waits ? THRESHOLD : cheap ? THRESHOLD_ONE_PASS : THRESHOLD_OPT;
+    tier->threshold = tier->samples ? THRESHOLD_SAMPLED : !tier->waits ? THRESHOLD : cheap ? THRESHOLD_ONE_PASS : THRESHOLD_OPT;
+    tier->rate = processors() > accel->cpu_count ? 100 : RATE_PERCENT;
     tier->pool.base = jit->pool_memory;
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
@@ -159,7 +178,7 @@ int tier_create(struct accel *accel, struct error *err)
     if (e)
         return error_set(err, -e, "cannot start the optimising tier's thread: %s", strerror(e));
     tier->started = true;
-    return 0;
+    return tier->samples ? ticker_start(tier, err) : 0;
 }
 
 static void drop_live_regions(struct tier *tier)
@@ -179,6 +198,7 @@ void tier_destroy(struct accel *accel)
     struct tier *tier = accel->jit.tier;
     if (!tier)
         return;
+    ticker_stop(tier);
     pthread_mutex_lock(&accel->jit.lock);
     tier->stop = true;
     pthread_cond_signal(&tier->work);
@@ -208,6 +228,10 @@ struct tier_counts tier_counts(struct accel *accel)
     pthread_mutex_lock(&accel->jit.lock);
     if (accel->jit.tier)
         counts = accel->jit.tier->counts;
+    for (unsigned i = 0; accel->jit.tier && i < TIER_TIMES; i++)
+        counts.ns[i] = atomic_load(&accel->jit.tier->time[i]);
+    if (accel->jit.tier)
+        counts.ticks = atomic_load(&accel->jit.tier->ticks);
     pthread_mutex_unlock(&accel->jit.lock);
     return counts;
 }
@@ -225,6 +249,16 @@ void tier_print(struct accel *accel, FILE *out)
             "%llu asked, %u wait\n", (unsigned long long)c.straight,
             (unsigned long long)c.stale, (unsigned long long)c.unsupported, (unsigned long long)c.failed,
             (unsigned long long)tier->queue.dropped, (unsigned long long)c.asked, tier->queue.count);
-    fprintf(out, "regions took %.3f s to form, %.3f s to compile; %zu KiB of memory\n", (double)c.form_ns * 1e-9,
-            (double)c.compile_ns * 1e-9, tier->pool.bytes >> 10);
+    fprintf(out, "regions took %.3f s to form, %.3f s to compile, %.0f ms each from asking to running; %zu KiB of memory\n",
+            (double)c.form_ns * 1e-9, (double)c.compile_ns * 1e-9, c.made ? (double)c.wait_ns * 1e-6 / (double)c.made : 0,
+            tier->pool.bytes >> 10);
+    if (!tier->samples)
+        return;
+    fprintf(out, "samples: %llu ticks, %llu times a page counted, %llu regions too late\n", (unsigned long long)c.ticks,
+            (unsigned long long)c.counted, (unsigned long long)c.cooled);
+    static const char *const names[TIER_TIMES] = {"the runtime", "the fast tier", "regions"};
+    fprintf(out, "vCPU time by samples:");
+    for (unsigned i = 0; i < TIER_TIMES; i++)
+        fprintf(out, "%s %.2f s in %s", i ? "," : "", (double)c.ns[i] * 1e-9, names[i]);
+    fputc('\n', out);
 }

@@ -222,6 +222,7 @@ static void emit_jump(struct backend *b, struct x64_emit *e)
 
 static void emit_leave(struct backend *b, struct x64_emit *e)
 {
+    x64_store(e, 2, FIELD(X64_ENV, region_left), X64_R13);
     x64_mov_rr(e, false, X64_RAX, X64_R13);
     x64_jmp(e, X64_REF_CODE, b->thunks[X64_T_EXIT]);
 }
