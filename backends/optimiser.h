@@ -74,6 +74,10 @@ struct optimiser_request {
                                   // code of a one-pass unit for the same PC, read at run time
     const char *name;             // for the perf map and traces
     bool anything;                // for tests: also what the one-pass tier does better
+    // What an access does that misses the inline table. Usually it leaves the region for the one-pass unit of the same
+    // instruction, which begins anew there; a fault has to be precise, so this is too. Here instead the runtime is called
+    // and the region goes on: for lock-step and tests, where inline tables are empty.
+    bool stays_inside;
 };
 
 struct optimiser_region {

@@ -105,7 +105,8 @@ static int compile(struct tier *tier, struct unit *unit, uint64_t pc)
     char name[32];
     snprintf(name, sizeof name, "region_%llx", (unsigned long long)pc);
     struct optimiser_request request = {.unit = &tier->region.unit, .exits = unit->exits,
-                                        .fallback = &unit->region->fallback, .name = name};
+                                        .fallback = &unit->region->fallback, .name = name,
+                                        .stays_inside = accel->config.engine == ACCEL_LOCKSTEP};
     int r = tier->ops->compile(tier->optimiser, &request, &made);
     if (r)
         return r;

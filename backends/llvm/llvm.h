@@ -190,6 +190,9 @@ struct region {
     bool inexact_known;
     LLVMBasicBlockRef leave;            // stores what is dirty now and leaves with leave_code; NULL: none made yet
     LLVMValueRef leave_code;            // its phi
+    LLVMBasicBlockRef restart;          // likewise, to the one-pass unit at restart_offset
+    int64_t restart_offset;
+    int64_t entry_offset;               // of the region's first guest instruction
 };
 
 // ---- module.c ----------------------------------------------------------------------------------------------------
@@ -304,6 +307,8 @@ LLVMValueRef region_flags_pack(struct region *r, const struct region_flags *flag
 LLVMValueRef region_eval(struct region *r, const struct ir_insn *insn);
 // lower_control.c: leaves with a code (i32), state stored; ends the block.
 void region_leave_if(struct region *r, LLVMValueRef code); // goes on if 0
+// Leaves to the one-pass tier, which begins the guest instruction anew; ends the block.
+void region_restart(struct region *r);
 void region_leave_now(struct region *r, LLVMValueRef code);
 
 #endif

@@ -119,6 +119,34 @@ static void jump_cached(struct region *r, LLVMValueRef pc)
     jump(r, pc);
 }
 
+// The unit of the region's own PC is reached by the fallback: the jump cache has the region itself there.
+static void jump_to_unit(struct region *r, int64_t offset)
+{
+    const char *fallback = (const char *)r->request->fallback;
+    if (offset != r->entry_offset) {
+        jump(r, region_pc(r, offset));
+    } else if (r->uses_fp) { // an exit record is read at its target only
+        region_tail(r, r->stubs[REGION_EXIT_FP], pointer_to(r, fallback - offsetof(struct backend_exit, target)), NULL);
+    } else {
+        LLVMValueRef code = LLVMBuildLoad2(r->builder, r->ptr, pointer_to(r, fallback), "");
+        region_tail(r, region_tag(r, code, r->tbaa_table), LLVMGetPoison(r->ptr), NULL);
+    }
+}
+
+void region_restart(struct region *r)
+{
+    if (!r->restart || r->restart_offset != r->insn_offset) {
+        LLVMBasicBlockRef back = LLVMGetInsertBlock(r->builder);
+        r->restart = region_new_block(r, "restart");
+        r->restart_offset = r->insn_offset;
+        region_at(r, r->restart);
+        region_store_dirty(r);
+        jump_to_unit(r, r->insn_offset);
+        region_at(r, back);
+    }
+    LLVMBuildBr(r->builder, r->restart);
+}
+
 static void lower_exit_pc(struct region *r, const struct ir_insn *insn)
 {
     int64_t offset = (int64_t)insn->imm;

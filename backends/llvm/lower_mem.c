@@ -2,7 +2,8 @@
 // Loads, stores, atomics, span tokens and fences.
 //
 // The hot path compares the address's page (and, by its low bits, alignment and page crossing) with the inline table's
-// tag, adds the addend and accesses, as the x64 tier does. What fails calls the runtime from a cold block. Scalars are
+// tag, adds the addend and accesses, as the x64 tier does. What fails leaves the region for the one-pass tier from a cold
+// block that does not come back (or calls the runtime: see optimiser_request.stays_inside). Scalars are
 // `unordered` atomics, never split or invented; their alignment is claimed as LLVM wants it, and not used on x86.
 #include "backends/llvm/llvm.h"
 
@@ -168,6 +169,17 @@ static LLVMValueRef join(struct region *r, struct access *a, enum region_stub st
     return region_phi(r, region_type(r, type), hot, a->hot_end, cold, from);
 }
 
+// The cold way of an access with a hot one, where it leaves the region; what follows is in a->done then.
+static bool leaves(struct region *r, const struct access *a)
+{
+    if (r->request->stays_inside || !r->request->fallback)
+        return false;
+    region_at(r, a->cold);
+    region_restart(r);
+    region_at(r, a->done);
+    return true;
+}
+
 static LLVMValueRef swapped(struct region *r, LLVMValueRef value, uint32_t attr)
 {
     if (!(attr & IR_MEM_BE) || (attr & IR_MEM_SIZE) == 0)
@@ -269,6 +281,10 @@ static void lower_load(struct region *r, const struct ir_insn *insn)
     } else {
         value = access_load(r, insn, guard(r, &a, token_of(r, insn, 1), insn->attr, false));
         finish_hot(r, &a);
+        if (leaves(r, &a)) {
+            r->values[r->pos] = value;
+            return;
+        }
     }
     region_at(r, a.cold);
     r->values[r->pos] = join(r, &a, REGION_LOAD, value, (enum ir_type)insn->type);
@@ -291,6 +307,8 @@ static void lower_store(struct region *r, const struct ir_insn *insn)
     } else {
         access_store(r, insn, guard(r, &a, token_of(r, insn, 2), insn->attr, true), region_arg(r, insn, 1));
         finish_hot(r, &a);
+        if (leaves(r, &a))
+            return;
     }
     region_at(r, a.cold);
     put_slow(r, insn, 1, offsetof(struct ir_env, slow_value));
@@ -325,6 +343,10 @@ static void lower_cas(struct region *r, const struct ir_insn *insn)
         LLVMSetAlignment(pair, 1u << size);
         value = old_value(r, insn, LLVMBuildExtractValue(r->builder, region_tag(r, pair, r->tbaa_guest), 0, ""));
         finish_hot(r, &a);
+        if (leaves(r, &a)) {
+            r->values[r->pos] = value;
+            return;
+        }
     }
     region_at(r, a.cold);
     put_slow(r, insn, 1, offsetof(struct ir_env, slow_value));
@@ -351,6 +373,10 @@ static void lower_rmw(struct region *r, const struct ir_insn *insn)
         LLVMSetAlignment(old, 1u << size);
         value = old_value(r, insn, region_tag(r, old, r->tbaa_guest));
         finish_hot(r, &a);
+        if (leaves(r, &a)) {
+            r->values[r->pos] = value;
+            return;
+        }
     }
     region_at(r, a.cold);
     put_slow(r, insn, 1, offsetof(struct ir_env, slow_value));

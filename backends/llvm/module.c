@@ -203,8 +203,20 @@ static void lower_in_loop(struct region *r)
     head->entry = entry;
 }
 
+static int64_t first_offset(const struct region *r)
+{
+    for (uint32_t k = 0; k < r->flow.count; k++) {
+        const struct ir_block *block = &r->unit->blocks[r->flow.rpo[k]];
+        for (uint32_t i = block->first; i < block->first + block->count; i++)
+            if (r->unit->insns[i].op == IR_OP_insn)
+                return (int64_t)r->unit->insns[i].imm;
+    }
+    return 0;
+}
+
 static void lower_unit(struct region *r)
 {
+    r->entry_offset = first_offset(r);
     LLVMBasicBlockRef entry = region_new_block(r, "entry");
     for (uint32_t k = 0; k < r->flow.count; k++)
         r->blocks[r->flow.rpo[k]].entry = region_new_block(r, "block");

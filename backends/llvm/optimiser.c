@@ -13,6 +13,7 @@
 #include <llvm-c/Target.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,15 +147,14 @@ static int generate(struct optimiser *o, struct region *r, struct times *times, 
                     LLVMMemoryBufferRef *ret_object)
 {
     char *message = NULL;
-#ifndef NDEBUG
-    if (LLVMVerifyModule(r->module, LLVMReturnStatusAction, &message)) {
+    if (LLVMVerifyModule(r->module, LLVMReturnStatusAction, &message)) { // generating code from it could end the process
         fprintf(stderr, "isomer: internal error in a region: %s\n", message);
-        LLVMDumpModule(r->module);
-        abort();
+        assert(!"LLVM's verifier refuses the module");
+        LLVMDisposeMessage(message);
+        return -ENOTSUP;
     }
     LLVMDisposeMessage(message);
     took(times, BUILD, since);
-#endif
     LLVMErrorRef e = LLVMRunPasses(r->module, passes, o->machine, o->pass_options);
     took(times, OPTIMISE, since);
     if (e)

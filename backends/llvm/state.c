@@ -177,7 +177,7 @@ void region_state_begin_block(struct region *r)
     uint32_t known = count == 1 && r->block != 0 ? r->blocks[flow->pred[first]].known : IR_NO_VALUE;
     r->dirty = r->blocks[r->block].dirty_in;
     r->inexact_known = r->blocks[r->block].inexact_known;
-    r->leave = NULL;
+    r->leave = r->restart = NULL;
     if (known != IR_NO_VALUE)
         region_recall(r, known);
     EACH_FIELD(r->used, field)
@@ -276,7 +276,7 @@ void region_put(struct region *r, uint32_t field, uint32_t value)
         store_field(r, field);
         remove_field(&r->dirty, field);
     }
-    r->leave = NULL;
+    r->leave = r->restart = NULL;
 }
 
 // Flags come last: packing them may be a call.
@@ -294,7 +294,7 @@ void region_flush(struct region *r)
 {
     region_store_dirty(r);
     r->dirty = (struct region_set){ 0 };
-    r->leave = NULL;
+    r->leave = r->restart = NULL;
 }
 
 void region_reload(struct region *r)

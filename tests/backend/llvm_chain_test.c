@@ -205,3 +205,34 @@ Test(llvm_chain, streams_follow_their_pages)
     ir_unit_free(&unit);
     llvm_engine_destroy(&engine);
 }
+
+// Only page 2 of the memory is in the inline table: the load at 0x8 hits, that at 0xc misses and begins anew in its unit.
+Test(llvm_chain, accesses_that_miss_leave_for_the_unit_of_their_instruction)
+{
+    static struct backend_exit exits[BACKEND_MAX_EXITS];
+    static const void *fallback;
+    start();
+    toy_jit_tables(&engine.jit, &toy, 1u << 2, 0);
+    fallback = unit_of("b0:\n  insn 0x4, len=4\n  %1 = const.i64 0x111\n  put x5, %1\n  exit_pc 0x84\n", exits);
+    engine.leaves = true;
+    const void *region =
+        region_of("b0:\n  insn 0x4, len=4\n  %1 = get.i64 x0\n  %2 = ld.i64 %1, {8}\n  put x1, %2\n"
+                  "  insn 0x8, len=4\n  %5 = get.i64 x2\n  %6 = ld.i64 %5, {8}\n  put x3, %6\n  exit_pc 0x40\n", &fallback);
+    toy.x[0] = toy.x[2] = 2 * IR_PAGE_SIZE;
+    memory[2 * IR_PAGE_SIZE] = 0x5a;
+    cr_expect_eq(enter(region), IR_EXIT_JUMP);
+    cr_expect_eq(toy.env.pc, 0x7040);
+    cr_expect_eq(toy.x[3], 0x5a);
+    toy.x[2] = IR_PAGE_SIZE;
+    toy.x[1] = toy.x[3] = 0;
+    cr_expect_eq(enter(region), IR_EXIT_JUMP);
+    cr_expect_eq(toy.env.pc, 0x7008, "%llx", (unsigned long long)toy.env.pc);
+    cr_expect_eq(toy.x[1], 0x5a);
+    cr_expect_eq(toy.x[3], 0);
+    cr_expect_eq(toy.x[5], 0);
+    toy.x[0] = IR_PAGE_SIZE; // the region's own instruction: not by the jump cache
+    cr_expect_eq(enter(region), IR_EXIT_JUMP);
+    cr_expect_eq(toy.env.pc, 0x7084);
+    cr_expect_eq(toy.x[5], 0x111);
+    llvm_engine_destroy(&engine);
+}

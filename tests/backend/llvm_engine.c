@@ -35,7 +35,7 @@ void llvm_engine_compile(struct llvm_engine *engine, const struct ir_unit *unit,
                          struct optimiser_region *ret_region)
 {
     struct optimiser_request request = { .unit = unit, .exits = engine->exits, .fallback = fallback, .name = "toy",
-                                         .anything = true };
+                                         .anything = true, .stays_inside = !engine->leaves };
     int r = engine->ops->compile(engine->optimiser, &request, ret_region);
     cr_assert_eq(r, 0, "compile: %d", r);
 }

@@ -15,6 +15,7 @@ struct llvm_engine {
     struct optimiser *optimiser;
     struct pool pool;
     struct backend_exit exits[BACKEND_MAX_EXITS];
+    bool leaves;    // accesses that miss leave, where there is a fallback
     struct log log; // with ISOMER_DUMP set, what is compiled goes to standard error
 };
 
