@@ -59,7 +59,7 @@ struct guest_walk_step {
 };
 
 // Names a translation context: everything that decides what a virtual address means. Two vCPU states with equal
-// contexts may share inline tables and jump caches.
+// contexts may share inline tables and pages of code.
 struct guest_context {
     uint64_t root[2]; // table roots, without ASID bits
     uint64_t digest;  // of control registers that change translation (TCR, SCTLR.M, MAIR ...)

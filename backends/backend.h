@@ -34,7 +34,13 @@ struct backend_exit {
     const void *linked;      // what it jumps to now, NULL when unlinked (accel's bookkeeping)
     struct backend_exit *next_incoming; // accel's list of exits that lead to one unit
     const void *_Atomic target; // a region's (patch 0): where it jumps, here or to backend_stubs.exit_unlinked
+    uint32_t guard;          // of exits to other pages, whose successor depends on the context: offset of the code's copy of
+                             // bound, with which it compares what env.exec_pages says; 0: within the page
+    uint32_t bound;          // BACKEND_UNBOUND, or the low half of the only table of entries whose units it may be linked to,
+                             // set by accel before the first link
 };
+// No table is there: tables are aligned to their size.
+enum { BACKEND_UNBOUND = 0x7ffffff1 };
 
 enum { BACKEND_MAX_EXITS = 64 };
 
@@ -71,11 +77,13 @@ struct backend_ops {
     // Runs translated code from entry until it leaves; returns an enum ir_exit with env.pc true. env.link_exit is the
     // direct exit taken when it left through an unlinked one, else NULL.
     int (*enter)(struct backend *backend, struct ir_env *env, const void *entry);
+    // Those of exits with a guard: also from now on bound.
     void (*link)(struct backend *backend, struct code_buffer *code, struct backend_exit *exit, const void *entry);
     void (*unlink)(struct backend *backend, struct code_buffer *code, struct backend_exit *exit);
     // Disassembles code for the trace, best effort.
     void (*disassemble)(const void *code, size_t size, FILE *out);
-    // What regions of an optimiser leave through and call; lives as long as the backend. See optimiser.h.
+    // What units go to where ir_exec_page.entries knows nothing (miss), and what regions of an optimiser leave through and
+    // call; lives as long as the backend. See optimiser.h.
     const struct backend_stubs *(*stubs)(struct backend *backend);
 };
 

@@ -26,7 +26,8 @@
 // forget it on the way out. A region without such operations leaves the control word alone.
 struct backend_stubs {
     const void *exit_unlinked; // tail (env, struct backend_exit *): the target of an unlinked exit
-    const void *jump;          // tail (env, pc): by the jump cache; sets pc_page
+    const void *jump;          // tail (env, pc): to the unit there by env.exec_pages; sets pc_page
+    const void *miss;          // tail (env, pc): to the dispatcher
     const void *leave;         // tail (env, enum ir_exit code): env.pc is true
     const void *exit_fp;       // tail (env, struct backend_exit *): to its target
     const void *jump_fp, *leave_fp;

@@ -11,7 +11,7 @@
 
 #include <stdatomic.h>
 
-enum { IR_PAGE_BITS = 12, IR_PAGE_SIZE = 1 << IR_PAGE_BITS, IR_MMU_INDICES = 8, IR_RETURN_STACK = 16 };
+enum { IR_PAGE_BITS = 12, IR_PAGE_SIZE = 1 << IR_PAGE_BITS, IR_MMU_INDICES = 8 };
 
 // One inline-table entry. A tag equals the page-aligned address it was presented with (tag bits included) when plain
 // RAM access of that kind is allowed; any of bits 7 to 11 set makes the compare fail and so forces the slow path (bits
@@ -28,13 +28,20 @@ struct ir_tlb_table {
     uint64_t mask; // (number of entries - 1) << 5: a byte offset mask; index = (va >> (12 - 5)) & mask
 };
 
-// One jump-cache entry: where the unit for a guest PC under (key, generation) begins in host code.
-struct ir_jump_entry {
-    _Atomic uint64_t va; // guest virtual PC; empty: 1, with a key_gen that no context has
-    uint64_t key_gen;  // env.key_gen at insertion
-    const void *code;  // host entry point
-    const void *unit;  // accel's record; atomic where another vCPU may look
+// One page of guest code that the running context knows: where its units begin, if it is run under key. Units are
+// found by PC in two steps, the page here and the instruction in its table; a table belongs to the page's memory and a key,
+// whatever address it is seen at, and so is shared by contexts and vCPUs.
+struct ir_exec_page {
+    uint64_t va; // of the page
+    // By instruction, IR_CODE_SLOTS of them: offset of the unit from env.code_base, that of the backend's stubs.miss
+    // where there is none. Written by any thread.
+    const _Atomic uint32_t *entries;
+    uint32_t key;     // IR_NO_KEY: nothing is here
+    const void *page; // accel's record
 };
+// PCs that are no multiple of IR_CODE_ALIGN are not found this way.
+enum { IR_CODE_ALIGN = 4, IR_CODE_SLOTS = IR_PAGE_SIZE / IR_CODE_ALIGN, IR_EXEC_PAGES = 2048 };
+#define IR_NO_KEY UINT32_MAX
 
 // Why control came back to the dispatcher. Negative values never occur; helpers return 0 to go on.
 enum ir_exit {
@@ -53,30 +60,23 @@ enum ir_exit {
 struct ir_env {
     _Atomic int32_t budget;       // negative: leave at the next poll
     uint32_t fp_mode;             // host-neutral FP control of the running unit: IR_FP_ROUND | FTZ | DN ... bits
-    union {
-        struct {
-            uint32_t key;         // unit key flags, from the frontend (guest_isa.h)
-            uint32_t gen;         // exec generation of the context, unique over contexts
-        };
-        uint64_t key_gen;
-    };
+    uint32_t key;                 // unit key flags, from the frontend (guest_isa.h)
+    uint32_t insn_count;          // counting mode
     uint64_t pc_page;             // guest virtual page of the running unit
     uint64_t pc;                  // full PC, true whenever the dispatcher runs and inside helpers that may exit
     uint32_t fp_flags;            // accumulated IEEE exceptions, ARM FPSR bit values; see ir_fp_exceptions
     uint32_t exit_arg;            // detail of the exit, defined by who exits
+    struct ir_exec_page *exec_pages; // IR_EXEC_PAGES; index = page number modulo their number
+    const uint8_t *code_base;
     struct ir_tlb_table mmu[IR_MMU_INDICES];
-    struct ir_jump_entry *jump_cache;
-    uint64_t jump_mask;           // (number of entries - 1) << 5; index = (va << 3) & mask (PC is 4-byte aligned or not)
     const void *link_exit;        // backend: exit record of the direct exit just taken, or NULL
-    uint64_t return_top;          // index into return_stack, modulo IR_RETURN_STACK
-    struct ir_jump_entry *return_stack; // accel's array of IR_RETURN_STACK entries
     _Atomic uint32_t irq_pending; // bit n = input enum vcpu_irq n asserted
-    uint32_t insn_count;          // counting mode
     void *vcpu;                   // struct vcpu, owned by accel
     union ir_value slow_value, slow_operand; // of slow accesses that regions make (backends/optimiser.h)
     uint64_t host_scratch[3];     // the backend's own
     uint32_t region_left;         // not 0: a region was left by backend_stubs.leave; for the dispatcher, which clears it
 };
+_Static_assert(sizeof(struct ir_exec_page) == 32, "units compute with this");
 
 // Accumulated exceptions: ARM FPSR positions.
 enum ir_fp_exceptions { IR_FP_IOC = 1, IR_FP_DZC = 2, IR_FP_OFC = 4, IR_FP_UFC = 8, IR_FP_IXC = 16, IR_FP_IDC = 128 };

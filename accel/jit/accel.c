@@ -57,7 +57,6 @@ static int make_vcpu(struct accel *accel, unsigned index, const struct guest_cpu
         return error_set(err, -ENOMEM, "out of memory for vCPU %u", index);
     memset(vcpu->env, 0, size);
     vcpu->env->vcpu = vcpu;
-    vcpu->env->return_stack = vcpu->return_stack;
     if (accel->config.engine != ACCEL_JIT) {
         vcpu->slots = malloc(IR_MAX_INSNS * sizeof *vcpu->slots);
         if (!vcpu->slots)

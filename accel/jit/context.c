@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Translation contexts of a vCPU: the inline tables and jump caches that translated code reads, one set for each
+// Translation contexts of a vCPU: the inline tables and pages of code that translated code reads, one set for each
 // recently used {roots, ASID, VMID, control digest}, so that a context switch swaps pointers. Every entry caches what
 // the tagged TLB or the unit table says; dropping one is always safe.
 //
@@ -79,14 +79,11 @@ struct ir_tlb_entry *context_entry(struct vcpu *vcpu, unsigned mmu, uint64_t va)
     return e;
 }
 
-static void new_generation(struct vcpu *vcpu, struct context *ctx)
+static void forget_exec(struct context *ctx)
 {
-    ctx->gen = ++vcpu->next_gen;
-    ctx->jumps_filled = 0;
-    memset(ctx->exec_pages, 0, sizeof ctx->exec_pages);
-    if (ctx == vcpu->context)
-        vcpu->env->gen = ctx->gen;
+    memset(ctx->exec_pages, 0xff, IR_EXEC_PAGES * sizeof *ctx->exec_pages);
 }
+_Static_assert(IR_NO_KEY == UINT32_MAX, "all ones are an empty entry");
 
 void context_empty(struct vcpu *vcpu, struct context *ctx)
 {
@@ -97,7 +94,7 @@ void context_empty(struct vcpu *vcpu, struct context *ctx)
         if (too_large)
             resize(vcpu, ctx, m, t->size / 2);
     }
-    new_generation(vcpu, ctx);
+    forget_exec(ctx);
     ctx->stale = false;
 }
 
@@ -135,13 +132,11 @@ static bool prepare(struct vcpu *vcpu, struct context *ctx)
                 clear_entry(&entries[i]);
             __atomic_store_n(&t->entries, entries, __ATOMIC_RELEASE);
         }
-    if (!ctx->jumps) {
-        struct ir_jump_entry *jumps = aligned_alloc(64, JUMP_ENTRIES * sizeof *jumps);
-        if (!jumps)
+    if (!ctx->exec_pages) {
+        ctx->exec_pages = aligned_alloc(64, IR_EXEC_PAGES * sizeof *ctx->exec_pages);
+        if (!ctx->exec_pages)
             return false;
-        for (unsigned i = 0; i < JUMP_ENTRIES; i++)
-            jumps[i] = (struct ir_jump_entry){.va = 1};
-        __atomic_store_n(&ctx->jumps, jumps, __ATOMIC_RELEASE);
+        forget_exec(ctx);
     }
     return true;
 }
@@ -182,9 +177,8 @@ void context_switch(struct vcpu *vcpu)
         struct ir_env *env = vcpu->env;
         for (unsigned m = 0; m < vcpu->accel->isa->mmu_count; m++)
             env->mmu[m] = (struct ir_tlb_table){ctx->tables[m].entries, (uint64_t)(ctx->tables[m].size - 1) << 5};
-        env->jump_cache = ctx->jumps;
-        env->jump_mask = (uint64_t)(JUMP_ENTRIES - 1) << 5;
-        env->gen = ctx->gen;
+        env->exec_pages = ctx->exec_pages;
+        env->code_base = vcpu->accel->jit.code.rx;
     }
     if (is_new)
         shrink(vcpu, ctx);
@@ -209,14 +203,9 @@ static void drop_entry(struct vcpu *vcpu, struct ir_tlb_entry *e, uint64_t page)
         }
 }
 
-// A page's instructions have adjoining slots, indexed by the PC's low bits.
-static void forget_jumps(struct context *ctx, uint64_t page)
+static struct ir_exec_page *exec_slot(const struct context *ctx, uint64_t page)
 {
-    for (uint64_t pc = page; pc < page + IR_PAGE_SIZE; pc += 1 << 2) {
-        struct ir_jump_entry *slot = &ctx->jumps[(pc >> 2) % JUMP_ENTRIES];
-        if ((slot->va & ~(uint64_t)(IR_PAGE_SIZE - 1)) == page)
-            slot->va = 1;
-    }
+    return &ctx->exec_pages[(page >> IR_PAGE_BITS) % IR_EXEC_PAGES];
 }
 
 static void drop_page(struct vcpu *vcpu, struct context *ctx, uint64_t page)
@@ -224,9 +213,9 @@ static void drop_page(struct vcpu *vcpu, struct context *ctx, uint64_t page)
     for (unsigned m = 0; m < IR_MMU_INDICES; m++)
         if (ctx->tables[m].entries)
             drop_entry(vcpu, inline_slot(&ctx->tables[m], page), page);
-    uint64_t seen = ctx->exec_pages[(page >> IR_PAGE_BITS) % EXEC_PAGES];
-    if (seen == 1 || seen == page)
-        forget_jumps(ctx, page);
+    struct ir_exec_page *e = exec_slot(ctx, page);
+    if (e->va == page)
+        e->key = IR_NO_KEY, e->va = ~0ull;
 }
 
 static void mark_stale(struct vcpu *vcpu, struct context *ctx)
@@ -258,7 +247,7 @@ void context_forget_code(struct vcpu *vcpu)
 {
     for (unsigned i = 0; i < CONTEXTS; i++)
         if (vcpu->contexts[i].live)
-            new_generation(vcpu, &vcpu->contexts[i]);
+            forget_exec(&vcpu->contexts[i]);
 }
 
 void context_forget_all(struct vcpu *vcpu)
@@ -299,48 +288,11 @@ void context_free(struct vcpu *vcpu)
         for (unsigned m = 0; m < IR_MMU_INDICES; m++)
             if (vcpu->contexts[i].tables[m].entries)
                 munmap(vcpu->contexts[i].tables[m].entries, INLINE_MAX * sizeof(struct ir_tlb_entry));
-        free(vcpu->contexts[i].jumps);
+        free(vcpu->contexts[i].exec_pages);
     }
 }
 
-void context_note_exec(struct context *ctx, uint64_t page)
+void context_note_exec(struct context *ctx, uint64_t page, const struct code_table *table)
 {
-    uint64_t *seen = &ctx->exec_pages[(page >> IR_PAGE_BITS) % EXEC_PAGES];
-    *seen = *seen && *seen != page ? 1 : page;
-}
-
-void context_note_jump(struct context *ctx, unsigned index)
-{
-    if (ctx->jumps[index].key_gen >> 32 == ctx->gen || ctx->jumps_filled > JUMP_LIST)
-        return;
-    if (ctx->jumps_filled < JUMP_LIST)
-        ctx->jump_list[ctx->jumps_filled] = (uint16_t)index;
-    ctx->jumps_filled++;
-}
-
-void context_jump_insert(struct vcpu *vcpu, uint64_t va, struct unit *unit)
-{
-    struct ir_jump_entry *slot = context_jump_slot(vcpu->env, va);
-    context_note_exec(vcpu->context, va & ~(uint64_t)(IR_PAGE_SIZE - 1));
-    context_note_jump(vcpu->context, (unsigned)(slot - vcpu->context->jumps));
-    slot->key_gen = vcpu->env->key_gen;
-    slot->code = unit->entry;
-    __atomic_store_n(&slot->unit, unit, __ATOMIC_RELAXED);
-    atomic_store_explicit(&slot->va, va, memory_order_relaxed);
-    unit->jump_cached = true;
-    atomic_thread_fence(memory_order_seq_cst);
-    if (unit->dead || unit->hidden_by) // by another thread, which may have looked here too early
-        slot->va = 1;
-}
-
-void context_forget_unit(struct vcpu *vcpu, const struct unit *unit)
-{
-    for (unsigned i = 0; i < CONTEXTS; i++) {
-        struct ir_jump_entry *jumps = __atomic_load_n(&vcpu->contexts[i].jumps, __ATOMIC_ACQUIRE);
-        if (!jumps)
-            continue;
-        for (unsigned n = (unit->offset >> 2) % JUMP_ENTRIES; n < JUMP_ENTRIES; n += IR_PAGE_SIZE >> 2)
-            if (__atomic_load_n(&jumps[n].unit, __ATOMIC_RELAXED) == unit)
-                jumps[n].va = 1;
-    }
+    *exec_slot(ctx, page) = (struct ir_exec_page){page, table->entries, table->key, table};
 }

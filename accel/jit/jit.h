@@ -3,9 +3,9 @@
 //
 //   accel.c     create, threads, pause and resume, power, interrupt inputs        run.c       the dispatch loop
 //   safepoint.c requests to vCPUs and waiting for them                            units.c     unit table, links
-//   tlb.c       the tagged TLB of a vCPU                                          context.c   inline tables, jump caches
+//   tlb.c       the tagged TLB of a vCPU                                          context.c   inline tables, pages of code
 //   access.c    slow paths of guest memory                                        code_write.c stores into code
-//   carry.c     jumps that outlive a flush, or come from another context
+//   carry.c     code that outlives a flush, or comes from another context
 //   debug.c     breakpoints, watchpoints, debugger memory                         stats.c     counters
 //   lockstep.c  compiled code against the interpreter
 //   heat.c      counting executions, asking for regions                           queue.c     what waits to be compiled
@@ -72,7 +72,7 @@ struct xlat {
     bool write_ok;  // host may be written without telling anyone
 };
 
-enum { CONTEXTS = 24, JUMP_ENTRIES = 8192, JUMP_LIST = 2048, EXEC_PAGES = 1024 };
+enum { CONTEXTS = 24 };
 // INLINE_GROWN: entries beyond INLINE_ENTRIES that all tables of a vCPU may have together.
 enum { INLINE_ENTRIES = 4096, INLINE_MAX = 32768, INLINE_GROWN = 8 * INLINE_MAX, INLINE_LIST = 512 };
 
@@ -92,12 +92,8 @@ struct context {
     struct guest_context id;
     bool live, stale; // stale: flush before the next use
     uint64_t last_use;
-    uint32_t gen;      // exec generation, unique over the contexts of the vCPU
-    uint64_t exec_pages[EXEC_PAGES]; // by context_note_exec: page last entered in the jump cache, by page number; 1: several, 0: none
     struct inline_table tables[IR_MMU_INDICES];
-    struct ir_jump_entry *jumps; // JUMP_ENTRIES
-    uint32_t jumps_filled;       // length of jump_list; above JUMP_LIST any entry may be of this generation
-    uint16_t jump_list[JUMP_LIST];
+    struct ir_exec_page *exec_pages; // IR_EXEC_PAGES: pages of code that may be executed, and lead to the memory of their table
 };
 
 // ---- vCPUs ---------------------------------------------------------------------------------------------------------
@@ -106,7 +102,8 @@ enum vcpu_request {
     REQ_PARK = 1 << 0,  // paused, powered off or quitting: look at the flags under accel.lock
     REQ_IRQ = 1 << 1,   // interrupt inputs or masks changed
     REQ_TLBI = 1 << 2,  // the queue holds remote invalidations
-    REQ_CODE = 1 << 3,  // units died: forget jump caches
+    REQ_CODE = 1 << 3,  // tables of units went, or nothing may be found in them: forget pages of code, which
+                        // are not to be used before that
     REQ_SAFE = 1 << 4,  // someone waits for a safepoint
     REQ_SAMPLE = 1 << 5, // say where you are; wakes nobody
 };
@@ -158,7 +155,6 @@ struct vcpu {
     bool context_pending;            // control registers are ahead of context
     struct guest_mapping loose;      // what a walk found that is not to be kept
     uint64_t use_clock;
-    uint32_t next_gen;
     bool tlbi_outstanding; // broadcasts not yet waited for
     struct vcpu_watch watch[VCPU_WATCH_OWNERS][MAX_WATCH];
     unsigned watch_count[VCPU_WATCH_OWNERS];
@@ -166,7 +162,6 @@ struct vcpu {
     union ir_value *slots; // interpreter's, IR_MAX_INSNS
     struct lockstep *lockstep; // NULL in other modes
     struct vcpu_stats stats;
-    struct ir_jump_entry return_stack[IR_RETURN_STACK];
 };
 
 // ---- units ---------------------------------------------------------------------------------------------------------
@@ -182,11 +177,21 @@ struct page_heat {
     uint64_t quiet, quiet_until; // ns: how long, and until when, it is not to count
 };
 
+// What ir_exec_page.entries is: the units of one page under one key. Kept until jit.tables is full, when all go with all
+// units.
+struct code_table {
+    struct code_page *page;
+    uint32_t key;
+    _Atomic uint32_t *entries; // IR_CODE_SLOTS
+    struct code_table *next;   // of the page
+};
+
 struct code_page {
     uint8_t *host; // key: host address of the page
     struct mem_ram *ram;
     uint64_t ram_page; // page number in ram
     struct unit *units;
+    struct code_table *tables;
     uint64_t changes;       // counts invalidations, so that a translation under way notices one
     unsigned region_deaths; // regions that stores killed
     struct page_heat heat;
@@ -211,12 +216,12 @@ struct unit {
     const uint8_t *host_page; // with key and offset: what the hash table finds it by
     uint32_t key, offset, bytes;
     _Atomic bool dead; // not in the table any more; memory lives until its chunk is recycled
-    _Atomic bool jump_cached; // a jump cache may point here
     struct unit *_Atomic hidden_by; // the region that is found in its place
     struct unit_region *region;     // NULL for ordinary units
     int32_t heat, heat_start;       // counted down by its code (atomic), from where
     uint64_t heat_past;             // counted before; jit.lock
     struct code_page *page;
+    struct code_table *table; // NULL for the interpreter
     struct unit *_Atomic next_hash; // readers take no lock: a unit's memory outlives their stay in code
     struct unit *next_in_page, *next_in_chunk;
     struct backend_exit *incoming; // linked exits that lead here
@@ -227,6 +232,7 @@ struct unit {
 
 enum { UNIT_HASH = 1 << 18, PAGE_HASH = 1 << 14, CODE_CHUNKS = 8, UNIT_INSNS = 64 };
 
+enum { CODE_TABLES = 1 << 16, CODE_TABLE_SIZE = IR_CODE_SLOTS * 4 };
 enum { REGION_POOL = 64 << 20, CODE_HUGE = 2 << 20, CODE_MAX = 1 << 30 };
 
 struct jit {
@@ -240,6 +246,9 @@ struct jit {
     _Atomic uint64_t evictions; // counted when the units of a chunk are dead
     struct unit *_Atomic hash[UNIT_HASH];
     struct code_page *pages[PAGE_HASH];
+    _Atomic uint32_t *tables; // address space for CODE_TABLES of IR_CODE_SLOTS
+    uint32_t tables_used;
+    uint32_t miss;            // offset in the code of the backend's stubs.miss
     uint64_t flushes;
     void *code_room;        // the address space of all code
     void *pool_memory;      // the part for regions' code, behind the code buffer
@@ -307,14 +316,12 @@ void tlb_walk_keep(struct tlb *tlb, const struct guest_context *context, const s
 
 // ---- context.c -----------------------------------------------------------------------------------------------------
 void context_switch(struct vcpu *vcpu);                              // to what the control registers say now
-void context_invalidate(struct vcpu *vcpu, const struct guest_tlbi *tlbi); // inline tables and jump caches
-void context_forget_code(struct vcpu *vcpu);                         // all jump caches
+void context_invalidate(struct vcpu *vcpu, const struct guest_tlbi *tlbi); // inline tables and pages of code
+void context_forget_code(struct vcpu *vcpu);                         // all pages of code
 void context_forget_all(struct vcpu *vcpu);
-void context_forget_unit(struct vcpu *vcpu, const struct unit *unit); // any thread, after unit->dead was set
 void context_forget_writes(struct vcpu *vcpu, const struct mem_ram *ram, uint64_t page, uint64_t va_hint);
 void context_free(struct vcpu *vcpu);
-void context_note_exec(struct context *ctx, uint64_t page); // before a jump to it is cached
-void context_empty(struct vcpu *vcpu, struct context *ctx); // its inline tables and its jumps
+void context_empty(struct vcpu *vcpu, struct context *ctx); // its inline tables and its pages of code
 // The entry for va in the context in use, to be filled: it counts as live from now on. May grow the table.
 struct ir_tlb_entry *context_entry(struct vcpu *vcpu, unsigned mmu, uint64_t va);
 static inline struct ir_tlb_entry *inline_slot(const struct inline_table *t, uint64_t va)
@@ -325,12 +332,8 @@ static inline struct ir_tlb_entry *inline_slot(const struct inline_table *t, uin
 // has in common with from, which may be `to` itself.
 const struct context *context_donor(const struct vcpu *vcpu, const struct context *to);
 void context_carry(struct vcpu *vcpu, struct context *to, const struct context *from);
-void context_note_jump(struct context *ctx, unsigned index); // before an entry gets ctx's generation
-void context_jump_insert(struct vcpu *vcpu, uint64_t va, struct unit *unit);
-static inline struct ir_jump_entry *context_jump_slot(const struct ir_env *env, uint64_t va)
-{
-    return (struct ir_jump_entry *)((char *)env->jump_cache + ((va << 3) & env->jump_mask));
-}
+// From now on code finds the units of table at that page.
+void context_note_exec(struct context *ctx, uint64_t page, const struct code_table *table);
 
 // ---- access.c ------------------------------------------------------------------------------------------------------
 static inline bool accel_without(const struct accel *accel, enum accel_technique technique)

@@ -87,10 +87,10 @@ static bool attend(struct vcpu *vcpu)
         if ((requests & REQ_PARK) && !park(vcpu))
             return false;
         vcpu_enter_code(vcpu);
+        if (requests & REQ_CODE) // first: the tables of pages may be gone
+            context_forget_code(vcpu);
         if (requests & REQ_TLBI)
             vcpu_drain_tlbi(vcpu);
-        if (requests & REQ_CODE)
-            context_forget_code(vcpu);
         context_switch(vcpu);
         if (requests & REQ_SAMPLE)
             tier_sample(vcpu);
@@ -157,11 +157,7 @@ static struct unit *next_unit(struct vcpu *vcpu, struct backend_exit *exit, uint
     struct ir_env *env = vcpu->env;
     const struct accel *accel = vcpu->accel;
     bool debugged = vcpu->step || atomic_load_explicit(&vcpu->accel->breakpoints, memory_order_relaxed);
-    if (!debugged) {
-        const struct ir_jump_entry *slot = context_jump_slot(env, env->pc);
-        if (atomic_load_explicit(&slot->va, memory_order_relaxed) == env->pc && slot->key_gen == env->key_gen && !exit)
-            return (struct unit *)(uintptr_t)slot->unit;
-    } else if (!vcpu->step && debug_breakpoint_at(accel, env->pc)) {
+    if (debugged && !vcpu->step && debug_breakpoint_at(accel, env->pc)) {
         stop_for_debugger(vcpu, ACCEL_STOP_BREAKPOINT);
         return NULL;
     }
@@ -169,9 +165,9 @@ static struct unit *next_unit(struct vcpu *vcpu, struct backend_exit *exit, uint
     struct unit *unit = single ? NULL : unit_known(vcpu, env->pc);
     if (!unit && !(unit = make_unit(vcpu, single ? 1 : UNIT_INSNS)))
         return NULL;
-    if (!single && !debugged && accel->config.engine != ACCEL_LOCKSTEP) {
-        if (!accel_without(accel, ACCEL_JUMP_CACHE))
-            context_jump_insert(vcpu, env->pc, unit);
+    if (!single && !debugged && accel->config.engine == ACCEL_JIT) {
+        if (!vcpu->context_pending && !accel_without(accel, ACCEL_JUMP_CACHE))
+            context_note_exec(vcpu->context, env->pc & ~(uint64_t)(IR_PAGE_SIZE - 1), unit->table);
         if (exit && !accel_without(accel, ACCEL_CHAINING))
             unit_link(vcpu, exit, unit, evictions);
     }

@@ -2,7 +2,7 @@
 // Units: finding, translating, linking and killing them, and the code buffer they live in.
 //
 // The buffer is filled in chunks, in a ring. A full chunk makes room by killing the units of the next one: they are
-// unlinked, every vCPU forgets its jump caches and leaves translated code, and only then is their memory used again.
+// unlinked and leave their tables, every vCPU leaves translated code, and only then is their memory used again.
 #include "accel/jit/jit.h"
 #include "accel/jit/lockstep.h"
 #include "accel/jit/tier.h"
@@ -113,6 +113,14 @@ int jit_create(struct accel *accel, struct error *err)
     r = jit->ops->create(&config, &jit->code, &jit->backend, err);
     if (r)
         return r;
+    jit->tables = mmap(NULL, (size_t)CODE_TABLES * CODE_TABLE_SIZE, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (jit->tables == MAP_FAILED) {
+        jit->tables = NULL;
+        return error_set(err, -errno, "cannot map the tables of units: %s", strerror(errno));
+    }
+    (void)madvise(jit->tables, (size_t)CODE_TABLES * CODE_TABLE_SIZE, MADV_HUGEPAGE);
+    jit->miss = (uint32_t)((const uint8_t *)jit->ops->stubs(jit->backend)->miss - jit->code.rx);
     jit->code_base = (jit->code.used + 4095) & ~(size_t)4095;
     jit->code.used = jit->code_base;
     jit->code.cold = jit->code.size = chunk_end(jit, code_total(accel));
@@ -134,6 +142,15 @@ void unit_free(struct unit *unit)
     free(unit);
 }
 
+static void free_tables(struct code_page *page)
+{
+    for (struct code_table *t = page->tables, *next; t; t = next) {
+        next = t->next;
+        free(t);
+    }
+    page->tables = NULL;
+}
+
 void jit_destroy(struct accel *accel)
 {
     struct jit *jit = &accel->jit;
@@ -146,8 +163,11 @@ void jit_destroy(struct accel *accel)
     for (unsigned i = 0; i < PAGE_HASH; i++)
         for (struct code_page *p = jit->pages[i], *next; p; p = next) {
             next = p->next;
+            free_tables(p);
             free(p);
         }
+    if (jit->tables)
+        munmap(jit->tables, (size_t)CODE_TABLES * CODE_TABLE_SIZE);
     if (jit->backend)
         jit->ops->destroy(jit->backend);
     if (jit->code.rw)
@@ -184,12 +204,17 @@ static void unlink_exit(struct jit *jit, struct backend_exit *exit)
     exit->linked = NULL;
 }
 
+static void set_entry(const struct unit *unit, uint32_t offset)
+{
+    if (unit->table && unit->offset % IR_CODE_ALIGN == 0)
+        atomic_store_explicit(&unit->table->entries[unit->offset / IR_CODE_ALIGN], offset, memory_order_relaxed);
+}
+
 // Nothing but its page's list leads to the unit afterwards.
 static void withdraw(struct accel *accel, struct unit *unit)
 {
     struct jit *jit = &accel->jit;
-    for (unsigned i = 0; unit->jump_cached && i < accel->cpu_count; i++)
-        context_forget_unit(&accel->cpus[i], unit);
+    set_entry(unit, jit->miss);
     while (unit->incoming)
         unlink_exit(jit, unit->incoming);
     struct unit *_Atomic *h = hash_slot(jit, unit->host_page, unit->offset, unit->key);
@@ -203,6 +228,7 @@ static void put_in_table(struct jit *jit, struct unit *unit)
     struct unit *_Atomic *slot = hash_slot(jit, unit->host_page, unit->offset, unit->key);
     unit->next_hash = *slot;
     atomic_store_explicit(slot, unit, memory_order_release);
+    set_entry(unit, (uint32_t)((const uint8_t *)unit->entry - jit->code.rx));
 }
 
 void unit_publish(struct jit *jit, struct unit *unit)
@@ -217,6 +243,7 @@ void unit_replace(struct accel *accel, struct unit *unit, struct unit *region)
     unit->hidden_by = region;
     withdraw(accel, unit);
     region->region->stands_for = unit;
+    region->table = unit->table;
     unit_publish(&accel->jit, region);
 }
 
@@ -257,7 +284,7 @@ static void recycle_chunk(struct accel *accel, struct vcpu *self, unsigned chunk
     pthread_mutex_unlock(&jit->lock);
     for (unsigned i = 0; i < accel->cpu_count; i++)
         if (&accel->cpus[i] != self)
-            vcpu_request(&accel->cpus[i], REQ_CODE);
+            vcpu_request(&accel->cpus[i], REQ_CODE); // which it sees to before it runs code again
     if (self)
         context_forget_code(self);
     safepoint_wait_outside(accel, self);
@@ -278,16 +305,48 @@ static void next_chunk(struct accel *accel, struct vcpu *self)
     jit->code.cold = jit->code.size = end;
 }
 
-void jit_flush(struct accel *accel, struct vcpu *self)
+// Every unit and every table. translate_lock held, at a safepoint.
+static void flush(struct accel *accel, struct vcpu *self)
 {
     struct jit *jit = &accel->jit;
-    pthread_mutex_lock(&jit->translate_lock);
     pthread_mutex_lock(&jit->lock);
     jit->flushes++;
     pthread_mutex_unlock(&jit->lock);
     for (unsigned c = 0; c < CODE_CHUNKS; c++)
         recycle_chunk(accel, self, c);
-    pthread_mutex_unlock(&jit->translate_lock);
+    pthread_mutex_lock(&jit->lock);
+    for (unsigned i = 0; i < PAGE_HASH; i++)
+        for (struct code_page *p = jit->pages[i]; p; p = p->next)
+            free_tables(p);
+    jit->tables_used = 0;
+    pthread_mutex_unlock(&jit->lock);
+}
+
+void jit_flush(struct accel *accel, struct vcpu *self)
+{
+    pthread_mutex_lock(&accel->jit.translate_lock);
+    flush(accel, self);
+    pthread_mutex_unlock(&accel->jit.translate_lock);
+}
+
+// NULL when out of memory. translate_lock held, at a safepoint.
+static struct code_table *get_table(struct accel *accel, struct vcpu *self, struct code_page *page, uint32_t key)
+{
+    struct jit *jit = &accel->jit;
+    struct code_table *table = page->tables;
+    while (table && table->key != key)
+        table = table->next;
+    if (table)
+        return table;
+    if (jit->tables_used == CODE_TABLES)
+        flush(accel, self);
+    if (!(table = malloc(sizeof *table)))
+        return NULL;
+    *table = (struct code_table){page, key, jit->tables + (size_t)jit->tables_used++ * IR_CODE_SLOTS, page->tables};
+    for (unsigned i = 0; i < IR_CODE_SLOTS; i++)
+        atomic_store_explicit(&table->entries[i], jit->miss, memory_order_relaxed);
+    page->tables = table;
+    return table;
 }
 
 static struct code_page *get_page(struct jit *jit, const struct xlat *at, uint8_t *host)
@@ -424,11 +483,13 @@ static int translate(struct accel *accel, struct vcpu *vcpu, struct code_page *p
     build_ir(accel, vcpu, page, offset, pc, max_insns);
     bool keep = accel->config.engine != ACCEL_JIT;
     struct unit *unit = calloc(1, sizeof *unit + count_exits(jit) * sizeof *unit->exits);
-    if (!unit || jit->scratch.failed) {
+    struct code_table *table = jit->ops ? get_table(accel, vcpu, page, vcpu->env->key) : NULL;
+    if (!unit || jit->scratch.failed || (jit->ops && !table)) {
         free(unit);
         return -ENOMEM;
     }
     unit->page = page;
+    unit->table = table;
     unit->host_page = page->host;
     unit->key = vcpu->env->key;
     unit->offset = offset;
@@ -529,7 +590,10 @@ void unit_link(struct vcpu *vcpu, struct backend_exit *exit, struct unit *to, ui
         const struct unit *from = exit->owner;
         if (to->hidden_by)
             to = to->hidden_by;
-        if (!from->dead && !to->dead && !exit->linked && from->page == to->page && from->key == to->key) {
+        const uint32_t bound = (uint32_t)(uintptr_t)to->table->entries;
+        bool fits = exit->guard ? exit->bound == BACKEND_UNBOUND || exit->bound == bound : from->page == to->page;
+        if (!from->dead && !to->dead && !exit->linked && fits && from->key == to->key) {
+            exit->bound = bound;
             jit->ops->link(jit->backend, &jit->code, exit, to->entry);
             exit->linked = to;
             exit->next_incoming = to->incoming;

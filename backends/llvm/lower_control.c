@@ -90,34 +90,41 @@ static void jump(struct region *r, LLVMValueRef pc)
     region_tail(r, r->stubs[r->uses_fp ? REGION_JUMP_FP : REGION_JUMP], to, NULL);
 }
 
-// The same in line, as it is where most of the time of indirect branches goes; what is not cached is left to the stub.
-static void jump_cached(struct region *r, LLVMValueRef pc)
+static LLVMValueRef table_load(struct region *r, LLVMTypeRef type, LLVMValueRef base, LLVMValueRef offset, unsigned align)
+{
+    LLVMValueRef at = LLVMBuildInBoundsGEP2(r->builder, r->i8, base, &offset, 1, "");
+    LLVMValueRef value = region_tag(r, LLVMBuildLoad2(r->builder, type, at, ""), r->tbaa_table);
+    LLVMSetOrdering(value, LLVMAtomicOrderingUnordered);
+    LLVMSetAlignment(value, align);
+    return value;
+}
+
+// The same in line, as it is where most of the time of indirect branches goes; a page that is not known is left to the stub.
+static void jump_known(struct region *r, LLVMValueRef pc)
 {
     LLVMBuilderRef at = r->builder;
     LLVMBasicBlockRef here = region_new_block(r, "here"), miss = region_new_block(r, "miss");
-    LLVMValueRef mask = region_env_load(r, r->i64, offsetof(struct ir_env, jump_mask), 8);
-    LLVMValueRef cache = region_env_load(r, r->ptr, offsetof(struct ir_env, jump_cache), 8);
-    LLVMValueRef index = LLVMBuildAnd(at, LLVMBuildShl(at, pc, region_k(r, r->i64, 3), ""), mask, "");
-    LLVMValueRef entry = LLVMBuildInBoundsGEP2(at, r->i8, cache, &index, 1, ""), words[3];
-    static const size_t offsets[3] = { offsetof(struct ir_jump_entry, va), offsetof(struct ir_jump_entry, key_gen),
-                                       offsetof(struct ir_jump_entry, code) };
-    for (unsigned i = 0; i < 3; i++) {
-        LLVMValueRef offset = region_k(r, r->i64, offsets[i]);
-        LLVMValueRef word = LLVMBuildInBoundsGEP2(at, r->i8, entry, &offset, 1, "");
-        words[i] = region_tag(r, LLVMBuildLoad2(at, i == 2 ? r->ptr : r->i64, word, ""), r->tbaa_table);
-        LLVMSetOrdering(words[i], LLVMAtomicOrderingUnordered);
-        LLVMSetAlignment(words[i], 8);
-    }
-    LLVMValueRef key = region_env_load(r, r->i64, offsetof(struct ir_env, key_gen), 8);
-    LLVMValueRef differ = LLVMBuildOr(at, LLVMBuildXor(at, words[0], pc, ""), LLVMBuildXor(at, words[1], key, ""), "");
+    LLVMValueRef pages = region_env_load(r, r->ptr, offsetof(struct ir_env, exec_pages), 8);
+    LLVMValueRef index = LLVMBuildAnd(at, LLVMBuildLShr(at, pc, region_k(r, r->i64, IR_PAGE_BITS - 5), ""),
+                                      region_k(r, r->i64, (IR_EXEC_PAGES - 1) << 5), "");
+    LLVMValueRef page = LLVMBuildInBoundsGEP2(at, r->i8, pages, &index, 1, "");
+    LLVMValueRef va = table_load(r, r->i64, page, region_k(r, r->i64, offsetof(struct ir_exec_page, va)), 8);
+    LLVMValueRef key = table_load(r, r->i32, page, region_k(r, r->i64, offsetof(struct ir_exec_page, key)), 4);
+    LLVMValueRef offset = LLVMBuildXor(at, pc, va, "");
+    LLVMValueRef bits[2] = { LLVMBuildAnd(at, offset, region_k(r, r->i64, ~(uint64_t)(IR_PAGE_SIZE - IR_CODE_ALIGN)), ""),
+                             LLVMBuildXor(at, key, region_env_load(r, r->i32, offsetof(struct ir_env, key), 4), "") };
+    LLVMValueRef differ = LLVMBuildOr(at, bits[0], LLVMBuildZExt(at, bits[1], r->i64, ""), "");
     region_branch(r, LLVMBuildICmp(at, LLVMIntEQ, differ, region_k(r, r->i64, 0), ""), here, miss, r->likely);
     region_at(r, here);
-    LLVMValueRef page = LLVMBuildAnd(at, pc, region_k(r, r->i64, (uint64_t)-(int64_t)IR_PAGE_SIZE), "");
-    region_env_store(r, page, offsetof(struct ir_env, pc_page), 8);
-    region_tail(r, words[2], LLVMGetPoison(r->ptr), NULL);
+    LLVMValueRef entries = table_load(r, r->ptr, page, region_k(r, r->i64, offsetof(struct ir_exec_page, entries)), 8);
+    LLVMValueRef unit = LLVMBuildZExt(at, table_load(r, r->i32, entries, offset, 4), r->i64, "");
+    LLVMValueRef base = region_env_load(r, r->ptr, offsetof(struct ir_env, code_base), 8);
+    region_env_store(r, va, offsetof(struct ir_env, pc_page), 8);
+    region_tail(r, LLVMBuildInBoundsGEP2(at, r->i8, base, &unit, 1, ""), LLVMBuildIntToPtr(at, pc, r->ptr, ""), NULL);
     region_at(r, miss);
     jump(r, pc);
 }
+_Static_assert(IR_CODE_ALIGN == 4, "an offset in a page is one in its table of 32-bit words");
 
 // The unit of the region's own PC is reached by the fallback: the jump cache has the region itself there.
 static void jump_to_unit(struct region *r, int64_t offset)
@@ -155,7 +162,7 @@ static void lower_exit_pc(struct region *r, const struct ir_insn *insn)
         if (r->uses_fp)
             jump(r, region_pc(r, offset));
         else
-            jump_cached(r, region_pc(r, offset));
+            jump_known(r, region_pc(r, offset));
         return;
     }
     LLVMValueRef record = pointer_to(r, exit_record(r, offset));
@@ -179,7 +186,7 @@ static void lower_exit_ind(struct region *r, const struct ir_insn *insn)
     if (r->uses_fp)
         jump(r, target);
     else
-        jump_cached(r, target);
+        jump_known(r, target);
 }
 
 static void lower_exit_stop(struct region *r, const struct ir_insn *insn)

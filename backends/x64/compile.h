@@ -34,7 +34,8 @@ enum { X64_MAX_INSNS = 8192, X64_MAX_FIELDS = 256, X64_MAX_REFS = 16384, X64_COL
 
 // Shared code at the start of the buffer, by offset.
 enum x64_thunk {
-    X64_T_ENTER, X64_T_EXIT /* code in eax */, X64_T_EXIT_STUB, X64_T_EXIT_MISS, X64_T_EXIT_POLL_AT, X64_T_EXIT_HOT_AT,
+    X64_T_ENTER, X64_T_EXIT /* code in eax */, X64_T_EXIT_STUB, X64_T_EXIT_MISS,
+    X64_T_EXIT_UNLINKED, X64_T_EXIT_FAR, X64_T_EXIT_POLL_AT, X64_T_EXIT_HOT_AT,
     X64_T_LOAD, X64_T_STORE, X64_T_CAS, X64_T_RMW, X64_T_EVAL,
     X64_T_LOAD_V, X64_T_STORE_V, X64_T_CAS_V, X64_T_RMW_V, // likewise, keeping vector registers
     X64_T_FP_SYNC,
@@ -343,6 +344,7 @@ void x64_ldmxcsr(struct x64_emit *e, struct x64_mem m);
 void x64_collect_exceptions(struct x64_emit *e, unsigned env, unsigned reg, unsigned temp);
 void x64_call_c(struct x64_emit *e, const void *fn); // clobbers rax
 void x64_emit_stubs(struct backend *b, struct x64_emit *e); // stubs.c
+void x64_emit_jump(const struct backend *b, struct x64_emit *e); // stubs.c: to the unit at the PC in r13
 void x64_emit_heat(struct x64_compile *c, uint32_t offset); // lower_control.c; no state is dirty but as cold code knows
 int x64_eval_helper(struct ir_env *env, const struct backend_eval_site *site, const union ir_value *args,
                     union ir_value *ret);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Branches, exits, polls and helper calls.
 //
-// What crosses the edges between blocks is joins.c's matter. Direct exits within the page end in a jump whose displacement
-// link() rewrites; others look their successor up in the jump cache.
+// What crosses the edges between blocks is joins.c's matter. Direct exits end in a jump whose displacement link() rewrites;
+// before it those to other pages see in env.exec_pages that the page is what it was when they were linked. Indirect exits
+// look their successor up there.
 #include "backends/x64/compile.h"
 
 static void emit_poll(struct x64_compile *c, uint32_t cold)
@@ -92,22 +93,65 @@ static void lower_brif(struct x64_compile *c, const struct ir_insn *insn)
 
 // ---- exits -------------------------------------------------------------------------------------------------------
 
-// Goes to the unit at the PC in rax through the jump cache.
-static void emit_jump_cache(struct x64_compile *c)
+// Cold code for r13 = page of the successor: returns where it begins.
+static uint32_t far_stub(struct x64_compile *c, const struct backend_exit *exit, enum x64_thunk thunk)
 {
-    uint32_t miss = x64_thunk_at(c, X64_T_EXIT_MISS);
-    x64_mov_rr(c->e, true, X64_RCX, X64_RAX);
-    x64_shift_ri(c->e, X64_SHL, true, X64_RCX, 3);
-    x64_alu_rm(c->e, X64_AND, true, X64_RCX, x64_env(offsetof(struct ir_env, jump_mask)));
-    x64_alu_rm(c->e, X64_ADD, true, X64_RCX, x64_env(offsetof(struct ir_env, jump_cache)));
-    x64_alu_rm(c->e, X64_CMP, true, X64_RAX, x64_at(X64_RCX, offsetof(struct ir_jump_entry, va)));
-    x64_jcc(c->e, X64_NE, X64_REF_CODE, miss);
-    x64_load(c->e, 3, false, true, X64_RDX, x64_env(offsetof(struct ir_env, key_gen)));
-    x64_alu_rm(c->e, X64_CMP, true, X64_RDX, x64_at(X64_RCX, offsetof(struct ir_jump_entry, key_gen)));
-    x64_jcc(c->e, X64_NE, X64_REF_CODE, miss);
-    x64_alu_ri(c->e, X64_AND, true, X64_RAX, -IR_PAGE_SIZE);
-    x64_store(c->e, 3, x64_env(offsetof(struct ir_env, pc_page)), X64_RAX);
-    x64_rm(c->e, 0xff, 4, x64_at(X64_RCX, offsetof(struct ir_jump_entry, code)));
+    uint32_t at = x64_cold_begin(c);
+    x64_alu_ri(c->e, X64_ADD, true, X64_R13, (int32_t)(exit->pc_offset & (IR_PAGE_SIZE - 1)));
+    x64_mov_ri(c->e, X64_R14, (uint64_t)(uintptr_t)exit);
+    x64_jmp(c->e, X64_REF_CODE, x64_thunk_at(c, thunk));
+    c->e = &c->hot;
+    return at;
+}
+
+// r13 := pc_page + offset
+static void add_to_page(struct x64_compile *c, int64_t offset)
+{
+    x64_load(c->e, 3, false, true, X64_R13, x64_env(offsetof(struct ir_env, pc_page)));
+    if (offset == (int32_t)offset) {
+        x64_alu_ri(c->e, X64_ADD, true, X64_R13, (int32_t)offset);
+    } else {
+        x64_mov_ri(c->e, X64_RCX, (uint64_t)offset);
+        x64_alu_rr(c->e, X64_ADD, true, X64_R13, X64_RCX);
+    }
+}
+
+enum { PATCH_ALIGN = 4, GUARD_IMM = 3 /* in cmp dword [rcx + 8], imm32 */, JUMP_IMM = 1 };
+
+static void align_patch(struct x64_compile *c, uint32_t imm)
+{
+    x64_nops(c->e, -(c->e->origin + x64_pos(c->e) + imm) & (PATCH_ALIGN - 1));
+}
+
+// To another page: where that leads is a matter of the context. The page's entry there must be of the table that the exit
+// is bound to, which stands for the page's memory and the key.
+static void exit_far(struct x64_compile *c, int64_t offset)
+{
+    const int64_t in_page = offset & (IR_PAGE_SIZE - 1);
+    if (c->exit_count == BACKEND_MAX_EXITS) {
+        add_to_page(c, offset);
+        x64_emit_jump(c->backend, c->e);
+        return;
+    }
+    struct backend_exit *exit = &c->exits[c->exit_count++];
+    *exit = (struct backend_exit){ .pc_offset = offset, .bound = BACKEND_UNBOUND };
+    uint32_t elsewhere = far_stub(c, exit, X64_T_EXIT_FAR);
+    exit->stub = far_stub(c, exit, X64_T_EXIT_UNLINKED);
+    add_to_page(c, offset - in_page);
+    x64_mov_rr(c->e, false, X64_RCX, X64_R13);
+    x64_shift_ri(c->e, X64_SHR, false, X64_RCX, IR_PAGE_BITS - 5);
+    x64_alu_ri(c->e, X64_AND, false, X64_RCX, (IR_EXEC_PAGES - 1) << 5);
+    x64_alu_rm(c->e, X64_ADD, true, X64_RCX, x64_env(offsetof(struct ir_env, exec_pages)));
+    x64_alu_rm(c->e, X64_CMP, true, X64_R13, x64_at(X64_RCX, offsetof(struct ir_exec_page, va)));
+    x64_jcc(c->e, X64_NE, X64_REF_COLD, elsewhere);
+    align_patch(c, GUARD_IMM);
+    exit->guard = c->e->origin + x64_pos(c->e) + GUARD_IMM;
+    x64_alu_mi(c->e, X64_CMP, false, x64_at(X64_RCX, offsetof(struct ir_exec_page, entries)), BACKEND_UNBOUND);
+    x64_jcc(c->e, X64_NE, X64_REF_COLD, elsewhere);
+    x64_store(c->e, 3, x64_env(offsetof(struct ir_env, pc_page)), X64_R13);
+    align_patch(c, JUMP_IMM);
+    exit->patch = c->e->origin + x64_pos(c->e);
+    x64_jmp(c->e, X64_REF_COLD, exit->stub);
 }
 
 static void lower_exit_pc(struct x64_compile *c, const struct ir_insn *insn)
@@ -115,14 +159,7 @@ static void lower_exit_pc(struct x64_compile *c, const struct ir_insn *insn)
     int64_t offset = (int64_t)insn->imm;
     x64_flush(c);
     if (offset < 0 || offset >= IR_PAGE_SIZE) {
-        x64_load(c->e, 3, false, true, X64_RAX, x64_env(offsetof(struct ir_env, pc_page)));
-        if (offset == (int32_t)offset) {
-            x64_alu_ri(c->e, X64_ADD, true, X64_RAX, (int32_t)offset);
-        } else {
-            x64_mov_ri(c->e, X64_RCX, insn->imm);
-            x64_alu_rr(c->e, X64_ADD, true, X64_RAX, X64_RCX);
-        }
-        emit_jump_cache(c);
+        exit_far(c, offset);
         return;
     }
     if (c->exit_count == BACKEND_MAX_EXITS) {
@@ -130,7 +167,7 @@ static void lower_exit_pc(struct x64_compile *c, const struct ir_insn *insn)
         return;
     }
     struct backend_exit *exit = &c->exits[c->exit_count++];
-    x64_nops(c->e, (3 - (c->e->origin + x64_pos(c->e))) & 3);
+    align_patch(c, JUMP_IMM);
     *exit = (struct backend_exit){ .pc_offset = offset, .patch = c->e->origin + x64_pos(c->e),
                                    .stub = x64_pos(&c->cold) };
     x64_jmp(c->e, X64_REF_COLD, x64_pos(&c->cold));
@@ -145,14 +182,14 @@ static void lower_exit_ind(struct x64_compile *c, const struct ir_insn *insn)
 {
     unsigned target = x64_use(c, insn->arg[0]);
     x64_flush(c);
-    x64_mov_rr(c->e, true, X64_RAX, target);
+    x64_mov_rr(c->e, true, X64_R13, target);
     emit_poll(c, x64_pos(&c->cold));
     x64_cold_begin(c);
-    x64_store(c->e, 3, x64_env(offsetof(struct ir_env, pc)), X64_RAX);
+    x64_store(c->e, 3, x64_env(offsetof(struct ir_env, pc)), X64_R13);
     x64_mov_ri(c->e, X64_RAX, IR_EXIT_POLL);
     x64_jmp(c->e, X64_REF_CODE, x64_thunk_at(c, X64_T_EXIT));
     c->e = &c->hot;
-    emit_jump_cache(c);
+    x64_emit_jump(c->backend, c->e);
 }
 
 static void lower_exit_stop(struct x64_compile *c, const struct ir_insn *insn)

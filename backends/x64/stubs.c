@@ -201,24 +201,30 @@ static void emit_fp(struct backend *b, struct x64_emit *e)
     x64_u8(e, 0xc3);
 }
 
-// Through the jump cache to the PC in r13.
-static void emit_jump(struct backend *b, struct x64_emit *e)
+// Looks up the page, then the instruction in its table; the PC stays in r13.
+void x64_emit_jump(const struct backend *b, struct x64_emit *e)
 {
     uint32_t miss = b->thunks[X64_T_EXIT_MISS];
+    x64_mov_rr(e, false, X64_RCX, X64_R13);
+    x64_shift_ri(e, X64_SHR, false, X64_RCX, IR_PAGE_BITS - 5);
+    x64_alu_ri(e, X64_AND, false, X64_RCX, (IR_EXEC_PAGES - 1) << 5);
+    x64_alu_rm(e, X64_ADD, true, X64_RCX, FIELD(X64_ENV, exec_pages));
+    x64_load(e, 3, false, true, X64_RDX, x64_at(X64_RCX, offsetof(struct ir_exec_page, va)));
+    x64_load(e, 2, false, false, X64_RSI, FIELD(X64_ENV, key));
     x64_mov_rr(e, true, X64_RAX, X64_R13);
-    x64_mov_rr(e, true, X64_RCX, X64_R13);
-    x64_shift_ri(e, X64_SHL, true, X64_RCX, 3);
-    x64_alu_rm(e, X64_AND, true, X64_RCX, FIELD(X64_ENV, jump_mask));
-    x64_alu_rm(e, X64_ADD, true, X64_RCX, FIELD(X64_ENV, jump_cache));
-    x64_alu_rm(e, X64_CMP, true, X64_RAX, x64_at(X64_RCX, offsetof(struct ir_jump_entry, va)));
+    x64_alu_rr(e, X64_XOR, true, X64_RAX, X64_RDX);
+    x64_rr(e, 0xf7 | X64_W, 0, X64_RAX); // test rax, imm32
+    x64_u32(e, ~(uint32_t)(IR_PAGE_SIZE - IR_CODE_ALIGN));
     x64_jcc(e, X64_NE, X64_REF_CODE, miss);
-    x64_load(e, 3, false, true, X64_RDX, FIELD(X64_ENV, key_gen));
-    x64_alu_rm(e, X64_CMP, true, X64_RDX, x64_at(X64_RCX, offsetof(struct ir_jump_entry, key_gen)));
+    x64_alu_rm(e, X64_CMP, false, X64_RSI, x64_at(X64_RCX, offsetof(struct ir_exec_page, key)));
     x64_jcc(e, X64_NE, X64_REF_CODE, miss);
-    x64_alu_ri(e, X64_AND, true, X64_RAX, -IR_PAGE_SIZE);
-    x64_store(e, 3, FIELD(X64_ENV, pc_page), X64_RAX);
-    x64_rm(e, 0xff, 4, x64_at(X64_RCX, offsetof(struct ir_jump_entry, code)));
+    x64_load(e, 3, false, true, X64_RCX, x64_at(X64_RCX, offsetof(struct ir_exec_page, entries)));
+    x64_load(e, 2, false, false, X64_RCX, x64_at_index(X64_RCX, X64_RAX, 0, 0));
+    x64_alu_rm(e, X64_ADD, true, X64_RCX, FIELD(X64_ENV, code_base));
+    x64_store(e, 3, FIELD(X64_ENV, pc_page), X64_RDX);
+    x64_rr(e, 0xff, 4, X64_RCX);
 }
+_Static_assert(IR_CODE_ALIGN == 4, "an offset in a page is one in its table of 32-bit words");
 
 static void emit_leave(struct backend *b, struct x64_emit *e)
 {
@@ -229,10 +235,11 @@ static void emit_leave(struct backend *b, struct x64_emit *e)
 
 void x64_emit_stubs(struct backend *b, struct x64_emit *e)
 {
+    b->stubs.miss = b->rx + b->thunks[X64_T_EXIT_MISS];
     b->stubs.exit_unlinked = here(b, e);
     x64_store(e, 3, FIELD(X64_ENV, link_exit), X64_R13);
-    x64_load(e, 3, false, true, X64_RAX, x64_at(X64_R13, offsetof(struct backend_exit, pc_offset)));
-    x64_alu_rm(e, X64_ADD, true, X64_RAX, FIELD(X64_ENV, pc_page));
+    x64_load(e, 3, false, true, X64_R13, x64_at(X64_R13, offsetof(struct backend_exit, pc_offset)));
+    x64_alu_rm(e, X64_ADD, true, X64_R13, FIELD(X64_ENV, pc_page));
     x64_jmp(e, X64_REF_CODE, b->thunks[X64_T_EXIT_MISS]);
     b->stubs.exit_fp = here(b, e);
     emit_forget(e);
@@ -240,7 +247,7 @@ void x64_emit_stubs(struct backend *b, struct x64_emit *e)
     b->stubs.jump_fp = here(b, e);
     emit_forget(e);
     b->stubs.jump = here(b, e);
-    emit_jump(b, e);
+    x64_emit_jump(b, e);
     b->stubs.leave_fp = here(b, e);
     emit_forget(e);
     b->stubs.leave = here(b, e);

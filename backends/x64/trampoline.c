@@ -91,11 +91,19 @@ static void emit_exits(struct backend *b, struct x64_emit *e)
     set_pc(e);
     x64_mov_ri(e, X64_RAX, IR_EXIT_JUMP);
     x64_jmp(e, X64_REF_CODE, b->thunks[X64_T_EXIT]);
-    // rax = PC
+    // r13 = PC, r14 = exit record
+    b->thunks[X64_T_EXIT_UNLINKED] = e->origin + x64_pos(e);
+    x64_store(e, 3, x64_env(offsetof(struct ir_env, link_exit)), X64_R14);
+    // r13 = PC
     b->thunks[X64_T_EXIT_MISS] = e->origin + x64_pos(e);
-    x64_store(e, 3, x64_env(offsetof(struct ir_env, pc)), X64_RAX);
+    x64_store(e, 3, x64_env(offsetof(struct ir_env, pc)), X64_R13);
     x64_mov_ri(e, X64_RAX, IR_EXIT_JUMP);
     x64_jmp(e, X64_REF_CODE, b->thunks[X64_T_EXIT]);
+    // r13 = PC, r14 = exit record to another page whose guard has failed
+    b->thunks[X64_T_EXIT_FAR] = e->origin + x64_pos(e);
+    x64_alu_mi(e, X64_CMP, false, x64_at(X64_R14, offsetof(struct backend_exit, bound)), BACKEND_UNBOUND);
+    x64_jcc(e, X64_E, X64_REF_CODE, b->thunks[X64_T_EXIT_UNLINKED]);
+    x64_emit_jump(b, e);
     // eax = offset
     b->thunks[X64_T_EXIT_POLL_AT] = e->origin + x64_pos(e);
     set_pc(e);

@@ -221,6 +221,8 @@ static void link_exit(struct backend *b, struct code_buffer *code, struct backen
         atomic_store_explicit(&exit->target, entry, memory_order_release);
     else
         patch(code, exit, (uint32_t)((const uint8_t *)entry - code->rx));
+    if (exit->guard) // who sees it may still see the jump as it was
+        atomic_store_explicit((_Atomic uint32_t *)(void *)(code->rw + exit->guard), exit->bound, memory_order_release);
 }
 
 static void unlink_exit(struct backend *b, struct code_buffer *code, struct backend_exit *exit)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What joins units: patched direct exits, the jump cache, polls, the code buffer's end.
+// What joins units: patched direct exits, pages of code, polls, the code buffer's end.
 #include "tests/backend/toy_jit.h"
 
 #include "base/error.h"
@@ -35,7 +35,7 @@ static void start(void)
     toy_reset(&toy, memory, sizeof memory);
     toy_jit_tables(&jit, &toy, 0, 0);
     toy.env.pc_page = 0x7000;
-    toy.env.key_gen = 5;
+    toy.env.key = 5;
 }
 
 static int enter(const struct piece *piece)
@@ -76,7 +76,7 @@ Test(backend_chain, direct_exits_link_and_unlink)
     toy_jit_destroy(&jit);
 }
 
-Test(backend_chain, indirect_exits_go_through_the_jump_cache)
+Test(backend_chain, indirect_exits_look_up_page_and_instruction)
 {
     static struct piece one, two;
     start();
@@ -87,36 +87,75 @@ Test(backend_chain, indirect_exits_go_through_the_jump_cache)
     cr_expect_eq(toy.env.pc, 0x9008);
     cr_expect_null(toy.env.link_exit);
     cr_expect_eq(toy.env.pc_page, 0x7000);
-    struct ir_jump_entry *entry = (struct ir_jump_entry *)((char *)jit.jumps + (0x9008ull << 3 & toy.env.jump_mask));
-    *entry = (struct ir_jump_entry){ .va = 0x9008, .key_gen = 5, .code = two.unit.entry };
+    toy_jit_knows(&jit, 0x9008, 5, two.unit.entry);
     cr_expect_eq(enter(&one), IR_EXIT_JUMP);
     cr_expect_eq(toy.env.pc, 0x9044);
     cr_expect_eq(toy.env.pc_page, 0x9000);
     cr_expect_eq(toy.x[0], 102);
-    entry->key_gen = 6; // of another context
-    toy.env.pc_page = 0x7000;
+    static const uint64_t others[] = { 0x900c, 0x9004, 0x9009, 0x900a, 0x8008, 0xa008, 0x9008 + ((uint64_t)IR_EXEC_PAGES << IR_PAGE_BITS),
+                                       0x9008 | 1ull << 63 };
+    for (unsigned i = 0; i < sizeof others / sizeof *others; i++) {
+        toy.env.pc_page = 0x7000;
+        toy.x[1] = others[i];
+        cr_expect_eq(enter(&one), IR_EXIT_JUMP);
+        cr_expect_eq(toy.env.pc, others[i]);
+        cr_expect_null(toy.env.link_exit);
+    }
+    toy.x[1] = 0x9008;
+    toy.env.key = 6;
     cr_expect_eq(enter(&one), IR_EXIT_JUMP);
     cr_expect_eq(toy.env.pc, 0x9008);
-    entry->key_gen = 5;
+    toy.env.key = 5;
     toy.env.budget = -1; // a request waits
     cr_expect_eq(enter(&one), IR_EXIT_POLL);
     cr_expect_eq(toy.env.pc, 0x9008);
     toy_jit_destroy(&jit);
 }
 
-Test(backend_chain, exits_to_other_pages_use_the_jump_cache)
+Test(backend_chain, exits_to_other_pages_are_linked_to_a_table)
 {
-    static struct piece one, two;
+    static struct piece one, two, three;
     start();
     make_step(&one, 1, "exit_pc 0x1008");
     make_step(&two, 100, "exit_pc 0x44");
-    cr_expect_eq(one.unit.exit_count, 0);
+    make_step(&three, 1000, "exit_pc 0x48");
+    cr_expect_eq(one.unit.exit_count, 1);
+    struct backend_exit *exit = &one.exits[0];
+    cr_expect_eq(exit->bound, BACKEND_UNBOUND);
+    cr_expect_eq(enter(&one), IR_EXIT_JUMP); // unbound: the dispatcher is to link it
+    cr_expect_eq(toy.env.pc, 0x8008);
+    cr_expect_eq(toy.env.link_exit, exit);
+    toy_jit_knows(&jit, 0x8008, 5, two.unit.entry);
     cr_expect_eq(enter(&one), IR_EXIT_JUMP);
     cr_expect_eq(toy.env.pc, 0x8008);
-    struct ir_jump_entry *entry = (struct ir_jump_entry *)((char *)jit.jumps + (0x8008ull << 3 & toy.env.jump_mask));
-    *entry = (struct ir_jump_entry){ .va = 0x8008, .key_gen = 5, .code = two.unit.entry };
+    cr_expect_eq(toy.env.link_exit, exit);
+    exit->bound = (uint32_t)(uintptr_t)jit.entries;
+    x64_backend.link(jit.backend, &jit.code, exit, three.unit.entry);
+    toy.env.pc_page = 0x7000;
+    cr_expect_eq(enter(&one), IR_EXIT_JUMP); // linked: the table is not looked at
+    cr_expect_eq(toy.env.pc, 0x8048);
+    cr_expect_eq(toy.x[0], 1 + 1 + 1001);
+    toy.env.pc_page = 0x107000; // the same code elsewhere: the page there is not known
+    cr_expect_eq(enter(&one), IR_EXIT_JUMP);
+    cr_expect_eq(toy.env.pc, 0x108008);
+    cr_expect_null(toy.env.link_exit);
+    toy_jit_knows(&jit, 0x108008, 5, two.unit.entry); // the same page there
+    toy.env.pc_page = 0x107000;
+    cr_expect_eq(enter(&one), IR_EXIT_JUMP);
+    cr_expect_eq(toy.env.pc, 0x108048);
+    jit.pages[0x108 % IR_EXEC_PAGES].va = 0x8000;
+    static _Alignas(4096) _Atomic uint32_t other[IR_CODE_SLOTS]; // another page at the address
+    other[2] = jit.entries[2];
+    jit.pages[8] = (struct ir_exec_page){ 0x8000, other, 5, NULL };
+    toy.env.pc_page = 0x7000;
     cr_expect_eq(enter(&one), IR_EXIT_JUMP);
     cr_expect_eq(toy.env.pc, 0x8044);
+    toy_jit_knows(&jit, 0x8008, 5, two.unit.entry);
+    x64_backend.unlink(jit.backend, &jit.code, exit);
+    toy.env.pc_page = 0x7000;
+    cr_expect_eq(enter(&one), IR_EXIT_JUMP); // it may be linked again, so the dispatcher is told
+    cr_expect_eq(toy.env.pc, 0x8008);
+    cr_expect_eq(toy.env.link_exit, exit);
     toy_jit_destroy(&jit);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What joins regions and units: linked exits both ways, the jump cache, polls, helpers that leave, the check of FP
+// What joins regions and units: linked exits both ways, pages of code, polls, helpers that leave, the check of FP
 // status at the entry.
 #include "tests/backend/llvm_engine.h"
 
@@ -44,7 +44,7 @@ static void start(void)
     toy_reset(&toy, memory, sizeof memory);
     toy_jit_tables(&engine.jit, &toy, 0, 0);
     toy.env.pc_page = 0x7000;
-    toy.env.key_gen = 5;
+    toy.env.key = 5;
 }
 
 static int enter(const void *entry)
@@ -78,7 +78,7 @@ Test(llvm_chain, exits_link_to_units_and_back)
     llvm_engine_destroy(&engine);
 }
 
-Test(llvm_chain, indirect_exits_use_the_jump_cache_and_poll)
+Test(llvm_chain, indirect_exits_look_up_page_and_instruction_and_poll)
 {
     static struct backend_exit exits[BACKEND_MAX_EXITS];
     start();
@@ -87,12 +87,23 @@ Test(llvm_chain, indirect_exits_use_the_jump_cache_and_poll)
     cr_expect_eq(enter(region), IR_EXIT_JUMP);
     cr_expect_eq(toy.env.pc, 0x9008);
     cr_expect_null(toy.env.link_exit);
-    struct ir_jump_entry *entry = (struct ir_jump_entry *)((char *)engine.jit.jumps + (0x9008ull << 3 & toy.env.jump_mask));
-    *entry = (struct ir_jump_entry){ .va = 0x9008, .key_gen = 5, .code = unit };
+    toy_jit_knows(&engine.jit, 0x9008, 5, unit);
     cr_expect_eq(enter(region), IR_EXIT_JUMP);
     cr_expect_eq(toy.env.pc, 0x9044);
     cr_expect_eq(toy.env.pc_page, 0x9000);
     cr_expect_eq(toy.x[0], 102);
+    static const uint64_t others[] = { 0x900c, 0x9009, 0x900a, 0x8008, 0x9008 + ((uint64_t)IR_EXEC_PAGES << IR_PAGE_BITS) };
+    for (unsigned i = 0; i < sizeof others / sizeof *others; i++) {
+        toy.env.pc_page = 0x7000;
+        toy.x[1] = others[i];
+        cr_expect_eq(enter(region), IR_EXIT_JUMP);
+        cr_expect_eq(toy.env.pc, others[i]);
+    }
+    toy.x[1] = 0x9008;
+    toy.env.key = 6;
+    cr_expect_eq(enter(region), IR_EXIT_JUMP);
+    cr_expect_eq(toy.env.pc, 0x9008);
+    toy.env.key = 5;
     toy.env.pc_page = 0x7000;
     toy.env.budget = -1;
     cr_expect_eq(enter(region), IR_EXIT_POLL);

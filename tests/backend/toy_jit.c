@@ -2,9 +2,11 @@
 // The toy guest under the x64 backend; see the header.
 #include "tests/backend/toy_jit.h"
 
+#include "backends/optimiser.h"
 #include "base/error.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -41,12 +43,22 @@ void toy_jit_tables(struct toy_jit *jit, struct toy_state *toy, uint32_t readabl
         jit->tlb[i].exec = IR_TLB_INVALID;
         jit->tlb[i].addend = (uint64_t)(uintptr_t)toy->memory;
     }
-    for (unsigned i = 0; i < TOY_JIT_JUMPS; i++)
-        jit->jumps[i] = (struct ir_jump_entry){ .va = 1, .key_gen = UINT64_MAX };
+    memset(jit->pages, 0xff, sizeof jit->pages);
     for (unsigned i = 0; i < IR_MMU_INDICES; i++)
         toy->env.mmu[i] = (struct ir_tlb_table){ jit->tlb, (TOY_JIT_TLB - 1) << 5 };
-    toy->env.jump_cache = jit->jumps;
-    toy->env.jump_mask = (TOY_JIT_JUMPS - 1) << 5;
+    toy->env.exec_pages = jit->pages;
+    toy->env.code_base = jit->code.rx;
+}
+
+void toy_jit_knows(struct toy_jit *jit, uint64_t pc, uint32_t key, const void *unit)
+{
+    const uint64_t page = pc & ~(uint64_t)(IR_PAGE_SIZE - 1);
+    const uint8_t *miss = x64_backend.stubs(jit->backend)->miss;
+    for (unsigned i = 0; i < IR_CODE_SLOTS; i++)
+        jit->entries[i] = (uint32_t)(miss - jit->code.rx);
+    jit->entries[(pc - page) / IR_CODE_ALIGN] = (uint32_t)((const uint8_t *)unit - jit->code.rx);
+    memset(jit->pages, 0xff, sizeof jit->pages);
+    jit->pages[(page >> IR_PAGE_BITS) % IR_EXEC_PAGES] = (struct ir_exec_page){ page, jit->entries, key, NULL };
 }
 
 void toy_jit_compile(struct toy_jit *jit, const struct ir_unit *unit, struct backend_unit *ret_unit)

@@ -50,7 +50,7 @@ struct runner {
     size_t first_used; // what the backend's thunks take
     struct backend_exit exits[BACKEND_MAX_EXITS];
     struct tier tier;
-    struct ir_jump_entry jump;
+    struct ir_exec_page pages[IR_EXEC_PAGES];
     char message[640];
 };
 
@@ -120,7 +120,7 @@ struct runner *runner_create(const struct runner_config *config)
 
     r->config = *config;
     r->optimise = true;
-    r->jump = (struct ir_jump_entry){.va = 1, .key_gen = UINT64_MAX};
+    memset(r->pages, 0xff, sizeof r->pages);
     if ((config->engine != RUNNER_INTERPRETER && !open_code(r)) || (config->engine == RUNNER_LLVM && !open_tier(r))) {
         runner_destroy(r);
         return NULL;
@@ -270,8 +270,8 @@ int runner_run(struct runner *r, struct ir_env *env, struct guest_translate *req
 {
     const void *entry;
 
-    env->jump_cache = &r->jump;
-    env->jump_mask = 0;
+    env->exec_pages = r->pages;
+    env->code_base = r->code.rx;
     if (r->config.engine == RUNNER_INTERPRETER)
         return build(r, request) ? -1 : interpret(r, env);
     if (compile(r, request, &entry))

@@ -274,8 +274,8 @@ Test(simd, access_traps)
     close_session(s);
 }
 
-// A write of FPCR goes through the dispatcher, where the host's rounding mode is set, and not through the
-// jump cache.
+// A write of FPCR goes through the dispatcher, where the host's rounding mode is set, and not to the next
+// unit.
 Test(simd, fpcr_write_leaves)
 {
     struct session *s = open_session();
