@@ -20,6 +20,7 @@ struct region_memory {
     uint8_t *at;
     size_t size, used, code_size;
     LLVMOrcResourceTrackerRef tracker;
+    struct region_memory *next; // of optimiser.kept
     bool failed;
 };
 
@@ -140,6 +141,10 @@ int region_jit_create(struct optimiser *o, struct error *err)
 
 void region_jit_destroy(struct optimiser *o)
 {
+    for (struct region_memory *m = o->kept, *next; m; m = next) {
+        next = m->next;
+        region_release(o, m);
+    }
     if (o->jit)
         LLVMConsumeError(LLVMOrcDisposeLLJIT(o->jit));
 }
@@ -176,4 +181,11 @@ void region_release(struct optimiser *o, void *handle)
     LLVMConsumeError(LLVMOrcResourceTrackerRemove(m->tracker));
     LLVMOrcReleaseResourceTracker(m->tracker);
     free(m);
+}
+
+void region_retain(struct optimiser *o, void *handle)
+{
+    struct region_memory *m = handle;
+    m->next = o->kept;
+    o->kept = m;
 }

@@ -36,6 +36,8 @@ struct optimiser {
     char tune[32];           // the host's name, for instruction scheduling
     uint32_t next_region;
     struct region_memory *building; // the region whose object is being linked
+    struct region_memory *kept;     // by next: of shared functions
+    char *shared_names;             // NULL: none yet (shared.c)
     size_t object_size;
 };
 
@@ -158,7 +160,7 @@ struct region {
     LLVMValueRef function, env;
     LLVMValueRef args, result;          // allocas for helpers: union ir_value[4] and one more
     LLVMValueRef stubs[REGION_STUBS];
-    LLVMValueRef pack_function;         // of dynamic flags
+    LLVMModuleRef shared;               // functions made for this region and others, NULL: none
     LLVMValueRef unlikely, likely;      // branch weights
     // Fields and our own stack lie outside tbaa_machine, which is what slow accesses and evaluations touch; the other
     // three are kinds of it.
@@ -188,6 +190,7 @@ struct region {
     int64_t insn_offset;                // of the guest instruction, from pc_page
     struct region_set dirty;
     bool inexact_known;
+    bool cold;                          // what is built seldom runs: small rather than fast
     LLVMBasicBlockRef leave;            // stores what is dirty now and leaves with leave_code; NULL: none made yet
     LLVMValueRef leave_code;            // its phi
     LLVMBasicBlockRef restart;          // likewise, to the one-pass unit at restart_offset
@@ -200,6 +203,24 @@ struct region {
 int region_build(struct region *r, const char *symbol);
 extern const char *const region_stub_names[REGION_STUBS];
 void region_free(struct region *r);
+LLVMModuleRef region_new_module(struct region *r, const char *name);
+LLVMValueRef region_new_function(struct region *r, const char *name, LLVMTypeRef type, unsigned convention); // in r->module
+void region_declare_stubs(struct region *r); // likewise
+
+// ---- shared.c ----------------------------------------------------------------------------------------------------
+enum { REGION_SHARED_NAME = 80 };
+struct region_shared_frame {
+    LLVMModuleRef module;
+    LLVMValueRef function, env, args;
+    LLVMBasicBlockRef at;
+    LLVMValueRef stubs[REGION_STUBS];
+};
+// Declared in the region's module; NULL where nobody has built it: begin, the body, end, and find again.
+LLVMValueRef region_shared_find(struct region *r, const char *name, LLVMTypeRef type);
+LLVMValueRef region_shared_begin(struct region *r, const char *name, LLVMTypeRef type, struct region_shared_frame *keep);
+void region_shared_end(struct region *r, const struct region_shared_frame *keep);
+const char *region_shared_first(const struct region *r);  // the name of one of those in r->shared
+int region_shared_keep(struct region *r, void *handle);   // r->shared is linked; 0 or -ENOMEM
 void region_lower_block(struct region *r, LLVMBasicBlockRef at); // r->block
 
 // ---- jit.c -------------------------------------------------------------------------------------------------------
@@ -208,6 +229,7 @@ void region_jit_destroy(struct optimiser *o);
 // Links the object (owned) and gives the addresses; 0 or a negative errno.
 int region_link(struct optimiser *o, LLVMMemoryBufferRef object, const char *symbol, struct optimiser_region *ret);
 void region_release(struct optimiser *o, void *handle);
+void region_retain(struct optimiser *o, void *handle); // until region_jit_destroy
 
 // ---- build.c: shorthand ------------------------------------------------------------------------------------------
 LLVMTypeRef region_type(const struct region *r, enum ir_type type);

@@ -12,7 +12,9 @@ static LLVMBasicBlockRef leave_block(struct region *r)
     r->leave = region_new_block(r, "leave");
     region_at(r, r->leave);
     r->leave_code = LLVMBuildPhi(r->builder, r->i32, "code");
+    r->cold = true;
     region_store_dirty(r);
+    r->cold = false;
     LLVMValueRef code = LLVMBuildIntToPtr(r->builder, LLVMBuildZExt(r->builder, r->leave_code, r->i64, ""), r->ptr, "");
     region_tail(r, r->stubs[r->uses_fp ? REGION_LEAVE_FP : REGION_LEAVE], code, NULL);
     region_at(r, back);
@@ -147,7 +149,9 @@ void region_restart(struct region *r)
         r->restart = region_new_block(r, "restart");
         r->restart_offset = r->insn_offset;
         region_at(r, r->restart);
-        region_store_dirty(r);
+        r->cold = true;
+    region_store_dirty(r);
+    r->cold = false;
         jump_to_unit(r, r->insn_offset);
         region_at(r, back);
     }

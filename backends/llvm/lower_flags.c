@@ -41,10 +41,19 @@ static LLVMValueRef overflow(struct region *r, const char *name, LLVMValueRef a,
 // The dynamic kinds are a chain of selects' worth of code, out of line, made on first use.
 static LLVMValueRef pack_function(struct region *r);
 
+static LLVMValueRef widened(struct region *r, LLVMValueRef a)
+{
+    return LLVMTypeOf(a) == r->i64 ? a : LLVMBuildZExt(r->builder, a, r->i64, "");
+}
+
 static LLVMValueRef call_pack(struct region *r, const struct region_flags *f)
 {
-    LLVMValueRef fn = pack_function(r), args[3] = { f->c, f->a, f->b };
-    return LLVMBuildCall2(r->builder, LLVMGlobalGetValueType(fn), fn, args, 3, "");
+    LLVMValueRef fn = pack_function(r), args[3] = { f->c, widened(r, f->a), f->b ? widened(r, f->b) : region_k(r, r->i64, 0) };
+    if (f->kind != REGION_DYNAMIC)
+        args[0] = region_k(r, r->i32, f->kind);
+    LLVMValueRef call = LLVMBuildCall2(r->builder, LLVMGlobalGetValueType(fn), fn, args, 3, "");
+    LLVMSetInstructionCallConv(call, REGION_PRESERVE_ALL);
+    return call;
 }
 
 // n, z, c, v of any kind as REGION_BITS.
@@ -101,7 +110,7 @@ LLVMValueRef region_flags_pack(struct region *r, const struct region_flags *f)
 {
     if (f->kind == REGION_PACKED)
         return f->a;
-    if (f->kind == REGION_DYNAMIC)
+    if (f->kind == REGION_DYNAMIC || (r->cold && f->kind != REGION_BITS))
         return call_pack(r, f);
     struct region_flags bits = to_bits(r, f);
     LLVMValueRef nz = LLVMBuildOr(r->builder, put_bit(r, bits.a, IR_FLAG_N), put_bit(r, bits.b, IR_FLAG_Z), "");
@@ -111,20 +120,14 @@ LLVMValueRef region_flags_pack(struct region *r, const struct region_flags *f)
 
 static LLVMValueRef pack_function(struct region *r)
 {
-    if (r->pack_function)
-        return r->pack_function;
-    LLVMBasicBlockRef back = LLVMGetInsertBlock(r->builder);
-    LLVMTypeRef params[3] = { r->i32, r->i64, r->i64 };
-    LLVMValueRef fn = LLVMAddFunction(r->module, "pack_flags", LLVMFunctionType(r->i32, params, 3, false));
-    LLVMValueRef a = LLVMGetParam(fn, 1), b = LLVMGetParam(fn, 2);
-    r->pack_function = fn;
-    LLVMSetLinkage(fn, LLVMInternalLinkage);
-    static const char *const attributes[] = { "noinline", "nounwind", "nosync", "willreturn" };
-    for (unsigned i = 0; i < ARRAY_SIZE(attributes); i++) {
-        unsigned kind = LLVMGetEnumAttributeKindForName(attributes[i], __builtin_strlen(attributes[i]));
-        LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(r->context, kind, 0));
-    }
-    region_at(r, LLVMAppendBasicBlockInContext(r->context, fn, ""));
+    LLVMTypeRef params[3] = { r->i32, r->i64, r->i64 }, type = LLVMFunctionType(r->i32, params, 3, false);
+    LLVMValueRef found = region_shared_find(r, "pack_flags", type);
+    struct region_shared_frame keep;
+    if (found)
+        return found;
+    bool cold = r->cold;
+    r->cold = false;
+    LLVMValueRef fn = region_shared_begin(r, "pack_flags", type, &keep), a = LLVMGetParam(fn, 1), b = LLVMGetParam(fn, 2);
     LLVMBasicBlockRef blocks[REGION_DYNAMIC];
     for (unsigned k = 0; k < REGION_DYNAMIC; k++)
         blocks[k] = LLVMAppendBasicBlockInContext(r->context, fn, "");
@@ -139,8 +142,9 @@ static LLVMValueRef pack_function(struct region *r)
             f.a = LLVMBuildTrunc(r->builder, a, r->i32, ""), f.b = LLVMBuildTrunc(r->builder, b, r->i32, "");
         LLVMBuildRet(r->builder, region_flags_pack(r, &f));
     }
-    region_at(r, back);
-    return fn;
+    region_shared_end(r, &keep);
+    r->cold = cold;
+    return region_shared_find(r, "pack_flags", type);
 }
 
 // ---- conditions --------------------------------------------------------------------------------------------------

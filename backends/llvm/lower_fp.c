@@ -226,22 +226,14 @@ static LLVMValueRef really_doubtful(struct region *r, const struct region_fp *f,
     return region_fp_any(r, LLVMBuildAnd(at, region_fp_mask_doubtful(r, f, v), worse, ""));
 }
 
-static void attribute(struct region *r, LLVMValueRef fn, const char *name)
-{
-    unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
-    LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(r->context, kind, 0));
-}
-
 // The body of settle_function, lowered as if it were the region, with parameters for the operands.
 static void make_settle(struct region *r, const struct region_fp *f, const struct ir_insn *insn, LLVMValueRef fn,
                         unsigned args)
 {
-    LLVMBasicBlockRef back = LLVMGetInsertBlock(r->builder);
-    LLVMValueRef params[6], operands[4], keep[] = { r->function, r->env, r->args };
+    LLVMValueRef params[6], operands[4];
     LLVMGetParams(fn, params);
     LLVMValueRef out = params[args + 1];
-    r->function = fn, r->env = params[0];
-    region_at(r, region_new_block(r, ""));
+    r->env = params[0];
     r->args = LLVMBuildAlloca(r->builder, LLVMArrayType2(r->v2i64, 4), "args");
     for (unsigned k = 0; k < args; k++)
         operands[k] = region_arg(r, insn, k), r->values[insn->arg[k]] = params[k + 1];
@@ -256,31 +248,26 @@ static void make_settle(struct region *r, const struct region_fp *f, const struc
     LLVMBuildRetVoid(r->builder);
     for (unsigned k = args; k--;) // an operand may stand twice
         r->values[insn->arg[k]] = operands[k];
-    r->function = keep[0], r->env = keep[1], r->args = keep[2];
-    region_at(r, back);
 }
 
 // void (env, operands, result): puts the result in env.slow_value, that of ir_eval if really_doubtful. One for each
-// kind of operation and region, as this is most of the code and of LLVM's time otherwise.
+// kind of operation, as this is most of the code and of LLVM's time otherwise.
 static LLVMValueRef settle_function(struct region *r, const struct region_fp *f, const struct ir_insn *insn,
                                     unsigned args)
 {
     const uint32_t *a = insn->arg;
     unsigned same = (a[0] == a[1]) | (a[1] == a[2]) << 1 | (a[0] == a[2]) << 2; // values are known by their ids
-    char name[80];
+    char name[REGION_SHARED_NAME];
     snprintf(name, sizeof name, "settle_%x_%x_%x_%x_%x", insn->op, insn->type, insn->sub, insn->attr, same);
-    LLVMValueRef fn = LLVMGetNamedFunction(r->module, name);
-    if (fn)
-        return fn;
-    LLVMTypeRef type = region_type(r, (enum ir_type)insn->type), params[] = { r->ptr, type, type, type, type };
-    fn = LLVMAddFunction(r->module, name, LLVMFunctionType(r->void_type, params, args + 2, false));
-    LLVMSetLinkage(fn, LLVMInternalLinkage);
-    LLVMSetFunctionCallConv(fn, REGION_PRESERVE_ALL);
-    attribute(r, fn, "noinline");
-    attribute(r, fn, "nounwind");
-    attribute(r, fn, "cold");
-    make_settle(r, f, insn, fn, args);
-    return fn;
+    LLVMTypeRef operand = region_type(r, (enum ir_type)insn->type), params[] = { r->ptr, operand, operand, operand, operand };
+    LLVMTypeRef type = LLVMFunctionType(r->void_type, params, args + 2, false);
+    LLVMValueRef found = region_shared_find(r, name, type);
+    struct region_shared_frame keep;
+    if (found)
+        return found;
+    make_settle(r, f, insn, region_shared_begin(r, name, type, &keep), args);
+    region_shared_end(r, &keep);
+    return region_shared_find(r, name, type);
 }
 
 static LLVMValueRef guard_tiny(struct region *r, const struct region_fp *f, const struct ir_insn *insn, LLVMValueRef v)

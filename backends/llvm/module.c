@@ -82,7 +82,7 @@ const char *const region_stub_names[REGION_STUBS] = {
     [REGION_EVAL] = "stub_eval", [REGION_FP_SYNC] = "stub_fp_sync",
 };
 
-static void make_stubs(struct region *r)
+void region_declare_stubs(struct region *r)
 {
     LLVMTypeRef memory[5] = { r->ptr, r->i64, r->i32, r->i32, r->i32 }, eval[3] = { r->ptr, r->ptr, r->ptr };
     for (unsigned s = 0; s < REGION_STUBS; s++) {
@@ -93,7 +93,8 @@ static void make_stubs(struct region *r)
             type = LLVMFunctionType(r->void_type, eval, 3, false);
         else if (s == REGION_FP_SYNC)
             type = LLVMFunctionType(r->void_type, eval, 1, false);
-        r->stubs[s] = LLVMAddFunction(r->module, region_stub_names[s], type);
+        LLVMValueRef old = LLVMGetNamedFunction(r->module, region_stub_names[s]);
+        r->stubs[s] = old ? old : LLVMAddFunction(r->module, region_stub_names[s], type);
         LLVMSetFunctionCallConv(r->stubs[s], s < REGION_LOAD ? REGION_PRESERVE_NONE : REGION_PRESERVE_ALL);
     }
 }
@@ -109,16 +110,33 @@ static void attribute(struct region *r, LLVMValueRef function, const char *name,
     LLVMAddAttributeAtIndex(function, LLVMAttributeFunctionIndex, a);
 }
 
-static LLVMValueRef make_function(struct region *r, const char *name)
+LLVMValueRef region_new_function(struct region *r, const char *name, LLVMTypeRef type, unsigned convention)
 {
-    LLVMValueRef f = LLVMAddFunction(r->module, name, r->tail_type);
-    LLVMSetFunctionCallConv(f, REGION_PRESERVE_NONE);
+    LLVMValueRef f = LLVMAddFunction(r->module, name, type);
+    LLVMSetFunctionCallConv(f, convention);
     attribute(r, f, "nounwind", NULL);
     attribute(r, f, "frame-pointer", "none");
     attribute(r, f, "prefer-vector-width", "128");
     attribute(r, f, "min-legal-vector-width", "128");
     attribute(r, f, "tune-cpu", r->optimiser->tune);
     return f;
+}
+
+static LLVMValueRef make_function(struct region *r, const char *name)
+{
+    return region_new_function(r, name, r->tail_type, REGION_PRESERVE_NONE);
+}
+
+LLVMModuleRef region_new_module(struct region *r, const char *name)
+{
+    LLVMModuleRef module = LLVMModuleCreateWithNameInContext(name, r->context);
+    char *triple = LLVMGetTargetMachineTriple(r->optimiser->machine);
+    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(r->optimiser->machine);
+    LLVMSetTarget(module, triple);
+    LLVMDisposeMessage(triple);
+    LLVMSetModuleDataLayout(module, layout);
+    LLVMDisposeTargetData(layout);
+    return module;
 }
 
 // Host FP operations need a fallback for when the inexact exception is not known, and the host's rounding as it is.
@@ -276,17 +294,11 @@ int region_build(struct region *r, const char *symbol)
     if (!allocate(r))
         return -ENOMEM;
     r->context = LLVMContextCreate();
-    r->module = LLVMModuleCreateWithNameInContext("region", r->context);
     r->builder = LLVMCreateBuilderInContext(r->context);
-    char *triple = LLVMGetTargetMachineTriple(r->optimiser->machine);
-    LLVMSetTarget(r->module, triple);
-    LLVMDisposeMessage(triple);
-    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(r->optimiser->machine);
-    LLVMSetModuleDataLayout(r->module, layout);
-    LLVMDisposeTargetData(layout);
+    r->module = region_new_module(r, "region");
     make_types(r);
     make_metadata(r);
-    make_stubs(r);
+    region_declare_stubs(r);
     region_loops_analyse(r);
     region_state_analyse(r);
     region_chunks_analyse(r);
@@ -309,6 +321,8 @@ void region_free(struct region *r)
         LLVMDisposeBuilder(r->builder);
     if (r->module)
         LLVMDisposeModule(r->module);
+    if (r->shared)
+        LLVMDisposeModule(r->shared);
     if (r->context)
         LLVMContextDispose(r->context);
     free(r->memory);

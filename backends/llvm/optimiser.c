@@ -68,6 +68,7 @@ static void destroy(struct optimiser *o)
         LLVMDisposeTargetMachine(o->machine);
     if (o->pass_options)
         LLVMDisposePassBuilderOptions(o->pass_options);
+    free(o->shared_names);
     free(o);
 }
 
@@ -120,16 +121,16 @@ static uint64_t now_ns(void)
 static void took(struct times *times, enum step step, uint64_t *since)
 {
     uint64_t now = now_ns();
-    times->ns[step] = now - *since;
+    times->ns[step] += now - *since;
     *since = now;
 }
 
 // The unit, the optimised module and its assembly.
-static void trace(struct optimiser *o, struct region *r)
+static void trace(struct optimiser *o, struct region *r, LLVMModuleRef module)
 {
-    LLVMModuleRef copy = LLVMCloneModule(r->module);
+    LLVMModuleRef copy = LLVMCloneModule(module);
     LLVMMemoryBufferRef assembly = NULL;
-    char *text = LLVMPrintModuleToString(r->module), *message = NULL;
+    char *text = LLVMPrintModuleToString(module), *message = NULL;
     log_begin(o->config.log);
     ir_print(r->unit, o->config.log->out);
     log_printf(o->config.log, LOG_OUT_ASM, "%s\n", text);
@@ -143,11 +144,11 @@ static void trace(struct optimiser *o, struct region *r)
     LLVMDisposeModule(copy);
 }
 
-static int generate(struct optimiser *o, struct region *r, struct times *times, uint64_t *since,
+static int generate(struct optimiser *o, struct region *r, LLVMModuleRef module, struct times *times, uint64_t *since,
                     LLVMMemoryBufferRef *ret_object)
 {
     char *message = NULL;
-    if (LLVMVerifyModule(r->module, LLVMReturnStatusAction, &message)) { // generating code from it could end the process
+    if (LLVMVerifyModule(module, LLVMReturnStatusAction, &message)) { // generating code from it could end the process
         fprintf(stderr, "isomer: internal error in a region: %s\n", message);
         assert(!"LLVM's verifier refuses the module");
         LLVMDisposeMessage(message);
@@ -155,17 +156,28 @@ static int generate(struct optimiser *o, struct region *r, struct times *times, 
     }
     LLVMDisposeMessage(message);
     took(times, BUILD, since);
-    LLVMErrorRef e = LLVMRunPasses(r->module, passes, o->machine, o->pass_options);
+    LLVMErrorRef e = LLVMRunPasses(module, passes, o->machine, o->pass_options);
     took(times, OPTIMISE, since);
     if (e)
         return refuse(o, "passes", LLVMGetErrorMessage(e), -ENOTSUP);
     if (traced(o))
-        trace(o, r);
+        trace(o, r, module);
     *since = now_ns();
-    if (LLVMTargetMachineEmitToMemoryBuffer(o->machine, r->module, LLVMObjectFile, &message, ret_object))
+    if (LLVMTargetMachineEmitToMemoryBuffer(o->machine, module, LLVMObjectFile, &message, ret_object))
         return refuse(o, "code generation", message, -ENOTSUP);
     took(times, GENERATE, since);
     return 0;
+}
+
+// Compiles the functions that the region is the first to want.
+static int share(struct optimiser *o, struct region *r, struct times *times, uint64_t *since)
+{
+    struct optimiser_region made;
+    LLVMMemoryBufferRef object = NULL;
+    int result = r->shared ? generate(o, r, r->shared, times, since, &object) : 0;
+    if (!result && object)
+        result = region_link(o, object, region_shared_first(r), &made);
+    return result || !object ? result : region_shared_keep(r, made.handle);
 }
 
 static int compile(struct optimiser *o, const struct optimiser_request *request, struct optimiser_region *ret_region)
@@ -180,7 +192,9 @@ static int compile(struct optimiser *o, const struct optimiser_request *request,
     int result = region_build(&r, symbol);
     took(&times, BUILD, &since);
     if (!result)
-        result = generate(o, &r, &times, &since, &object);
+        result = share(o, &r, &times, &since);
+    if (!result)
+        result = generate(o, &r, r.module, &times, &since, &object);
     uint32_t exits = r.exit_count;
     if (r.evaluated && traced(o))
         log_printf(o->config.log, LOG_OUT_ASM, "%s: %s has no form for it here\n", request->name, ir_ops[r.evaluated->op].name);

@@ -57,7 +57,9 @@ static void run_many(uint32_t classes, uint64_t features, unsigned default_count
             fprintf(stderr, "seed %llx\n", (unsigned long long)seed);
         run_one(seed, classes, IR_RN | (seed % 5 == 0 ? IR_FP_DN : 0));
     }
-    cr_expect_eq(engine.pool.bytes, 0, "released regions give their memory back");
+    size_t kept = engine.pool.bytes; // functions that regions share
+    run_one(first, classes, IR_RN | (first % 5 == 0 ? IR_FP_DN : 0));
+    cr_expect_eq(engine.pool.bytes, kept, "released regions give their memory back");
     llvm_engine_destroy(&engine);
 }
 
