@@ -30,9 +30,11 @@ void vcpu_enter_code(struct vcpu *vcpu)
 
 void vcpu_leave_code(struct vcpu *vcpu)
 {
+    // In this order: who reads the new counts sees no more that the vCPU was in code before, and so asks only for what
+    // attend() has not taken yet.
+    atomic_store(&vcpu->in_code, VCPU_OUTSIDE);
     atomic_fetch_add(&vcpu->safe_seq, 1);
     atomic_fetch_add(&vcpu->outside_seq, 1);
-    atomic_store(&vcpu->in_code, VCPU_OUTSIDE);
 }
 
 static void pause_a_little(unsigned spins)
@@ -62,8 +64,8 @@ void safepoint_wait(struct accel *accel, struct vcpu *self)
 {
     bool was_in_code = self && atomic_load(&self->in_code) == VCPU_IN_CODE;
     if (was_in_code) {
-        atomic_fetch_add(&self->safe_seq, 1);
         atomic_store(&self->in_code, VCPU_WAITS_IN_HELPER);
+        atomic_fetch_add(&self->safe_seq, 1);
     }
     wait_for_all(accel, self);
     if (!was_in_code)
