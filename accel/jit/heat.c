@@ -10,6 +10,7 @@ enum {
     FALLBACK_HEAT = 10000,
     MAX_FALLBACKS = 16, // of a region, each of so many executions, before it is given up
     FALLBACKS_LAST = 1000000000, // ns without one after which they count anew
+    GIVEN_UP = 4,                // seconds for which the page is not to count then
     MAX_DEATHS = 32,    // of regions of one page by stores to it
 };
 
@@ -44,12 +45,10 @@ void tier_count(struct accel *accel, struct unit *unit)
         accel->jit.scratch.heat = &unit->heat;
 }
 
-// Of the unit behind a region: how often that falls back is what matters.
-static uint64_t start_again(struct unit *unit)
+void heat_watch(struct unit *unit)
 {
     unit->heat_past = heat_executions(unit);
     set_heat(unit, FALLBACK_HEAT);
-    return unit->heat_past;
 }
 
 // Lets the unit run longer before it asks again. Its executions so far.
@@ -75,7 +74,11 @@ static uint64_t collect(struct unit *at)
         if (u->region || u->key != at->key || at->offset < u->offset || at->offset >= u->offset + u->bytes ||
             heat_left(u) >= 0)
             continue;
-        uint64_t count = u->hidden_by ? start_again(u) : back_off(u);
+        uint64_t count;
+        if (u->hidden_by)
+            heat_watch(u), count = u->heat_past;
+        else
+            count = back_off(u);
         most = count > most ? count : most;
     }
     return most;
@@ -127,10 +130,9 @@ static void fell_back(struct accel *accel, struct unit *region)
         return;
     accel->jit.tier->counts.given_up++;
     region->page->region_deaths++;
+    region->page->heat.quiet_until = now + GIVEN_UP * 1000000000ull;
     unit_kill(accel, region);
-    if (accel->jit.tier->samples)
-        unit_kill(accel, behind);
-    else
+    if (!behind->dead)
         heat_cool(behind);
 }
 

@@ -218,6 +218,7 @@ struct unit {
     _Atomic bool dead; // not in the table any more; memory lives until its chunk is recycled
     struct unit *_Atomic hidden_by; // the region that is found in its place
     struct unit_region *region;     // NULL for ordinary units
+    bool only_behind;               // made to stand behind a region, dies with it
     int32_t heat, heat_start;       // counted down by its code (atomic), from where
     uint64_t heat_past;             // counted before; jit.lock
     struct code_page *page;

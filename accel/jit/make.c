@@ -159,8 +159,48 @@ static bool reads_the_same(const struct tier *tier, const struct unit *region)
     return true;
 }
 
+// What the region falls back to: its first instruction, so that whoever is there comes back to the region when the loop
+// does. NULL when there is none to be had; the unit at hand does then. translate_lock held.
+static struct unit *make_behind(struct tier *tier, const struct tier_job *job)
+{
+    struct accel *accel = tier->accel;
+    struct jit *jit = &accel->jit;
+    struct guest_translate request = {
+        .cpu_model = job->cpu_model, .key = job->key, .offset = job->offset, .page = tier->page, .max_insns = 1,
+        .log = accel->log, .va_hint = job->pc & ~(uint64_t)(IR_PAGE_SIZE - 1)};
+    ir_unit_reset(&jit->scratch, &accel->guest);
+    if (accel->isa->translate(&request, &jit->scratch) || jit->scratch.failed)
+        return NULL;
+    ir_optimise(&jit->scratch, &jit->opt);
+    struct unit *unit = calloc(1, sizeof *unit + BACKEND_MAX_EXITS * sizeof *unit->exits);
+    if (!unit)
+        return NULL;
+    unit->host_page = job->host_page;
+    unit->key = job->key;
+    unit->offset = job->offset;
+    unit->bytes = jit->scratch.guest_bytes;
+    unit->only_behind = true;
+    heat_watch(unit);
+    jit->scratch.heat = &unit->heat;
+    if (unit_compile(accel, NULL, unit, job->pc)) {
+        free(unit);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < unit->exit_count; i++)
+        unit->exits[i].owner = unit;
+    return unit;
+}
+
+// Puts behind in the place of unit.
+static void exchange(struct accel *accel, struct unit *unit, struct unit *behind)
+{
+    behind->page = unit->page;
+    unit_kill(accel, unit);
+    unit_publish(&accel->jit, behind);
+}
+
 // jit.lock held.
-static bool install(struct tier *tier, struct unit *region, uint64_t flushes)
+static bool install(struct tier *tier, struct unit *region, struct unit *behind, uint64_t flushes)
 {
     struct accel *accel = tier->accel;
     struct jit *jit = &accel->jit;
@@ -172,10 +212,14 @@ static bool install(struct tier *tier, struct unit *region, uint64_t flushes)
     atomic_thread_fence(memory_order_seq_cst);
     if (!reads_the_same(tier, region))
         return false;
-    region->region->fallback = unit->entry;
+    if (behind)
+        exchange(accel, unit, behind);
+    else
+        behind = unit;
+    region->region->fallback = behind->entry;
     for (uint32_t i = 0; i < region->exit_count; i++)
         region->exits[i].owner = region;
-    unit_replace(accel, unit, region);
+    unit_replace(accel, behind, region);
     kill_straddlers(accel, region);
     // Its parts may run in it only from now on: they can ask again if not.
     for (unsigned i = 0; i < region->region->part_count; i++)
@@ -187,20 +231,29 @@ static bool install(struct tier *tier, struct unit *region, uint64_t flushes)
     return true;
 }
 
-static bool finish(struct tier *tier, struct unit *region, uint64_t flushes)
+// The chunk being filled frees it.
+static void give_to_chunk(struct jit *jit, struct unit *unit, bool live)
+{
+    unit->next_in_chunk = jit->chunk_units[jit->chunk];
+    jit->chunk_units[jit->chunk] = unit;
+    unit->dead |= !live;
+}
+
+static bool finish(struct tier *tier, const struct tier_job *job, struct unit *region, uint64_t flushes)
 {
     struct jit *jit = &tier->accel->jit;
+    if (tier->ops)
+        pthread_mutex_lock(&jit->translate_lock);
+    struct unit *behind = tier->ops && tier->accel->config.engine == ACCEL_JIT ? make_behind(tier, job) : NULL;
     pthread_mutex_lock(&jit->lock);
-    bool done = install(tier, region, flushes);
+    bool done = install(tier, region, behind, flushes);
     tier->counts.stale += !done;
-    if (!tier->ops) {
-        region->next_in_chunk = jit->chunk_units[jit->chunk];
-        jit->chunk_units[jit->chunk] = region;
-        region->dead |= !done;
-    }
-    pthread_mutex_unlock(&jit->lock);
+    if (behind)
+        give_to_chunk(jit, behind, done);
     if (!tier->ops)
-        pthread_mutex_unlock(&jit->translate_lock);
+        give_to_chunk(jit, region, done);
+    pthread_mutex_unlock(&jit->lock);
+    pthread_mutex_unlock(&jit->translate_lock);
     return done;
 }
 
@@ -267,7 +320,7 @@ bool make_region(struct tier *tier, const struct tier_job *job)
         return false;
     if (tier->accel->config.engine == ACCEL_LOCKSTEP)
         keep_ir(tier, region);
-    bool made = finish(tier, region, flushes);
+    bool made = finish(tier, job, region, flushes);
     if (!made && tier->ops)
         make_drop(tier, region);
     return made;

@@ -3,7 +3,7 @@
 // a vCPU that leaves one because it ran out asks for a region there, and a thread of its own forms regions, has them
 // compiled and puts them in the place of the unit (jit.h says how they stand in the tables). Where vCPUs wait for what
 // they ask, and under lock-step, there are no samples, and every unit counts.
-// The thread is no vCPU: it takes jit.lock, and translate_lock for one-pass regions, and waits for vCPUs
+// The thread is no vCPU: it takes jit.lock, and translate_lock to compile into the code buffer, and waits for vCPUs
 // only without jit.lock.
 #ifndef ACCEL_JIT_TIER_H
 #define ACCEL_JIT_TIER_H

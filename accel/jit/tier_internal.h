@@ -61,6 +61,7 @@ static inline uint64_t tier_now_ns(clockid_t clock)
 // ---- heat.c: jit.lock held ---------------------------------------------------------------------------------------
 uint64_t heat_executions(const struct unit *unit); // since it was made
 void heat_cool(struct unit *unit);                 // it never asks again, or not for long
+void heat_watch(struct unit *unit);                // it stands behind a region: count how often that falls back
 void heat_refresh(struct tier *tier);              // the jobs that wait: what they count has gone on counting, or not
 
 // ---- sample.c ----------------------------------------------------------------------------------------------------

@@ -254,6 +254,8 @@ void unit_kill(struct accel *accel, struct unit *unit)
         return;
     if (unit->hidden_by)
         unit_kill(accel, unit->hidden_by);
+    if (unit->dead) // with its region
+        return;
     unit->dead = true;
     jit->units_killed++;
     withdraw(accel, unit);
@@ -267,6 +269,8 @@ void unit_kill(struct accel *accel, struct unit *unit)
     if (unit->region) {
         unit->region->stands_for->hidden_by = NULL;
         put_in_table(jit, unit->region->stands_for);
+        if (unit->region->stands_for->only_behind)
+            unit_kill(accel, unit->region->stands_for);
         tier_region_died(accel, unit);
     }
 }
