@@ -10,7 +10,7 @@ enum {
     FALLBACK_HEAT = 10000,
     MAX_FALLBACKS = 16, // of a region, each of so many executions, before it is given up
     FALLBACKS_LAST = 1000000000, // ns without one after which they count anew
-    GIVEN_UP = 4,                // seconds for which the page is not to count then
+    GIVEN_UP = 4000,             // ms for which samples there do not matter then
     MAX_DEATHS = 32,    // of regions of one page by stores to it
 };
 
@@ -130,7 +130,7 @@ static void fell_back(struct accel *accel, struct unit *region)
         return;
     accel->jit.tier->counts.given_up++;
     region->page->region_deaths++;
-    region->page->heat.quiet_until = now + GIVEN_UP * 1000000000ull;
+    sample_quiet(region->page, region->offset, GIVEN_UP);
     unit_kill(accel, region);
     if (!behind->dead)
         heat_cool(behind);

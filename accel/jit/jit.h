@@ -174,7 +174,11 @@ struct page_heat {
     bool made;          // a region came of that
     uint64_t since;     // ns: when that began
     uint64_t most;      // executions of one unit since then
-    uint64_t quiet, quiet_until; // ns: how long, and until when, it is not to count
+    uint64_t lines;     // of 64 bytes, that samples fell in which made it count
+    struct {
+        uint32_t until; // ms: samples there do not matter
+        uint32_t step;  // how long it was last made quiet for
+    } quiet[MEM_PAGE_SIZE >> MEM_CODE_LINE_BITS];
 };
 
 // What ir_exec_page.entries is: the units of one page under one key. Kept until jit.tables is full, when all go with all

@@ -5,7 +5,7 @@
 //
 // Samples are gathered by page and key, and halved every so often. A page with enough of them is made to count: its units
 // are translated anew, with counters, until regions have been made of it or nothing came of that; then the counters go
-// again, and the page is left alone for a while, the longer the less has come of it.
+// again, and samples in the lines that led to it do not matter for a while, the longer the less has come of it.
 #include "accel/jit/tier_internal.h"
 
 #include "base/error.h"
@@ -13,15 +13,15 @@
 #include <string.h>
 
 enum {
-    TICK = 1000000, TICK_SPREAD = TICK / 2, // ns: between 0.75 and 1.25 ms, or it would keep step with the guest's timer
+    MS = 1000000,
+    TICK = MS, TICK_SPREAD = TICK / 2, // ns: between 0.75 and 1.25 ms, or it would keep step with the guest's timer
     ONE = 256,                              // what a sample weighs
     NEEDED = 3 * ONE,
     LEAST = ONE / 2, // what a page weighs that is no longer worth a region
     HALF_LIFE = 100000000,
     COUNTING = 20000000, // how long a page may count without asking for a region
-    QUIET = 10000000, QUIET_GROWTH = 4,
+    QUIET = 10, QUIET_GROWTH = 4, MAX_QUIET = 4000, // ms
 };
-static const uint64_t max_quiet = 4000000000;
 
 // ---- the ticker ----------------------------------------------------------------------------------------------------
 
@@ -179,12 +179,23 @@ void sample_end_counting(struct accel *accel, struct code_page *page)
         return;
     heat->counts = false;
     kill_units(accel, page, true);
-    if (heat->made || !heat->quiet || now > heat->quiet_until + 2 * max_quiet)
-        heat->quiet = QUIET;
-    else
-        heat->quiet = heat->quiet * QUIET_GROWTH < max_quiet ? heat->quiet * QUIET_GROWTH : max_quiet;
-    heat->quiet_until = now + heat->quiet;
+    for (unsigned line = 0; line < ARRAY_SIZE(heat->quiet); line++) {
+        if (!(heat->lines >> line & 1))
+            continue;
+        uint32_t step = heat->quiet[line].step * QUIET_GROWTH;
+        if (heat->made || !step || now / MS > heat->quiet[line].until + 2 * MAX_QUIET)
+            step = QUIET;
+        sample_quiet(page, line << MEM_CODE_LINE_BITS, step < MAX_QUIET ? step : MAX_QUIET);
+    }
     heat->weight = 0;
+    heat->lines = 0;
+}
+
+void sample_quiet(struct code_page *page, uint32_t offset, uint32_t ms)
+{
+    uint32_t line = offset >> MEM_CODE_LINE_BITS;
+    page->heat.quiet[line].step = ms;
+    page->heat.quiet[line].until = (uint32_t)(tier_now_ns(CLOCK_MONOTONIC) / MS) + ms;
 }
 
 void sample_job_done(struct tier *tier, const struct tier_job *job, bool made)
@@ -197,11 +208,14 @@ void sample_job_done(struct tier *tier, const struct tier_job *job, bool made)
         sample_end_counting(tier->accel, page);
 }
 
-static void seen(struct tier *tier, struct code_page *page, uint32_t key)
+static void seen(struct tier *tier, struct code_page *page, uint32_t offset, uint32_t key)
 {
     struct page_heat *heat = &page->heat;
     uint64_t now = tier_now_ns(CLOCK_MONOTONIC);
+    uint32_t line = offset >> MEM_CODE_LINE_BITS;
     age(heat, now);
+    if (!heat->weight && !heat->counts)
+        heat->lines = 0;
     if (heat->key != key) {
         if (heat->counts)
             return;
@@ -211,10 +225,14 @@ static void seen(struct tier *tier, struct code_page *page, uint32_t key)
         }
         heat->key = key;
         heat->weight = 0;
+        heat->lines = 0;
         heat->at = now;
     }
-    heat->weight += ONE;
-    if (!heat->counts && heat->weight >= NEEDED && now >= heat->quiet_until)
+    if (now / MS >= heat->quiet[line].until) {
+        heat->weight += ONE;
+        heat->lines |= 1ull << line;
+    }
+    if (!heat->counts && heat->weight >= NEEDED)
         begin_counting(tier->accel, page, now);
     else if (heat->counts && now - heat->since > COUNTING && !tier->busy &&
              !queue_has_page(&tier->queue, page->host, key))
@@ -243,6 +261,6 @@ void tier_sample(struct vcpu *vcpu)
     pthread_mutex_lock(&jit->lock);
     struct code_page *page = tier->broken ? NULL : code_find_page(jit, host);
     if (page)
-        seen(tier, page, vcpu->env->key);
+        seen(tier, page, (uint32_t)(vcpu->env->pc % IR_PAGE_SIZE), vcpu->env->key);
     pthread_mutex_unlock(&jit->lock);
 }

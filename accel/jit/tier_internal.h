@@ -70,6 +70,7 @@ void ticker_stop(struct tier *tier); // also after a failed start
 // The rest: jit.lock held.
 uint32_t sample_weight(struct code_page *page, uint32_t key); // of samples that are not old; 0: not worth while
 void sample_end_counting(struct accel *accel, struct code_page *page);
+void sample_quiet(struct code_page *page, uint32_t offset, uint32_t ms); // samples there do not matter for a while
 void sample_job_done(struct tier *tier, const struct tier_job *job, bool made);
 
 // ---- make.c ------------------------------------------------------------------------------------------------------
