@@ -195,6 +195,7 @@ static struct unit *make_behind(struct tier *tier, const struct tier_job *job)
 static void exchange(struct accel *accel, struct unit *unit, struct unit *behind)
 {
     behind->page = unit->page;
+    behind->table = unit->table;
     unit_kill(accel, unit);
     unit_publish(&accel->jit, behind);
 }
