@@ -32,7 +32,7 @@ struct backend_exit {
     uint32_t patch;          // offset in the code buffer of the jump that link() rewrites; 0: it jumps to target
     uint32_t stub;           // offset of its unlinked form
     const void *linked;      // what it jumps to now, NULL when unlinked (accel's bookkeeping)
-    struct backend_exit *next_incoming; // accel's list of exits that lead to one unit
+    struct backend_exit *next_incoming, **from_incoming; // accel's list of exits that lead to one unit, and what leads here
     const void *_Atomic target; // a region's (patch 0): where it jumps, here or to backend_stubs.exit_unlinked
     uint32_t guard;          // of exits to other pages, whose successor depends on the context: offset of the code's copy of
                              // bound, with which it compares what env.exec_pages says; 0: within the page

@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DEFAULT_CODE_SIZE = 128 << 20, MIN_CODE_SIZE = 1 << 20 };
+enum { DEFAULT_CODE_SIZE = 256 << 20, MIN_CODE_SIZE = 1 << 20 };
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25 // Linux 6.1
 #endif
@@ -196,11 +196,9 @@ struct unit *unit_lookup(struct jit *jit, const uint8_t *host_page, uint32_t off
 static void unlink_exit(struct jit *jit, struct backend_exit *exit)
 {
     jit->ops->unlink(jit->backend, &jit->code, exit);
-    struct unit *to = (struct unit *)(uintptr_t)exit->linked;
-    struct backend_exit **p = &to->incoming;
-    while (*p != exit)
-        p = &(*p)->next_incoming;
-    *p = exit->next_incoming;
+    *exit->from_incoming = exit->next_incoming;
+    if (exit->next_incoming)
+        exit->next_incoming->from_incoming = exit->from_incoming;
     exit->linked = NULL;
 }
 
@@ -601,6 +599,9 @@ void unit_link(struct vcpu *vcpu, struct backend_exit *exit, struct unit *to, ui
             jit->ops->link(jit->backend, &jit->code, exit, to->entry);
             exit->linked = to;
             exit->next_incoming = to->incoming;
+            exit->from_incoming = &to->incoming;
+            if (to->incoming)
+                to->incoming->from_incoming = &exit->next_incoming;
             to->incoming = exit;
             jit->links_made++;
         }
