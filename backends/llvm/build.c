@@ -103,7 +103,7 @@ LLVMValueRef region_call_stub(struct region *r, enum region_stub stub, LLVMValue
     LLVMValueRef f = r->stubs[stub];
     LLVMValueRef call = LLVMBuildCall2(r->builder, LLVMGlobalGetValueType(f), f, args, count, "");
     LLVMSetInstructionCallConv(call, REGION_PRESERVE_ALL);
-    return region_tag(r, call, r->tbaa_machine);
+    return region_tag(r, call, stub == REGION_EVAL ? r->tbaa_scratch : r->tbaa_machine);
 }
 
 void region_tail(struct region *r, LLVMValueRef target, LLVMValueRef a, LLVMValueRef b)

@@ -39,6 +39,7 @@ struct optimiser {
     struct region_memory *kept;     // by next: of shared functions
     char *shared_names;             // NULL: none yet (shared.c)
     size_t object_size;
+    bool broken;                    // LLVM gave up in the middle of something: nothing of it is touched any more
 };
 
 // What a flags value was made from. N and so on of a by kind; BITS: n z c v in a, b, c, d as i1.
@@ -146,6 +147,7 @@ struct region {
     struct backend_exit *exits;
     uint32_t exit_count;
     bool too_many_exits;
+    bool diagnosed;     // LLVM found an error
     const struct ir_insn *evaluated; // an op that should not be, NULL none
     bool uses_fp;       // host FP operations: see struct backend_stubs
     struct ir_flow flow;
@@ -162,9 +164,9 @@ struct region {
     LLVMValueRef stubs[REGION_STUBS];
     LLVMModuleRef shared;               // functions made for this region and others, NULL: none
     LLVMValueRef unlikely, likely;      // branch weights
-    // Fields and our own stack lie outside tbaa_machine, which is what slow accesses and evaluations touch; the other
-    // three are kinds of it.
-    LLVMValueRef tbaa_machine, tbaa_env, tbaa_table, tbaa_guest, tbaa_field, tbaa_local;
+    // Fields and our own stack lie outside tbaa_machine, which is what slow accesses touch; the others are kinds of it.
+    // Scratch is where operands and results of slow accesses and evaluations lie, and all that the latter touch.
+    LLVMValueRef tbaa_machine, tbaa_env, tbaa_table, tbaa_guest, tbaa_field, tbaa_local, tbaa_scratch;
     unsigned md_prof, md_tbaa, md_invariant;
 
     LLVMValueRef *values;               // by instruction

@@ -44,11 +44,11 @@ LLVMValueRef region_eval(struct region *r, const struct ir_insn *insn)
         }
         if (type != IR_V128 && LLVMTypeOf(value) != r->i64)
             value = LLVMBuildZExt(r->builder, value, r->i64, "");
-        region_store_value(r, type == IR_V128 ? IR_V128 : IR_I64, value, at, r->tbaa_env); // the stub reads it
+        region_store_value(r, type == IR_V128 ? IR_V128 : IR_I64, value, at, r->tbaa_scratch);
     }
     LLVMValueRef args[3] = { r->env, site_of(r, insn), r->args };
     region_call_stub(r, REGION_EVAL, args, 3);
-    return region_load_value(r, (enum ir_type)insn->type, region_env_at(r, offsetof(struct ir_env, slow_value)), r->tbaa_env);
+    return region_load_value(r, (enum ir_type)insn->type, region_env_at(r, offsetof(struct ir_env, slow_value)), r->tbaa_scratch);
 }
 
 // Of the ops that come here those that the one-pass backend computes inline make a region slower than its units.

@@ -244,7 +244,7 @@ static void make_settle(struct region *r, const struct region_fp *f, const struc
     LLVMBuildRetVoid(r->builder);
     region_at(r, exact);
     LLVMValueRef at = region_env_at(r, offsetof(struct ir_env, slow_value));
-    region_store_value(r, (enum ir_type)insn->type, out, at, r->tbaa_env);
+    region_store_value(r, (enum ir_type)insn->type, out, at, r->tbaa_scratch);
     LLVMBuildRetVoid(r->builder);
     for (unsigned k = args; k--;) // an operand may stand twice
         r->values[insn->arg[k]] = operands[k];
@@ -284,8 +284,9 @@ static LLVMValueRef guard_tiny(struct region *r, const struct region_fp *f, cons
     region_at(r, cold);
     LLVMValueRef call = LLVMBuildCall2(r->builder, LLVMGlobalGetValueType(fn), fn, args, count + 2, "");
     LLVMSetInstructionCallConv(call, REGION_PRESERVE_ALL);
+    region_tag(r, call, r->tbaa_scratch);
     LLVMValueRef at = region_env_at(r, offsetof(struct ir_env, slow_value));
-    LLVMValueRef settled = region_load_value(r, (enum ir_type)insn->type, at, r->tbaa_env);
+    LLVMValueRef settled = region_load_value(r, (enum ir_type)insn->type, at, r->tbaa_scratch);
     LLVMBuildBr(r->builder, done);
     region_at(r, done);
     return region_phi(r, LLVMTypeOf(out), out, from, settled, cold);

@@ -159,7 +159,7 @@ static LLVMValueRef join(struct region *r, struct access *a, enum region_stub st
     region_leave_if(r, region_call_stub(r, stub, args, stub == REGION_RMW ? 5 : 4));
     LLVMValueRef cold = NULL;
     if (stub != REGION_STORE)
-        cold = region_load_value(r, type, slow_value(r), r->tbaa_env);
+        cold = region_load_value(r, type, slow_value(r), r->tbaa_scratch);
     region_streams_forget(r);
     LLVMBasicBlockRef from = LLVMGetInsertBlock(r->builder);
     LLVMBuildBr(r->builder, a->done);
@@ -292,7 +292,7 @@ static void lower_load(struct region *r, const struct ir_insn *insn)
 
 static void put_slow(struct region *r, const struct ir_insn *insn, unsigned k, size_t offset)
 {
-    region_store_value(r, region_arg_type(r, insn, k), region_arg(r, insn, k), region_env_at(r, offset), r->tbaa_env);
+    region_store_value(r, region_arg_type(r, insn, k), region_arg(r, insn, k), region_env_at(r, offset), r->tbaa_scratch);
 }
 
 static void lower_store(struct region *r, const struct ir_insn *insn)

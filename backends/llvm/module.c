@@ -52,6 +52,7 @@ static void make_metadata(struct region *r)
     r->tbaa_table = tbaa(r, tbaa_type(r, machine, "table"));
     r->tbaa_guest = tbaa(r, tbaa_type(r, machine, "guest"));
     r->tbaa_field = tbaa(r, tbaa_type(r, root, "field"));
+    r->tbaa_scratch = tbaa(r, tbaa_type(r, machine, "scratch"));
     r->tbaa_local = tbaa(r, tbaa_type(r, root, "local"));
     r->likely = weights(r, 4000, 1);
     r->unlikely = weights(r, 1, 4000);
@@ -287,6 +288,13 @@ static bool allocate(struct region *r)
     return true;
 }
 
+// Without a handler an error would end the process.
+static void on_diagnostic(LLVMDiagnosticInfoRef info, void *opaque)
+{
+    struct region *r = opaque;
+    r->diagnosed |= LLVMGetDiagInfoSeverity(info) == LLVMDSError;
+}
+
 int region_build(struct region *r, const char *symbol)
 {
     if (r->unit->failed || !r->unit->block_count || r->layout->count > REGION_FIELDS)
@@ -294,6 +302,7 @@ int region_build(struct region *r, const char *symbol)
     if (!allocate(r))
         return -ENOMEM;
     r->context = LLVMContextCreate();
+    LLVMContextSetDiagnosticHandler(r->context, on_diagnostic, r);
     r->builder = LLVMCreateBuilderInContext(r->context);
     r->module = region_new_module(r, "region");
     make_types(r);

@@ -10,16 +10,20 @@
 #include "base/log.h"
 
 #include <llvm-c/Analysis.h>
+#include <llvm-c/ErrorHandling.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 
 #include <assert.h>
 #include <errno.h>
+#include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-static const char passes[] = "function(sroa,early-cse,simplifycfg,instcombine<no-verify-fixpoint>,gvn,dse,instcombine<no-verify-fixpoint>,simplifycfg)";
+// Chosen by measuring (docs/performance.md): most of the time goes to code generation whatever comes before it.
+static const char passes[] = "function(mem2reg,instcombine<no-verify-fixpoint;max-iterations=1>,early-cse<memssa>,"
+                             "loop-mssa(licm),simplifycfg)";
 
 struct feature_name {
     uint64_t has;
@@ -61,7 +65,7 @@ static int create_machine(struct optimiser *o, struct error *err)
 
 static void destroy(struct optimiser *o)
 {
-    if (!o)
+    if (!o || o->broken)
         return;
     region_jit_destroy(o);
     if (o->machine)
@@ -70,6 +74,19 @@ static void destroy(struct optimiser *o)
         LLVMDisposePassBuilderOptions(o->pass_options);
     free(o->shared_names);
     free(o);
+}
+
+// ---- LLVM's fatal errors -------------------------------------------------------------------------------------------
+
+// Where the thread that compiles goes on when LLVM gives up, NULL outside a compilation. LLVM would end the process; it is
+// in no state to be used again, so nothing is given back and no further region made. What is compiled goes on running.
+static _Thread_local jmp_buf *fatal_to;
+
+static void on_fatal_error(const char *reason)
+{
+    fprintf(stderr, "isomer: LLVM gives up, no more regions: %s\n", reason);
+    if (fatal_to)
+        longjmp(*fatal_to, 1);
 }
 
 static int create(const struct optimiser_config *config, struct optimiser **ret_optimiser, struct error *err)
@@ -87,6 +104,8 @@ static int create(const struct optimiser_config *config, struct optimiser **ret_
         return r;
     }
     o->pass_options = LLVMCreatePassBuilderOptions();
+    LLVMResetFatalErrorHandler();
+    LLVMInstallFatalErrorHandler(on_fatal_error);
     *ret_optimiser = o;
     return 0;
 }
@@ -166,6 +185,10 @@ static int generate(struct optimiser *o, struct region *r, LLVMModuleRef module,
     if (LLVMTargetMachineEmitToMemoryBuffer(o->machine, module, LLVMObjectFile, &message, ret_object))
         return refuse(o, "code generation", message, -ENOTSUP);
     took(times, GENERATE, since);
+    if (r->diagnosed) {
+        LLVMDisposeMemoryBuffer(*ret_object);
+        return -ENOTSUP;
+    }
     return 0;
 }
 
@@ -180,7 +203,7 @@ static int share(struct optimiser *o, struct region *r, struct times *times, uin
     return result || !object ? result : region_shared_keep(r, made.handle);
 }
 
-static int compile(struct optimiser *o, const struct optimiser_request *request, struct optimiser_region *ret_region)
+static int compile_region(struct optimiser *o, const struct optimiser_request *request, struct optimiser_region *ret_region)
 {
     struct region r = { .optimiser = o, .request = request, .unit = request->unit, .layout = o->config.guest->layout,
                         .exits = request->exits };
@@ -212,8 +235,30 @@ static int compile(struct optimiser *o, const struct optimiser_request *request,
     return result;
 }
 
+static int compile(struct optimiser *o, const struct optimiser_request *request, struct optimiser_region *ret_region)
+{
+    jmp_buf here;
+    if (o->broken)
+        return -ENOTSUP;
+    if (setjmp(here)) {
+        fatal_to = NULL;
+        o->broken = true;
+        return -ENOTSUP;
+    }
+    fatal_to = &here;
+    int result = compile_region(o, request, ret_region);
+    fatal_to = NULL;
+    return result;
+}
+
+static void release(struct optimiser *o, void *handle)
+{
+    if (!o->broken)
+        region_release(o, handle);
+}
+
 static const struct optimiser_ops ops = {
-    .name = "llvm", .create = create, .destroy = destroy, .compile = compile, .release = region_release,
+    .name = "llvm", .create = create, .destroy = destroy, .compile = compile, .release = release,
 };
 
 optimiser_entry isomer_optimiser __attribute__((visibility("default")));

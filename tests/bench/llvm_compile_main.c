@@ -2,7 +2,8 @@
 // How long the optimising tier takes for regions: compiles each unit of a text file (IR text form over the A64 guest,
 // units separated by lines "== name", as `-d ir_opt` prints regions) and prints IR ops, bytes of code and microseconds
 // of processor time a unit, and the sums. A tool, run by hand; no test.
-// usage: llvm_compile FILE [rounds [only this name]]; STAYS_INSIDE=1: see optimiser_request.stays_inside
+// usage: llvm_compile FILE [rounds [only this name]]; OPTIMISER=another module; STAYS_INSIDE=1: see
+// optimiser_request.stays_inside
 #include "backends/optimiser.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -101,7 +102,8 @@ int main(int argc, char **argv)
 {
     char *text = argc >= 2 ? read_file(argv[1]) : NULL;
     unsigned rounds = argc > 2 ? (unsigned)atoi(argv[2]) : 1;
-    void *module = dlopen(OPTIMISER_PATH, RTLD_NOW | RTLD_LOCAL);
+    const char *path = getenv("OPTIMISER");
+    void *module = dlopen(path ? path : OPTIMISER_PATH, RTLD_NOW | RTLD_LOCAL);
     optimiser_entry *entry;
     void *symbol = module ? dlsym(module, OPTIMISER_ENTRY) : NULL;
     if (!text || !symbol)

@@ -241,7 +241,7 @@ static int run_optimised(struct runner *r, struct ir_env *env, const struct gues
 {
     struct tier *t = &r->tier;
     struct optimiser_request ask = {.unit = t->hot ? &t->region.unit : &r->unit, .exits = t->exits,
-                                    .fallback = &t->fallback, .name = "region", .anything = true, .stays_inside = t->counts.regions & 1};
+                                    .fallback = &t->fallback, .name = "region", .anything = true, .stays_inside = t->counts.regions % 8};
     struct optimiser_region made;
     int e = t->hot ? build_region(r, request) : 0;
 
