@@ -158,12 +158,13 @@ static LLVMValueRef kept(struct region *r, LLVMValueRef slot)
 void region_escape(struct region *r)
 {
     struct region_escape *e = &r->escapes[r->pos];
+    e->value = r->values[r->pos];
+    e->flags = r->flags[r->pos];
     if (r->unit->insns[r->pos].type != IR_FLAGS) {
         keep(r, &e->slot[0], r->values[r->pos]);
         return;
     }
     const struct region_flags *f = &r->flags[r->pos];
-    e->kind = f->kind;
     keep(r, &e->slot[0], f->a);
     keep(r, &e->slot[1], f->b);
     keep(r, &e->slot[2], f->c);
@@ -173,14 +174,17 @@ void region_escape(struct region *r)
 void region_recall(struct region *r, uint32_t value)
 {
     const struct region_escape *e = &r->escapes[value];
-    if (!e->loop || region_in_loop(r, e->loop - 1, r->block))
+    if (!e->loop)
         return;
-    if (r->unit->insns[value].type != IR_FLAGS) {
+    if (region_in_loop(r, e->loop - 1, r->block)) {
+        r->values[value] = e->value;
+        r->flags[value] = e->flags;
+    } else if (r->unit->insns[value].type != IR_FLAGS) {
         r->values[value] = kept(r, e->slot[0]);
-        return;
+    } else {
+        r->flags[value] = (struct region_flags){ e->flags.kind, kept(r, e->slot[0]), kept(r, e->slot[1]), kept(r, e->slot[2]),
+                                                 kept(r, e->slot[3]) };
     }
-    r->flags[value] = (struct region_flags){ e->kind, kept(r, e->slot[0]), kept(r, e->slot[1]), kept(r, e->slot[2]),
-                                             kept(r, e->slot[3]) };
 }
 
 // ---- lowering ----------------------------------------------------------------------------------------------------------

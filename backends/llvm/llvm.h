@@ -114,11 +114,11 @@ struct region_chunk {
     LLVMBasicBlockRef decide; // where the loop's back edges lead
 };
 
-// A value of such a loop that is used behind it.
+// A value of such a loop that is used behind it. Blocks of the loop and others are lowered in any order.
 struct region_escape {
     uint8_t loop; // plus 1; 0: none
-    uint8_t kind; // of flags
-    LLVMValueRef slot[4];
+    LLVMValueRef value, slot[4]; // in the loop, as lowered last; allocas
+    struct region_flags flags;
 };
 
 // A page that accesses of a loop keep to (streams.c).
@@ -298,7 +298,7 @@ void region_chunks_analyse(struct region *r);
 void region_chunk_lower(struct region *r, struct region_chunk *c); // the fast copy, and the way to it
 LLVMValueRef region_chunk_host(struct region *r, LLVMValueRef va); // of the access at r->pos in the copy
 void region_escape(struct region *r);                              // r->pos was lowered
-void region_recall(struct region *r, uint32_t value);              // if it escaped, for this block
+void region_recall(struct region *r, uint32_t value);              // makes it that of this block, if it escaped
 
 // ---- lower_mem.c -------------------------------------------------------------------------------------------------
 struct region_entry { // of an inline table

@@ -18,6 +18,19 @@ bool region_is_const(const struct region *r, uint32_t value, uint64_t *ret)
     return true;
 }
 
+// Whether the get reads what the field was at the beginning of the turn.
+static bool reads_at_head(const struct region *r, int loop, uint32_t pos)
+{
+    const struct ir_insn *get = &r->unit->insns[pos];
+    uint32_t head = r->loops[loop].head;
+    if (r->block_of[pos] != head)
+        return false;
+    for (uint32_t i = r->unit->blocks[head].first; i < pos; i++)
+        if (r->unit->insns[i].op == IR_OP_put && r->unit->insns[i].imm == get->imm)
+            return false;
+    return true;
+}
+
 // What all puts of a field in the loop add to it.
 struct field_moves {
     struct region_reach reach; // of one turn
@@ -25,7 +38,8 @@ struct field_moves {
 };
 
 // value = get of `field` + *ret_step, both of this turn.
-static bool steps_by(const struct region *r, int loop, uint32_t value, uint32_t field, int64_t *ret_step, bool *narrow)
+static bool steps_by(const struct region *r, int loop, uint32_t value, uint32_t field, int64_t *ret_step, bool *narrow,
+                     bool *from_head)
 {
     bool widened = false;
     *ret_step = 0;
@@ -35,6 +49,7 @@ static bool steps_by(const struct region *r, int loop, uint32_t value, uint32_t 
         switch (insn->op) {
         case IR_OP_get:
             *narrow |= widened;
+            *from_head &= reads_at_head(r, loop, value);
             return insn->imm == field && insn->type == IR_I64 && region_in_loop(r, loop, r->block_of[value]);
         case IR_OP_zext:
             if (ir_type_of(r->unit, insn->arg[0]) != IR_I32)
@@ -68,7 +83,9 @@ static bool steps_by(const struct region *r, int loop, uint32_t value, uint32_t 
 static bool field_moves(const struct region *r, int loop, uint32_t field, struct field_moves *ret)
 {
     const struct ir_unit *u = r->unit;
-    *ret = (struct field_moves){ { 0, 0, 0, 0, 0 }, false };
+    struct region_reach sum = { 0, 0, 0, 0, 0 }, farthest = sum;
+    bool from_head = true;
+    ret->narrow = false;
     for (uint32_t b = 0; b < u->block_count; b++) {
         for (uint32_t i = u->blocks[b].first; region_in_loop(r, loop, b) && i < u->blocks[b].first + u->blocks[b].count; i++) {
             const struct ir_insn *insn = &u->insns[i];
@@ -77,26 +94,17 @@ static bool field_moves(const struct region *r, int loop, uint32_t field, struct
                 return false;
             if (insn->op != IR_OP_put || insn->imm != field)
                 continue;
-            if (!steps_by(r, loop, insn->arg[0], field, &step, &ret->narrow))
+            if (!steps_by(r, loop, insn->arg[0], field, &step, &ret->narrow, &from_head))
                 return false;
-            *(step < 0 ? &ret->reach.down : &ret->reach.up) += step;
-            ret->reach.grain |= (uint64_t)(step < 0 ? -step : step);
+            *(step < 0 ? &sum.down : &sum.up) += step;
+            farthest.up = step > farthest.up ? step : farthest.up;
+            farthest.down = step < farthest.down ? step : farthest.down;
+            sum.grain |= (uint64_t)(step < 0 ? -step : step);
         }
     }
+    farthest.grain = sum.grain;
+    ret->reach = from_head ? farthest : sum; // each put starts from the head's value, or from that of the put before
     return ret->reach.up <= MAX_MOVE && ret->reach.down >= -MAX_MOVE;
-}
-
-// Whether the get reads what the field was at the beginning of the turn.
-static bool reads_at_head(const struct region *r, int loop, uint32_t pos)
-{
-    const struct ir_insn *get = &r->unit->insns[pos];
-    uint32_t head = r->loops[loop].head;
-    if (r->block_of[pos] != head)
-        return false;
-    for (uint32_t i = r->unit->blocks[head].first; i < pos; i++)
-        if (r->unit->insns[i].op == IR_OP_put && r->unit->insns[i].imm == get->imm)
-            return false;
-    return true;
 }
 
 static void add_reach(struct region_reach *to, const struct region_reach *more, bool minus)

@@ -105,9 +105,14 @@ static void emit_some(struct code *c)
 static unsigned make_loop(struct code *c)
 {
     static const uint32_t tests[] = {0xf100001f, 0x7100001f, 0xf27c001f}; // cmp x, cmp w, tst x with #16
+    uint32_t out[WORDS], outs = 0;
     c->count = 0;
     for (unsigned n = 2 + below(c, 6); n--;) {
-        if (below(c, 4) == 0) { // over one or two, or out
+        if (below(c, 6) == 0) {
+            out[outs++] = c->count;
+            emit(c, 0xb4000000 | (VALUE + below(c, VALUES))); // CBZ
+        }
+        if (below(c, 4) == 0) { // over one or two
             emit(c, tests[below(c, 3)] | (VALUE + below(c, VALUES)) << 5);
             unsigned skipped = 1 + below(c, 2);
             emit(c, 0x54000000 | (skipped + 1) << 5 | below(c, 14));
@@ -117,14 +122,11 @@ static unsigned make_loop(struct code *c)
         emit_some(c);
     }
     emit_access(c);
-    if (below(c, 3)) {
-        emit(c, 0xf1000400 | COUNTER << 5 | COUNTER);
-    } else { // while a value is not 0 either
-        emit(c, 0xb4000060 | (VALUE + below(c, VALUES)));
-        emit(c, 0xf1000400 | COUNTER << 5 | COUNTER);
-    }
+    emit(c, 0xf1000400 | COUNTER << 5 | COUNTER);
     uint32_t back = c->count;
     emit(c, 0x54000001 | (-back & 0x7ffff) << 5);
+    while (outs--)
+        c->words[out[outs]] |= (c->count - out[outs]) << 5;
     emit_value(c);
     emit_value(c);
     return c->count;
@@ -173,7 +175,7 @@ static void set_up(struct flat *f, uint64_t seed, const struct code *code)
         put(f, TABLE_3 + 8 * ((DATA >> 12 & 511) + n), entry);
         uint64_t *words = flat_at(f, physical(n), IR_PAGE_SIZE);
         for (unsigned w = 0; w < IR_PAGE_SIZE / 8; w++)
-            words[w] = random_bits(&c.random);
+            words[w] = below(&c, 64) ? random_bits(&c.random) : 0;
     }
     cpu->sys[A64_SR_SCTLR_EL1] = CONTROL & ~(below(&c, 3) ? 0xaull : 8ull); // sometimes with alignment checks
     a64_key_update(cpu);
