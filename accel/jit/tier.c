@@ -95,10 +95,23 @@ fail:
     return false;
 }
 
+// The optimiser is large, and many a machine ends before it is needed. False when the thread is to end.
+static bool wait_for_first(struct tier *tier)
+{
+    pthread_mutex_lock(&tier->accel->jit.lock);
+    while (!tier->stop && !tier->queue.count && !tier->retired)
+        wait_for_work(tier, 0);
+    bool stop = tier->stop;
+    pthread_mutex_unlock(&tier->accel->jit.lock);
+    return !stop;
+}
+
 static void *thread_main(void *opaque)
 {
     struct tier *tier = opaque;
     struct jit *jit = &tier->accel->jit;
+    if (!wait_for_first(tier))
+        return NULL;
     bool ready = tier->accel->config.one_pass_regions || start_optimiser(tier);
     setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
     tier->credit = max_credit / 2;

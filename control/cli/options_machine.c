@@ -37,6 +37,8 @@ static int set_tier(struct cli *cli, const char *name, struct error *err)
 {
     static const char *const tiers[] = {[ACCEL_TIER_FAST] = "fast", [ACCEL_TIER_AUTO] = "auto",
                                         [ACCEL_TIER_OPT] = "opt"};
+    if (!name)
+        cli->machine.tier = cli->machine.engine == ACCEL_JIT ? ACCEL_TIER_AUTO : ACCEL_TIER_FAST;
     for (size_t i = 0; name && i < ARRAY_SIZE(tiers); i++)
         if (!strcmp(name, tiers[i])) {
             cli->machine.tier = (enum accel_tier)i;
@@ -68,7 +70,8 @@ static void list_accels(struct cli *cli)
                       "interp    the reference interpreter\n"
                       "lockstep  the JIT checked against the interpreter\n"
                       "Properties of jit and lockstep:\n"
-                      "tier=fast|auto|opt   whether hot code is compiled again: no; in the background; at once\n"
+                      "tier=fast|auto|opt   whether hot code is compiled again: no; in the background; at once.\n"
+                      "                     auto for jit, fast for lockstep unless said\n"
                       "tb-size=SIZE         memory for code, in MiB\n"
                       "perf-map=on          write /tmp/perf-PID.map for perf\n"
                       "one-pass-regions=on  compile hot code without LLVM, for tests\n"

@@ -108,6 +108,7 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], FILE *out, enum cli
     cli->machine.board = "virt";
     cli->machine.cpu_count = 1;
     cli->machine.engine = ACCEL_JIT;
+    cli->machine.tier = ACCEL_TIER_AUTO;
     cli->machine.devices = cli->devices;
     cli->machine.drives = cli->drives;
     cli->machine.chardevs = cli->chardevs;
