@@ -7,13 +7,16 @@
 // in the tagged TLB, from which the invalidation has gone already, or else in the guest's tables, as a processor may at
 // any time; only a page that may be executed now and leads to the memory it led to before is kept. What else its units
 // depend on, that memory and the key, is what their table stands for. Own thread, or while it is stopped.
+//
+// Nobody notes which pages are still in use. So each carry leaves behind one in TURNS, by turns: a page in use comes
+// back by the dispatcher, and one that is not has soon been looked up for the last time.
 #include "accel/jit/jit.h"
 
 #include "base/bits.h"
 
 #include <string.h>
 
-enum { PAGES = 2048 };
+enum { PAGES = 2048, TURNS = 4 };
 
 const struct context *context_donor(const struct vcpu *vcpu, const struct context *to)
 {
@@ -50,8 +53,9 @@ void context_carry(struct vcpu *vcpu, struct context *to, const struct context *
     struct { uint64_t va; const struct code_table *table; } pages[PAGES];
     const struct guest_fault fault = vcpu->fault; // walks of this vCPU's own making leave no trace
     unsigned count = 0;
+    const unsigned turn = vcpu->carries++ % TURNS;
     for (unsigned i = 0; i < IR_EXEC_PAGES && count < PAGES; i++)
-        if (from->exec_pages[i].key != IR_NO_KEY) {
+        if (from->exec_pages[i].key != IR_NO_KEY && i % TURNS != turn) {
             pages[count].va = from->exec_pages[i].va;
             pages[count++].table = from->exec_pages[i].page;
         }

@@ -155,6 +155,7 @@ struct vcpu {
     bool context_pending;            // control registers are ahead of context
     struct guest_mapping loose;      // what a walk found that is not to be kept
     uint64_t use_clock;
+    unsigned carries; // counts context_carry
     bool tlbi_outstanding; // broadcasts not yet waited for
     struct vcpu_watch watch[VCPU_WATCH_OWNERS][MAX_WATCH];
     unsigned watch_count[VCPU_WATCH_OWNERS];
