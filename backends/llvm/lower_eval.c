@@ -51,21 +51,43 @@ LLVMValueRef region_eval(struct region *r, const struct ir_insn *insn)
     return region_load_value(r, (enum ir_type)insn->type, region_env_at(r, offsetof(struct ir_env, slow_value)), r->tbaa_scratch);
 }
 
-// Of the ops that come here those that the one-pass backend computes inline make a region slower than its units.
+// The ops that come here, and when; tools/gen_calls_doc.py reads it. A region with one that the one-pass backend computes
+// inline would be slower than its units, and is refused; `rare` ones are slow there as well, or seldom run.
+static const struct evaluated_op {
+    uint16_t op; // enum ir_op
+    bool rare;
+    const char *when;
+} evaluated_ops[] = {
+    { IR_OP_crc32, true, "the 0x04C11DB7 polynomial" },
+    { IR_OP_fmulx, true, "as all FP arithmetic" },
+    { IR_OP_fma, false, "without FMA" },
+    { IR_OP_frint, false, "to odd" },
+    { IR_OP_frecpe, true, "always: ARM's table" },
+    { IR_OP_frsqrte, true, "always: ARM's table" },
+    { IR_OP_frecpx, true, "always: rare" },
+    { IR_OP_frecps, true, "without FMA" },
+    { IR_OP_frsqrts, true, "without FMA" },
+    { IR_OP_fcvt, false, "between f16 and f64; f16 without F16C" },
+    { IR_OP_vfcvtl, false, "64-bit vectors; f16 lanes without F16C" },
+    { IR_OP_vfcvtn, false, "64-bit vectors, to odd; f16 lanes without F16C" },
+    { IR_OP_vshlv, true, "without AVX2: LLVM would leave FP exceptions" },
+    { IR_OP_vpmull, false, "64-bit lanes without PCLMULQDQ" },
+    { IR_OP_vaese, false, "without AES" },
+    { IR_OP_vaesd, false, "without AES" },
+    { IR_OP_vaesmc, false, "without AES" },
+    { IR_OP_vaesimc, false, "without AES" },
+    { IR_OP_vsha1r, false, "without SHA" },
+    { IR_OP_vsha256r, false, "without SHA" },
+    { IR_OP_vsha256s0, false, "without SHA" },
+    { IR_OP_vsha256s1, false, "without SHA" },
+};
+
 static bool rare_anyway(const struct ir_insn *insn)
 {
-    switch (insn->op) {
-    case IR_OP_crc32:
-    case IR_OP_fmulx:
-    case IR_OP_frecpe:
-    case IR_OP_frsqrte:
-    case IR_OP_frecpx:
-    case IR_OP_frecps:
-    case IR_OP_frsqrts:
-    case IR_OP_vshlv:
-    case IR_OP_vpmul: return true;
-    default: return insn->type == IR_F16;
-    }
+    for (unsigned i = 0; i < ARRAY_SIZE(evaluated_ops); i++)
+        if (evaluated_ops[i].op == insn->op && evaluated_ops[i].rare)
+            return true;
+    return insn->type == IR_F16;
 }
 
 void region_lower_eval(struct region *r, const struct ir_insn *insn)
