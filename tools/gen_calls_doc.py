@@ -13,9 +13,10 @@ INTRO = """# What translated code calls
 
 Written by `tools/gen_calls_doc.py` from the tables; do not edit.
 
-Everything is host code in line but what stands here. Besides, memory accesses that miss the inline table call the runtime
-(regions leave for the one-pass unit of the same instruction instead), and FP operations whose operands or results are
-exceptional (NaN, infinity, subnormal; exact zeros of sums and products are not) are computed again by `ir_eval`.
+Everything is host code in line but what stands here. Besides, memory accesses that miss the inline table call the runtime;
+in regions only loads in loops at addresses that do not step do, others leave for the one-pass unit of the same
+instruction. FP operations whose operands or results are exceptional (NaN, infinity, subnormal; exact zeros of sums and
+products are not) are computed again by `ir_eval`.
 
 ## Operations left to `ir_eval`
 

@@ -3,7 +3,7 @@
 //
 // The hot path compares the address's page (and, by its low bits, alignment and page crossing) with the inline table's
 // tag, adds the addend and accesses, as the x64 tier does. What fails leaves the region for the one-pass tier from a cold
-// block that does not come back (or calls the runtime: see optimiser_request.stays_inside). Scalars are
+// block that does not come back (or calls the runtime: see `wanders`, optimiser_request.stays_inside). Scalars are
 // `unordered` atomics, never split or invented; their alignment is claimed as LLVM wants it, and not used on x86.
 #include "backends/llvm/llvm.h"
 
@@ -169,10 +169,19 @@ static LLVMValueRef join(struct region *r, struct access *a, enum region_stub st
     return region_phi(r, region_type(r, type), hot, a->hot_end, cold, from);
 }
 
+// In a loop at an address that does not step: it may miss each turn, and leaving costs more than the runtime then.
+static bool wanders(const struct region *r, const struct ir_insn *insn)
+{
+    int loop = r->blocks[r->block].loop;
+    struct region_limits limits = { .count = 0 };
+    struct region_reach reach;
+    return loop != REGION_NO_LOOP && insn->op == IR_OP_ld && !region_reach(r, loop, insn->arg[0], &limits, &reach);
+}
+
 // The cold way of an access with a hot one, where it leaves the region; what follows is in a->done then.
 static bool leaves(struct region *r, const struct access *a)
 {
-    if (r->request->stays_inside || !r->request->fallback)
+    if (r->request->stays_inside || !r->request->fallback || wanders(r, a->insn))
         return false;
     region_at(r, a->cold);
     region_restart(r);
