@@ -64,6 +64,7 @@ struct x64_value {
     bool done;          // lowered ahead of its place
     bool fused;         // an i1 held in EFLAGS only: cond or icmp
     uint8_t cc;         // of a fused icmp; fused conds take theirs from the flags
+    bool address;       // an addition of a constant that only addresses of loads and stores are: part of their operands
     bool in_xmm;        // an integer that only vector registers want: loaded to be FP, or FP to be stored
     uint32_t float_uses, store_uses; // that take an integer from a vector register
     uint32_t rank;      // of the block that defines it
@@ -279,9 +280,9 @@ void x64_set_carry(struct x64_compile *c, unsigned reg, bool inverted); // CF :=
 
 // ---- memory (lower_mem.c) ----------------------------------------------------------------------------------------
 struct x64_mem x64_table(unsigned mmu, bool mask);
-// Leaves EFLAGS NE when the access must take the slow path, and the entry where x64_tlb_addend finds it. Clobbers rax, rcx
-// and rdx.
-void x64_tlb_lookup(struct x64_compile *c, unsigned addr, uint32_t attr, bool write);
+// For the address disp beyond a register's. Leaves EFLAGS NE when the access must take the slow path, and the entry where
+// x64_tlb_addend finds it. Clobbers rax, rcx and rdx.
+void x64_tlb_lookup(struct x64_compile *c, unsigned addr, int32_t disp, uint32_t attr, bool write);
 void x64_tlb_addend(struct x64_compile *c); // rax := the entry's
 // Cold code up to the thunk call: dirty fields, operands in order, attr. kind: enum ir_rmw.
 void x64_slow_access(struct x64_compile *c, const struct ir_insn *insn, enum x64_thunk thunk, const uint32_t *operands,
@@ -324,6 +325,17 @@ static inline bool x64_has(const struct x64_compile *c, uint64_t features)
 static inline enum ir_type x64_type(const struct x64_compile *c, uint32_t value)
 {
     return (enum ir_type)c->unit->insns[value].type;
+}
+// The operand's value in a register; that of a load or store may be x64_displacement away from it.
+static inline uint32_t x64_operand(const struct x64_compile *c, const struct ir_insn *insn, unsigned k)
+{
+    uint32_t a = insn->arg[k];
+    return k == 0 && c->values[a].address ? c->unit->insns[a].arg[0] : a;
+}
+static inline int32_t x64_displacement(const struct x64_compile *c, const struct ir_insn *insn)
+{
+    uint32_t a = insn->arg[0];
+    return c->values[a].address ? (int32_t)c->unit->insns[c->unit->insns[a].arg[1]].imm : 0;
 }
 static inline bool x64_in_xmm(enum ir_type t)
 {

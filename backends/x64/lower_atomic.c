@@ -38,7 +38,7 @@ static void lower_cas(struct x64_compile *c, const struct ir_insn *insn)
     if (insn->attr & IR_MEM_BE) {
         x64_jmp(c->e, X64_REF_COLD, cold);
     } else {
-        x64_tlb_lookup(c, addr, insn->attr, true);
+        x64_tlb_lookup(c, addr, 0, insn->attr, true);
         x64_jcc(c->e, X64_NE, X64_REF_COLD, cold);
         host_address(c, X64_RCX, addr);
         x64_mov_rr(c->e, true, X64_RAX, old);
@@ -65,7 +65,7 @@ static void lower_cas16(struct x64_compile *c, const struct ir_insn *insn)
         x64_jmp(c->e, X64_REF_COLD, cold);
     } else {
         // CMPXCHG16B wants alignment whatever the guest does: the rest is the runtime's.
-        x64_tlb_lookup(c, addr, (insn->attr & ~(uint32_t)IR_MEM_ALIGN) | 4u << IR_MEM_ALIGN_SHIFT, true);
+        x64_tlb_lookup(c, addr, 0, (insn->attr & ~(uint32_t)IR_MEM_ALIGN) | 4u << IR_MEM_ALIGN_SHIFT, true);
         x64_jcc(c->e, X64_NE, X64_REF_COLD, cold);
         host_address(c, at, addr);
         x64_store(c->e, 3, x64_frame_at(X64_FRAME_SAVE), X64_RBX);
@@ -109,7 +109,7 @@ static void lower_rmw(struct x64_compile *c, const struct ir_insn *insn)
     if (insn->attr & IR_MEM_BE) {
         x64_jmp(c->e, X64_REF_COLD, cold);
     } else {
-        x64_tlb_lookup(c, addr, insn->attr, true);
+        x64_tlb_lookup(c, addr, 0, insn->attr, true);
         x64_jcc(c->e, X64_NE, X64_REF_COLD, cold);
         host_address(c, X64_RCX, addr);
         if (insn->sub == IR_RMW_XCHG || insn->sub == IR_RMW_ADD) {

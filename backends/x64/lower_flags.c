@@ -279,12 +279,12 @@ static void lower_flags_op(struct x64_compile *c, const struct ir_insn *insn)
         c->values[c->pos].fused = true;
         return;
     }
-    if (c->flags_c_inverted) {
-        complement_carry(c);
-        c->arith = IR_NO_VALUE;
-    }
     emit_lahf(c);
-    x64_mov_rr(c->e, false, x64_def(c, c->pos), X64_RAX);
+    unsigned dst = x64_def(c, c->pos);
+    if (c->flags_c_inverted) // adding to C inverts it; the carry ends in bits 9 to 11, which LAHF makes 1, P and 0
+        x64_lea(c->e, false, dst, x64_at(X64_RAX, IR_FLAG_C));
+    else
+        x64_mov_rr(c->e, false, dst, X64_RAX);
 }
 
 // ---- reading flags -----------------------------------------------------------------------------------------------

@@ -14,9 +14,13 @@ struct x64_mem x64_table(unsigned mmu, bool mask)
 enum { INDEX_SHIFT = IR_PAGE_BITS - 5 };
 _Static_assert(sizeof(struct ir_tlb_entry) == 32, "the index is scaled for 32-byte entries");
 
-// rdx + rax := entry for the address in reg. Two registers, not their sum: the access waits for the addend.
-static void tlb_entry(struct x64_compile *c, unsigned reg, unsigned mmu)
+// rdx + rax := entry for the address disp beyond reg's. Two registers, not their sum: the access waits for the addend.
+static void tlb_entry(struct x64_compile *c, unsigned reg, int32_t disp, unsigned mmu)
 {
+    if (disp) {
+        x64_lea(c->e, true, X64_RAX, x64_at((int)reg, disp));
+        reg = X64_RAX;
+    }
     if (x64_has(c, X64_HAS_BMI2)) { // a rotation: the mask takes what came round
         x64_vex_rr(c->e, X64_0F3A | X64_F2 | 0xf0 | X64_IMM1 | X64_W, X64_RAX, 0, reg);
         x64_u8(c->e, INDEX_SHIFT);
@@ -38,14 +42,16 @@ static unsigned align_log2(uint32_t attr)
     return (attr & IR_MEM_ALIGN) >> IR_MEM_ALIGN_SHIFT;
 }
 
-void x64_tlb_lookup(struct x64_compile *c, unsigned addr, uint32_t attr, bool write)
+void x64_tlb_lookup(struct x64_compile *c, unsigned addr, int32_t disp, uint32_t attr, bool write)
 {
     unsigned size = attr & IR_MEM_SIZE, align = align_log2(attr);
-    tlb_entry(c, addr, ir_mem_mmu(attr));
-    if (align >= size)
-        x64_mov_rr(c->e, true, X64_RCX, addr);
+    tlb_entry(c, addr, disp, ir_mem_mmu(attr));
+    if (align < size)
+        disp += (1 << size) - (1 << align);
+    if (disp)
+        x64_lea(c->e, true, X64_RCX, x64_at((int)addr, disp));
     else
-        x64_lea(c->e, true, X64_RCX, x64_at((int)addr, (1 << size) - (1 << align)));
+        x64_mov_rr(c->e, true, X64_RCX, addr);
     x64_alu_ri(c->e, X64_AND, true, X64_RCX, -IR_PAGE_SIZE | ((1 << align) - 1));
     x64_alu_rm(c->e, X64_CMP, true, X64_RCX, tag_of(write));
 }
@@ -63,12 +69,26 @@ static bool vectors_live(const struct x64_compile *c)
     return false;
 }
 
+static void store_address(struct x64_compile *c, unsigned addr, int32_t disp)
+{
+    if (disp) {
+        x64_lea(c->e, true, X64_RAX, x64_at((int)addr, disp));
+        addr = X64_RAX;
+    }
+    x64_store(c->e, 3, x64_frame_at(X64_FRAME_ARGS), addr);
+}
+
 void x64_slow_access(struct x64_compile *c, const struct ir_insn *insn, enum x64_thunk thunk, const uint32_t *operands,
                      unsigned count, unsigned kind)
 {
     x64_store_dirty(c);
-    for (unsigned i = 0; i < count; i++)
-        x64_store_value(c, operands[i], x64_frame_at(X64_FRAME_ARGS + 16 * (int32_t)i));
+    for (unsigned i = 0; i < count; i++) {
+        struct x64_mem to = x64_frame_at(X64_FRAME_ARGS + 16 * (int32_t)i);
+        if (i == 0 && c->values[operands[0]].address)
+            store_address(c, x64_use(c, x64_operand(c, insn, 0)), x64_displacement(c, insn));
+        else
+            x64_store_value(c, operands[i], to);
+    }
     x64_mov_ri(c->e, X64_RDX, insn->attr);
     if (thunk == X64_T_RMW)
         x64_mov_ri(c->e, X64_RCX, kind);
@@ -161,12 +181,13 @@ static void store_xmm(struct x64_compile *c, const struct ir_insn *insn, struct 
         x64_rr(c->e, X64_0F | 0xae, 6, 0); // mfence
 }
 
-// Jumps to the cold code at `cold` unless the access may go to [rax + addr] (no token) or [token + addr].
+// Jumps to the cold code at `cold` unless the access may go to [rax + addr + disp] (no token) or [token + addr + disp].
 static void guard(struct x64_compile *c, const struct ir_insn *insn, unsigned addr, int token, bool write, uint32_t cold)
 {
     uint32_t attr = insn->attr;
+    int32_t disp = x64_displacement(c, insn);
     if (token == X64_NONE) {
-        x64_tlb_lookup(c, addr, attr, write);
+        x64_tlb_lookup(c, addr, disp, attr, write);
         x64_jcc(c->e, X64_NE, X64_REF_COLD, cold);
         x64_tlb_addend(c);
         return;
@@ -174,7 +195,12 @@ static void guard(struct x64_compile *c, const struct ir_insn *insn, unsigned ad
     x64_test_rr(c->e, true, (unsigned)token, (unsigned)token);
     x64_jcc(c->e, X64_E, X64_REF_COLD, cold);
     if (align_log2(attr)) {
-        x64_test_ri(c->e, addr, (1u << align_log2(attr)) - 1);
+        uint32_t mask = (1u << align_log2(attr)) - 1;
+        if ((uint32_t)disp & mask) {
+            x64_lea(c->e, false, X64_RAX, x64_at((int)addr, disp));
+            addr = X64_RAX;
+        }
+        x64_test_ri(c->e, addr, mask);
         x64_jcc(c->e, X64_NE, X64_REF_COLD, cold);
     }
 }
@@ -187,16 +213,18 @@ static bool always_slow(const struct ir_insn *insn)
 
 static void lower_load(struct x64_compile *c, const struct ir_insn *insn)
 {
-    unsigned addr = x64_use(c, insn->arg[0]);
+    uint32_t base = x64_operand(c, insn, 0);
+    int32_t disp = x64_displacement(c, insn);
+    unsigned addr = x64_use(c, base);
     int token = insn->arg[1] == IR_NO_VALUE ? X64_NONE : (int)x64_use(c, insn->arg[1]);
     bool vector = x64_in_xmm(insn->type) || c->values[c->pos].in_xmm;
-    unsigned dst = vector ? x64_def_xmm(c, c->pos) : x64_def_over(c, c->pos, insn->arg[0]);
+    unsigned dst = vector ? x64_def_xmm(c, c->pos) : x64_def_over(c, c->pos, base);
     uint32_t cold = x64_pos(&c->cold);
     if (always_slow(insn)) {
         x64_jmp(c->e, X64_REF_COLD, cold);
     } else {
         guard(c, insn, addr, token, false, cold);
-        struct x64_mem m = x64_at_index(token == X64_NONE ? X64_RAX : token, (int)addr, 0, 0);
+        struct x64_mem m = x64_at_index(token == X64_NONE ? X64_RAX : token, (int)addr, 0, disp);
         if (vector)
             load_xmm(c, insn, dst, m);
         else
@@ -205,7 +233,7 @@ static void lower_load(struct x64_compile *c, const struct ir_insn *insn)
     uint32_t back = x64_pos(&c->hot);
     x64_cold_begin(c);
     // The address may have lost its register to dst, which holds it still.
-    x64_store(c->e, 3, x64_frame_at(X64_FRAME_ARGS), addr);
+    store_address(c, addr, disp);
     x64_slow_access(c, insn, X64_T_LOAD, NULL, 0, 0);
     x64_load_result(c, c->pos);
     if (vector && (insn->attr & IR_MEM_SIZE) >= 2)
@@ -217,7 +245,8 @@ static void lower_store(struct x64_compile *c, const struct ir_insn *insn)
 {
     uint32_t value = insn->arg[1];
     bool vector = x64_value_in_xmm(c, value);
-    unsigned addr = x64_use(c, insn->arg[0]);
+    int32_t disp = x64_displacement(c, insn);
+    unsigned addr = x64_use(c, x64_operand(c, insn, 0));
     int token = insn->arg[2] == IR_NO_VALUE ? X64_NONE : (int)x64_use(c, insn->arg[2]);
     int32_t imm;
     if (vector)
@@ -229,7 +258,7 @@ static void lower_store(struct x64_compile *c, const struct ir_insn *insn)
         x64_jmp(c->e, X64_REF_COLD, cold);
     } else {
         guard(c, insn, addr, token, true, cold);
-        struct x64_mem m = x64_at_index(token == X64_NONE ? X64_RAX : token, (int)addr, 0, 0);
+        struct x64_mem m = x64_at_index(token == X64_NONE ? X64_RAX : token, (int)addr, 0, disp);
         if (vector)
             store_xmm(c, insn, m);
         else
@@ -250,9 +279,7 @@ static void lower_span(struct x64_compile *c, const struct ir_insn *insn)
         return;
     }
     // The entry of the first byte's page never has the tag of the next page, where the last byte is if not on the same.
-    if (lo)
-        x64_lea(c->e, true, dst, x64_at((int)addr, lo));
-    tlb_entry(c, lo ? dst : addr, ir_mem_mmu(insn->attr));
+    tlb_entry(c, addr, lo, ir_mem_mmu(insn->attr));
     x64_lea(c->e, true, X64_RCX, x64_at((int)addr, hi - 1));
     x64_alu_ri(c->e, X64_AND, true, X64_RCX, -IR_PAGE_SIZE);
     x64_alu_rr(c->e, X64_XOR, false, dst, dst);

@@ -118,6 +118,22 @@ static bool lives_in_xmm(const struct x64_compile *c, const struct ir_insn *insn
     return insn->op == IR_OP_bitcast && x64_in_xmm(x64_type(c, insn->arg[0]));
 }
 
+// Might the value become a displacement? It does if no instruction but loads and stores proves to use it.
+static bool may_be_displacement(const struct x64_compile *c, const struct ir_insn *insn)
+{
+    if (insn->op != IR_OP_add || insn->type != IR_I64)
+        return false;
+    const struct ir_insn *k = &c->unit->insns[insn->arg[1]];
+    return k->op == IR_OP_const && (int64_t)k->imm >= -(1 << 30) && (int64_t)k->imm < 1 << 30;
+}
+
+static inline void note_address_uses(struct x64_compile *c, const struct ir_insn *insn)
+{
+    bool access = insn->op == IR_OP_ld || insn->op == IR_OP_st;
+    for (unsigned k = access; k < 4 && insn->arg[k] != IR_NO_VALUE; k++)
+        c->values[insn->arg[k]].address = false;
+}
+
 static void scan_block(struct x64_compile *c, uint32_t block, uint32_t *value_next)
 {
     const struct ir_unit *u = c->unit;
@@ -129,6 +145,7 @@ static void scan_block(struct x64_compile *c, uint32_t block, uint32_t *value_ne
         v->first_use = value_next[i];
         v->rank = c->block_rank[block];
         v->in_xmm = lives_in_xmm(c, insn, v);
+        v->done = v->address;
         if (insn->op == IR_OP_get || insn->op == IR_OP_put) {
             const struct x64_field *field = &c->fields[insn->imm];
             // The low bit says whether the next event is a put.
@@ -137,9 +154,9 @@ static void scan_block(struct x64_compile *c, uint32_t block, uint32_t *value_ne
             x64_set_event(c, (uint32_t)insn->imm, i, insn->op == IR_OP_put);
         }
         for (unsigned k = 0; k < 4; k++) {
-            uint32_t a = insn->arg[k];
-            if (a == IR_NO_VALUE)
+            if (insn->arg[k] == IR_NO_VALUE || v->address)
                 break;
+            uint32_t a = x64_operand(c, insn, k);
             struct x64_value *av = &c->values[a];
             av->uses++;
             note_vector_use(c, insn, k, a);
@@ -164,6 +181,8 @@ void x64_prepare(struct x64_compile *c)
     uint32_t *value_next = c->barriers; // borrowed until the barriers are counted
     for (uint32_t i = 0; i < u->insn_count; i++) {
         c->values[i] = (struct x64_value){ .cell = i };
+        c->values[i].address = may_be_displacement(c, &u->insns[i]);
+        note_address_uses(c, &u->insns[i]);
         c->cells[i] = (struct x64_cell){ -1, false, -1, -1, 0, 0, X64_NO_FIELD };
         value_next[i] = X64_NO_POS;
     }

@@ -552,7 +552,7 @@ void x64_begin_insn(struct x64_compile *c)
 {
     const struct ir_insn *insn = &c->unit->insns[c->pos];
     for (unsigned k = 0; k < 4 && insn->arg[k] != IR_NO_VALUE; k++) {
-        const struct x64_cell *cell = cell_of(c, insn->arg[k]);
+        const struct x64_cell *cell = cell_of(c, x64_operand(c, insn, k));
         if (cell->reg >= 0)
             c->pinned |= 1u << cell->reg;
     }
@@ -562,9 +562,10 @@ void x64_end_insn(struct x64_compile *c)
 {
     const struct ir_insn *insn = &c->unit->insns[c->pos];
     for (unsigned k = 0; k < 4 && insn->arg[k] != IR_NO_VALUE; k++) {
-        struct x64_cell *cell = cell_of(c, insn->arg[k]);
+        uint32_t a = x64_operand(c, insn, k);
+        struct x64_cell *cell = cell_of(c, a);
         cell->next_use = c->next_use[c->pos][k];
-        if (!c->values[insn->arg[k]].fused)
+        if (!c->values[a].fused)
             drop_if_unneeded(c, cell);
     }
     struct x64_value *v = &c->values[c->pos];
