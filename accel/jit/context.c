@@ -104,6 +104,13 @@ static bool same_context(const struct guest_context *a, const struct guest_conte
            a->vmid == b->vmid;
 }
 
+// Whether what contexts know of code may be looked at: not while the vCPU has yet to be told that tables of units went,
+// which may be freed by now (a debugger flushes while it is parked).
+static bool may_carry(const struct vcpu *vcpu)
+{
+    return !vcpu->lockstep && !(atomic_load(&vcpu->requests) & REQ_CODE);
+}
+
 // Empties a context that goes on. Its code is kept as far as it can be looked up now, which needs the control registers to
 // be ctx's: they are not while a switch is pending, or when the vCPU was reset under it.
 static void flush(struct vcpu *vcpu, struct context *ctx)
@@ -111,7 +118,7 @@ static void flush(struct vcpu *vcpu, struct context *ctx)
     struct guest_context now = {0};
     vcpu->stats.flushes++;
     vcpu->accel->isa->context(vcpu->env, &now);
-    if (ctx != vcpu->context || vcpu->context_pending || vcpu->lockstep || !same_context(&now, &ctx->id))
+    if (ctx != vcpu->context || vcpu->context_pending || !may_carry(vcpu) || !same_context(&now, &ctx->id))
         context_empty(vcpu, ctx);
     else
         context_carry(vcpu, ctx, ctx);
@@ -182,7 +189,8 @@ void context_switch(struct vcpu *vcpu)
     }
     if (is_new)
         shrink(vcpu, ctx);
-    const struct context *donor = is_new && !vcpu->lockstep && !accel_without(vcpu->accel, ACCEL_CARRY) ? context_donor(vcpu, ctx) : NULL;
+    bool carries = is_new && may_carry(vcpu) && !accel_without(vcpu->accel, ACCEL_CARRY);
+    const struct context *donor = carries ? context_donor(vcpu, ctx) : NULL;
     if (donor)
         context_carry(vcpu, ctx, donor);
     else if (is_new)
