@@ -54,11 +54,15 @@ void context_carry(struct vcpu *vcpu, struct context *to, const struct context *
     const struct guest_fault fault = vcpu->fault; // walks of this vCPU's own making leave no trace
     unsigned count = 0;
     const unsigned turn = vcpu->carries++ % TURNS;
-    for (unsigned i = 0; i < IR_EXEC_PAGES && count < PAGES; i++)
-        if (from->exec_pages[i].key != IR_NO_KEY && i % TURNS != turn) {
-            pages[count].va = from->exec_pages[i].va;
-            pages[count++].table = from->exec_pages[i].page;
+    const bool all = from->exec_filled > EXEC_LIST;
+    for (unsigned n = 0; n < (all ? IR_EXEC_PAGES : from->exec_filled) && count < PAGES; n++) {
+        const unsigned i = all ? n : from->exec_list[n];
+        const struct ir_exec_page *e = &from->exec_pages[i];
+        if (e->key != IR_NO_KEY && i % TURNS != turn) {
+            pages[count].va = e->va;
+            pages[count++].table = e->page;
         }
+    }
     context_empty(vcpu, to); // which may be from
     for (unsigned i = 0; i < count; i++)
         confirm(vcpu, to, pages[i].va, pages[i].table);

@@ -81,7 +81,12 @@ struct ir_tlb_entry *context_entry(struct vcpu *vcpu, unsigned mmu, uint64_t va)
 
 static void forget_exec(struct context *ctx)
 {
-    memset(ctx->exec_pages, 0xff, IR_EXEC_PAGES * sizeof *ctx->exec_pages);
+    if (ctx->exec_filled > EXEC_LIST)
+        memset(ctx->exec_pages, 0xff, IR_EXEC_PAGES * sizeof *ctx->exec_pages);
+    else
+        for (uint32_t i = 0; i < ctx->exec_filled; i++)
+            memset(&ctx->exec_pages[ctx->exec_list[i]], 0xff, sizeof *ctx->exec_pages);
+    ctx->exec_filled = 0;
 }
 _Static_assert(IR_NO_KEY == UINT32_MAX, "all ones are an empty entry");
 
@@ -143,6 +148,7 @@ static bool prepare(struct vcpu *vcpu, struct context *ctx)
         ctx->exec_pages = aligned_alloc(64, IR_EXEC_PAGES * sizeof *ctx->exec_pages);
         if (!ctx->exec_pages)
             return false;
+        ctx->exec_filled = EXEC_LIST + 1;
         forget_exec(ctx);
     }
     return true;
@@ -302,5 +308,11 @@ void context_free(struct vcpu *vcpu)
 
 void context_note_exec(struct context *ctx, uint64_t page, const struct code_table *table)
 {
-    *exec_slot(ctx, page) = (struct ir_exec_page){page, table->entries, table->key, table};
+    struct ir_exec_page *e = exec_slot(ctx, page);
+    if (e->key == IR_NO_KEY) {
+        if (ctx->exec_filled < EXEC_LIST)
+            ctx->exec_list[ctx->exec_filled] = (uint16_t)(e - ctx->exec_pages);
+        ctx->exec_filled += ctx->exec_filled <= EXEC_LIST;
+    }
+    *e = (struct ir_exec_page){page, table->entries, table->key, table};
 }

@@ -74,7 +74,8 @@ struct xlat {
 
 enum { CONTEXTS = 24 };
 // INLINE_GROWN: entries beyond INLINE_ENTRIES that all tables of a vCPU may have together.
-enum { INLINE_ENTRIES = 4096, INLINE_MAX = 32768, INLINE_GROWN = 8 * INLINE_MAX, INLINE_LIST = 512 };
+enum { INLINE_ENTRIES = 4096, INLINE_MAX = 32768, INLINE_GROWN = 8 * INLINE_MAX, INLINE_LIST = 512,
+       EXEC_LIST = 512 };
 
 // One inline table. It grows in place when filling it displaces more pages than it has entries, and is halved when it is
 // emptied with less than a quarter used. What has been filled since
@@ -94,6 +95,8 @@ struct context {
     uint64_t last_use;
     struct inline_table tables[IR_MMU_INDICES];
     struct ir_exec_page *exec_pages; // IR_EXEC_PAGES: pages of code that may be executed, and lead to the memory of their table
+    uint32_t exec_filled;            // empty ones filled since all were emptied; above EXEC_LIST any may be live
+    uint16_t exec_list[EXEC_LIST];   // their indices; one not in it is empty
 };
 
 // ---- vCPUs ---------------------------------------------------------------------------------------------------------
