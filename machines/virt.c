@@ -142,7 +142,6 @@ static int virt_plug_virtio(struct machine *m, struct virtio_device *vdev, struc
 static const char *const unsupported[] = {"secure", "virtualization", "mte", "ras", "compact-highmem"};
 // Accepted because their value makes no difference here.
 static const char *const ignored[] = {"acpi",
-                                      "its",
                                       "iommu",
                                       "dump-guest-core",
                                       "mem-merge",
@@ -177,6 +176,8 @@ static int parse_options(struct machine *m, struct error *err)
     int r = parse_gic_version(v, keyval_get(options, "gic-version"), err);
     if (!r)
         r = keyval_bool(options, "highmem", &v->highmem, err);
+    if (!r)
+        r = keyval_bool(options, "its", &v->its_wanted, err);
     if (!r)
         r = keyval_bool(options, "dtb-randomness", &v->dtb_randomness, err);
     if (!r)
@@ -314,7 +315,7 @@ static int virt_create(struct machine *m, struct error *err)
     if (!v)
         return error_set(err, -ENOMEM, "out of memory");
     v->gic_version = 2;
-    v->highmem = v->dtb_randomness = true;
+    v->highmem = v->dtb_randomness = v->its_wanted = true;
     v->dtb_piece = SIZE_MAX;
     int (*const steps[])(struct machine *, struct error *) = {
         parse_options,          check_size,  split_cpu,      number_cpus, create_memory,
@@ -358,6 +359,7 @@ static void virt_destroy(struct machine *m)
 static void virt_list_options(FILE *out)
 {
     fprintf(out, "  gic-version=<2|3|max>  Set GIC version\n"
+                 "  its=<bool>             Give a GICv3 an interrupt translation service\n"
                  "  highmem=<bool>         Allow RAM and devices above 4 GiB\n"
                  "  dumpdtb=<file>         Write the device tree to a file and exit\n"
                  "  dtb-randomness=<bool>  Put kaslr-seed and rng-seed into the device tree\n");

@@ -65,6 +65,10 @@ static int build_fdt(struct machine *m, void **ret_fdt, uint64_t *ret_size, stru
         c.gic_redist2[0] = virt_map[VIRT_GIC_REDIST2].base;
         c.gic_redist2[1] = virt_map[VIRT_GIC_REDIST2].size;
     }
+    if (v->its) {
+        c.gic_its[0] = virt_map[VIRT_GIC_ITS].base;
+        c.gic_its[1] = virt_map[VIRT_GIC_ITS].size;
+    }
     describe(m, devices, &c.device_count);
     if (!m->config.dtb)
         return virt_fdt_build(&c, ret_fdt, ret_size, err);

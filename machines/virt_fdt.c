@@ -209,6 +209,15 @@ static void add_gic(struct tree *t)
     cells(t, "reg", s[1] ? 12 : 8, HI(d[0]), LO(d[0]), HI(d[1]), LO(d[1]), HI(r[0]), LO(r[0]), HI(r[1]),
           LO(r[1]), HI(s[0]), LO(s[0]), HI(s[1]), LO(s[1]));
     cells(t, "phandle", 1, VIRT_PHANDLE_GIC);
+    if (c->gic_its[1]) {
+        begin(t, "its@%" PRIx64, c->gic_its[0]);
+        text(t, "compatible", "arm,gic-v3-its");
+        flag(t, "msi-controller");
+        cells(t, "#msi-cells", 1, 1);
+        reg64(t, c->gic_its[0], c->gic_its[1]);
+        cells(t, "phandle", 1, VIRT_PHANDLE_MSI);
+        end(t);
+    }
     end(t);
 }
 

@@ -40,6 +40,7 @@ struct virt_fdt_config {
     const char *cpu_compatible;
     unsigned gic_version;                                            // 2 or 3
     uint64_t gic_dist[2], gic_cpu[2], gic_redist[2], gic_redist2[2]; // base, size; size 0: absent
+    uint64_t gic_its[2];                                             // likewise
     bool pmu;
     const char *stdout_name; // node path, or NULL
     const char *append;      // NULL or the kernel's command line

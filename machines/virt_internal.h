@@ -54,12 +54,13 @@ extern const struct virt_device virt_map[VIRT_SLOTS];
 
 struct virt {
     unsigned gic_version;
-    bool highmem, dtb_randomness;
+    bool highmem, dtb_randomness, its_wanted;
     const char *dumpdtb;
     char cpu_model[64];
     const char *cpu_options;
     uint64_t *mpidr;
     struct device *gic; // the distributor; owned by machine.devices
+    struct device *its; // NULL: none; owned by machine.devices. Takes messages written to GITS_TRANSLATER
     struct irq spi[VIRT_SPI_COUNT];
     struct irq *cpu_irq, *cpu_fiq; // wires from the GIC to the vCPUs
     struct arm_generic_timer **timers;

@@ -4,6 +4,7 @@
 #include "hw/intc/arm_ports.h"
 #include "hw/intc/gicv2.h"
 #include "hw/intc/gicv3.h"
+#include "hw/intc/gicv3_its.h"
 #include "hw/timer/arm_generic_timer.h"
 #include "machines/virt_internal.h"
 
@@ -60,6 +61,21 @@ static int create_gicv2(struct machine *m, struct gicv2 **ret_gic, struct error 
     return r;
 }
 
+static int create_its(struct machine *m, struct gicv3 *gic, struct error *err)
+{
+    struct virt *v = virt_of(m);
+    const struct gicv3_its_config config = {.path = "/virt/its", .gic = gic};
+    struct device *its;
+    int r = gicv3_its_create(&config, &its, err);
+    if (!r)
+        r = machine_add_device(m, its, err);
+    if (r)
+        return r;
+    v->its = its;
+    return mem_add_mmio(m->mem, "its", (struct gpa){virt_map[VIRT_GIC_ITS].base}, GICV3_ITS_SIZE, its->class->mmio,
+                        its, MEM_UNLOCKED, err);
+}
+
 static int create_gicv3(struct machine *m, struct gicv3 **ret_gic, struct error *err)
 {
     struct virt *v = virt_of(m);
@@ -75,7 +91,8 @@ static int create_gicv3(struct machine *m, struct gicv3 **ret_gic, struct error 
         .affinity = affinity,
         .region_cpus = {count < first ? count : first, count < first ? 0 : count - first},
         .irq = v->cpu_irq,
-        .fiq = v->cpu_fiq};
+        .fiq = v->cpu_fiq,
+        .mem = v->its_wanted ? m->mem : NULL};
     struct gicv3 *gic;
     int r = gicv3_create(&config, &gic, err);
     if (r)
@@ -97,7 +114,7 @@ static int create_gicv3(struct machine *m, struct gicv3 **ret_gic, struct error 
     for (unsigned i = 0; i < VIRT_SPI_COUNT; i++)
         v->spi[i] = gicv3_spi_irq(gic, i);
     *ret_gic = gic;
-    return r;
+    return r || !v->its_wanted ? r : create_its(m, gic, err);
 }
 
 // Exactly one of the GICs is there.

@@ -91,6 +91,8 @@ static void choose_best(struct gicv3 *gic, struct gicv3_cpu *c)
         }
         gic_best_of(&c->best, b, mine, 32 + n * 32, &gic->priority[n * 32]);
     }
+    if ((enabled & GICD_CTLR_EnableGrp1) && c->lpi_best.priority < c->best.priority) // LPIs are in group 1
+        c->best = c->lpi_best;
 }
 
 void gicv3_update_cpu(struct gicv3 *gic, struct gicv3_cpu *c)
@@ -248,6 +250,7 @@ int gicv3_create(const struct gicv3_config *config, struct gicv3 **ret_gic, stru
     device_init(&gic->dev, &gicv3_class, config->path);
     gic->cpu_count = config->cpu_count;
     gic->spi_banks = config->spi_count / 32;
+    gic->mem = config->mem;
     gic->cpus = cpus;
     gic->any_cpu = GICV3_TARGET_NONE;
     unsigned first = in_regions ? config->region_cpus[0] : config->cpu_count;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // GICv3 with one security state (GICD_CTLR.DS = 1) and affinity routing always on: distributor, one
-// redistributor a CPU, and the CPU interfaces as system registers. No LPIs, no ITS, no extended ranges. (IHI
-// 0069)
+// redistributor a CPU, and the CPU interfaces as system registers. LPIs where the board gives memory for their
+// tables; the ITS that sends them is hw/intc/gicv3_its.h. No extended ranges. (IHI 0069)
 //
 // Thread: any, without the machine lock; the GIC has its own mutex (map its regions MEM_UNLOCKED). Outputs
 // are driven with that mutex held, so their sinks must neither block nor call back. Inputs may be driven
@@ -13,6 +13,7 @@
 
 struct error;
 struct gicv3;
+struct mem_space;
 
 enum {
     GICV3_MAX_CPUS = 512,
@@ -29,6 +30,7 @@ struct gicv3_config {
     const uint32_t *affinity;            // cpu_count of Aff3.Aff2.Aff1.Aff0, copied; NULL: 16 CPUs a cluster
     unsigned region_cpus[GICV3_REGIONS]; // redistributors in each region; both 0: all in the first
     const struct irq *irq, *fiq;         // cpu_count outputs each, copied; NULL: unconnected
+    struct mem_space *mem;               // holds the tables of LPIs, borrowed; NULL: there are no LPIs
 };
 
 // 0, -EINVAL or -ENOMEM. The caller owns the GIC and destroys it through its device.

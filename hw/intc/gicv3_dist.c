@@ -42,8 +42,9 @@ void gicv3_write_priorities(uint8_t *priority, unsigned size, uint32_t value)
 
 static uint32_t typer(const struct gicv3 *gic)
 {
-    enum { IDbits_16 = 15 << 19, A3V = 1 << 24 };
-    return gic->spi_banks | IDbits_16 | A3V; // ITLinesNumber counts banks beyond the first; no LPIs, no MBIs
+    enum { LPIS = 1 << 17, IDbits_16 = 15 << 19, A3V = 1 << 24 };
+    // ITLinesNumber counts banks beyond the first; num_LPIs 0: as many as IDbits says; no MBIs.
+    return gic->spi_banks | IDbits_16 | A3V | (gic->mem ? LPIS : 0);
 }
 
 static uint32_t read32(struct gicv3 *gic, uint64_t offset)

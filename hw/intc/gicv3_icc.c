@@ -34,6 +34,11 @@ static uint32_t acknowledge(struct gicv3_cpu *c, bool group1)
     struct gic_best taken = c->best;
     unsigned level = (taken.priority & gicv3_group_priority_mask(c, group1)) >> (8 - GIC_PRIORITY_BITS);
     *(group1 ? &c->ap1 : &c->ap0) |= 1u << level;
+    if (taken.id >= GIC_FIRST_LPI) { // LPIs have no active state
+        gicv3_lpi_clear(c, taken.id);
+        gicv3_lpi_refresh(c);
+        return taken.id;
+    }
     gic_bank_acknowledge(bank_of(c, taken.id), taken.id % 32);
     update_id(c, taken.id);
     return taken.id;
@@ -55,13 +60,18 @@ static void deactivate(struct gicv3_cpu *c, unsigned id)
 
 static void end_of_interrupt(struct gicv3_cpu *c, bool group1, unsigned id)
 {
-    if (id >= SPECIAL_INTIDS || !bank_of(c, id))
+    bool lpi = c->gic->mem && id >= GIC_FIRST_LPI && id < GICV3_ID_COUNT;
+    if (!lpi && (id >= SPECIAL_INTIDS || !bank_of(c, id)))
         return;
     // The write drops the highest active priority, which must be of its own group.
     uint32_t *own = group1 ? &c->ap1 : &c->ap0, other = group1 ? c->ap0 : c->ap1;
     if (!*own || gic_running_priority(other) <= gic_running_priority(*own))
         return;
     *own &= *own - 1;
+    if (lpi) {
+        gicv3_update_cpu(c->gic, c);
+        return;
+    }
     if (!(c->ctlr & ICC_CTLR_EOImode))
         bank_of(c, id)->active &= ~(1u << (id % 32));
     update_id(c, id);

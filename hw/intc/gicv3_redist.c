@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Owns the redistributors' registers of a GICv3 (IHI 0069 12.11): two frames of 64 KiB a CPU, RD_base and
-// SGI_base, laid out one CPU after the other in a region. Without LPIs their registers in RD_base are RAZ/WI.
+// SGI_base, laid out one CPU after the other in a region. The registers of LPIs in RD_base are in gicv3_lpi.c.
 #include "hw/intc/gicv3_internal.h"
 
 #include <string.h>
 
 enum {
-    GICR_CTLR = 0x0000,
     GICR_IIDR = 0x0004,
     GICR_TYPER = 0x0008,
     GICR_WAKER = 0x0014,
@@ -18,6 +17,7 @@ enum {
     GICR_ICFGR1 = SGI_BASE + 0x0c04,
     GICR_IIDR_VALUE = 0x0000043b,
     GICR_PART = 0x93,
+    GICR_TYPER_PLPIS = 1 << 0,
 };
 
 static uint64_t typer(const struct gicv3_cpu *c)
@@ -27,7 +27,8 @@ static uint64_t typer(const struct gicv3_cpu *c)
         const struct gicv3_region *region = &c->gic->regions[r];
         last |= c->index + 1 == region->first_cpu + region->cpus;
     }
-    return (uint64_t)c->affinity << 32 | (uint64_t)c->index << 8 | (uint64_t)last << 4;
+    return (uint64_t)c->affinity << 32 | (uint64_t)c->index << 8 | (uint64_t)last << 4 |
+           (c->gic->mem ? GICR_TYPER_PLPIS : 0);
 }
 
 // IGROUPR0 to ICACTIVER0: one word each, 0x80 apart.
@@ -51,7 +52,7 @@ static uint32_t read32(struct gicv3_cpu *c, uint64_t offset)
     case GICR_WAKER: return c->asleep ? GICR_WAKER_ProcessorSleep | GICR_WAKER_ChildrenAsleep : 0;
     case GICR_ICFGR0: return gic_bank_read_config(&c->bank[0], 0);
     case GICR_ICFGR1: return gic_bank_read_config(&c->bank[0], 1);
-    default: return 0;
+    default: return gicv3_lpi_read(c, offset);
     }
 }
 
@@ -63,8 +64,10 @@ static void write32(struct gicv3_cpu *c, uint64_t offset, uint32_t value)
         gic_bank_write_config(&c->bank[0], 1, value);
     else if (offset == GICR_WAKER)
         c->asleep = value & GICR_WAKER_ProcessorSleep;
-    else
+    else {
+        gicv3_lpi_write(c, offset, value);
         return;
+    }
     if (offset == GICR_WAKER)
         gicv3_choose_any(c->gic);
     gicv3_update_cpu(c->gic, c);
@@ -147,6 +150,9 @@ static void cpu_reset(struct device *dev)
     c->ctlr = 0;
     c->group0_enabled = c->group1_enabled = false;
     c->ap0 = c->ap1 = 0;
+    c->lpis_enabled = false;
+    c->propbaser = c->pendbaser = 0;
+    gicv3_lpi_sanitise(c);
     gicv3_choose_any(c->gic);
     gicv3_redrive(c->gic, c);
     pthread_mutex_unlock(&c->gic->lock);
@@ -164,6 +170,7 @@ static void cpu_post_load(struct device *dev)
     c->bpr1 = c->bpr1 < MIN_BPR1 ? MIN_BPR1 : c->bpr1 & 7;
     c->bpr1 = c->bpr1 < MIN_BPR1 ? MIN_BPR1 : c->bpr1;
     c->ctlr &= ICC_CTLR_CBPR | ICC_CTLR_EOImode;
+    gicv3_lpi_sanitise(c);
     gicv3_choose_any(c->gic);
     gicv3_redrive(c->gic, c);
     pthread_mutex_unlock(&c->gic->lock);
@@ -191,7 +198,10 @@ static const struct state_field fields[] = {
     STATE_FIELD(14, STATE_BOOL, gicv3_cpu, group1_enabled),
     STATE_FIELD(15, STATE_U32, gicv3_cpu, ap0),
     STATE_FIELD(16, STATE_U32, gicv3_cpu, ap1),
+    STATE_FIELD(17, STATE_BOOL, gicv3_cpu, lpis_enabled),
+    STATE_FIELD(18, STATE_U64, gicv3_cpu, propbaser),
+    STATE_FIELD(19, STATE_U64, gicv3_cpu, pendbaser),
 };
 
 const struct device_class gicv3_cpu_class =
-    DEVICE_CLASS("gicv3-cpu", 1, fields, cpu_reset, cpu_post_load, cpu_destroy, NULL, 0);
+    DEVICE_CLASS("gicv3-cpu", 2, fields, cpu_reset, cpu_post_load, cpu_destroy, NULL, 0);

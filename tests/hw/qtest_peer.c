@@ -8,6 +8,7 @@
 #include "hw/gpio/pl061.h"
 #include "hw/intc/gicv2.h"
 #include "hw/intc/gicv3.h"
+#include "hw/intc/gicv3_its.h"
 #include "hw/rtc/pl031.h"
 
 #include <inttypes.h>
@@ -35,16 +36,28 @@ static struct irq add_gicv2(struct mem_space *space)
     return gicv2_spi_irq(gic, 0);
 }
 
-static struct irq add_gicv3(struct mem_space *space)
+// With an ITS: four CPUs, and memory for the tables.
+static struct irq add_gicv3(struct mem_space *space, bool with_its)
 {
     struct gicv3 *gic;
-    struct gicv3_config config = {.path = "gic", .cpu_count = 1, .spi_count = SPIS};
+    struct gicv3_config config = {
+        .path = "gic", .cpu_count = with_its ? 4 : 1, .spi_count = SPIS, .mem = with_its ? space : NULL};
+    struct gicv3_its_config its_config = {.path = "its"};
+    struct device *its;
+    struct mem_ram *ram;
     if (gicv3_create(&config, &gic, NULL))
         exit(1);
     struct gicv3_redist_map map = gicv3_redist(gic, 0);
     if (mem_add_mmio(space, "gicr", (struct gpa){0x080a0000}, map.size, map.ops, map.opaque, 0, NULL))
         exit(1);
     add(space, gicv3_device(gic), 0x08000000);
+    its_config.gic = gic;
+    if (with_its) {
+        if (gicv3_its_create(&its_config, &its, NULL) ||
+            mem_add_ram(space, "ram", (struct gpa){0x40000000}, 64 << 20, 0, &ram, NULL))
+            exit(1);
+        add(space, its, 0x08080000);
+    }
     return gicv3_spi_irq(gic, 0);
 }
 
@@ -58,7 +71,7 @@ int main(int argc, char **argv)
     clock_init(&clock, NULL, NULL); // stopped, as the peer's
     if (argc < 2 || loop_create(&lock, &loop, NULL) || mem_space_create(&lock, &space, NULL))
         return 1;
-    struct irq spi = strcmp(argv[1], "3") ? add_gicv2(space) : add_gicv3(space);
+    struct irq spi = argv[1][0] == '2' ? add_gicv2(space) : add_gicv3(space, !strcmp(argv[1], "3,its=on"));
     struct pl011_config uart_config = {.path = "uart", .clock = &clock, .loop = loop};
     struct pl031_config rtc_config = {.path = "rtc", .clock = &clock, .loop = loop};
     struct pl061_config gpio_config = {.path = "gpio"};
