@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Owns the table of -device: names, properties and constructors. Properties in the table are what -device
-// NAME,help prints; a property that no constructor asks for is an error.
+// NAME,help prints; a property that no constructor asks for is an error. A name that ends in "-device" is a
+// virtio device, and its row is that of its PCI form ("-pci"), too: constructors know nothing of transports,
+// device_place.c reads what they share.
 #include "machines/devices.h"
 #include "hw/virtio/virtio_blk.h"
 #include "hw/virtio/virtio_rng.h"
@@ -76,6 +78,11 @@ static int create_loader(struct machine *m, struct keyval_list *o, struct error 
     return r;
 }
 
+static const char *driver_of(struct keyval_list *o)
+{
+    return keyval_get(o, "driver");
+}
+
 static int plug(struct machine *m, struct virtio_device *vdev, struct error *err)
 {
     int r = machine_add_device(m, &vdev->dev, err);
@@ -116,10 +123,10 @@ static int create_virtio_blk(struct machine *m, struct keyval_list *o, struct er
     accept(o, ignored);
     const char *id = keyval_get(o, "drive");
     if (!id)
-        return error_set(err, -EINVAL, "device virtio-blk-device needs drive=");
+        return error_set(err, -EINVAL, "device %s needs drive=", driver_of(o));
     struct machine_drive *drive = machine_find_drive(m, id);
     if (!drive)
-        return error_set(err, -ENOENT, "device virtio-blk-device: there is no drive '%s'", id);
+        return error_set(err, -ENOENT, "device %s: there is no drive '%s'", driver_of(o), id);
     return devices_add_virtio_blk(m, drive, keyval_get(o, "serial"), err);
 }
 
@@ -144,22 +151,43 @@ static const struct device_kind kinds[] = {
      create_loader},
 };
 
-static const struct device_kind *find_kind(const char *name)
+enum transport { NO_TRANSPORT, VIRTIO_MMIO, VIRTIO_PCI };
+
+// The length of a virtio kind's name without "-device"; 0: not one.
+static size_t virtio_stem(const struct device_kind *kind)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-        if (!strcmp(kinds[i].name, name))
-            return &kinds[i];
+    size_t len = strlen(kind->name), suffix = strlen("-device");
+    return len > suffix && !strcmp(kind->name + len - suffix, "-device") ? len - suffix : 0;
+}
+
+static const struct device_kind *find_kind(const char *name, enum transport *ret_transport)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        size_t stem = virtio_stem(&kinds[i]);
+        bool same = !strcmp(kinds[i].name, name);
+        if (!same && !(stem && !strncmp(kinds[i].name, name, stem) && !strcmp(name + stem, "-pci")))
+            continue;
+        *ret_transport = same ? stem ? VIRTIO_MMIO : NO_TRANSPORT : VIRTIO_PCI;
+        return &kinds[i];
+    }
     return NULL;
 }
 
 int devices_add(struct machine *machine, struct keyval_list *options, struct error *err)
 {
     const char *name = keyval_get(options, "driver");
-    const struct device_kind *kind = find_kind(name);
+    enum transport transport;
+    const struct device_kind *kind = find_kind(name, &transport);
     if (!kind)
         return error_set(err, -EINVAL, "there is no device '%s' (try -device help)", name);
     keyval_get(options, "id");
-    int r = kind->create(machine, options, err);
+    int r = 0;
+    if (transport == VIRTIO_PCI)
+        r = device_place_pci(&machine->place, options, err);
+    else if (transport == VIRTIO_MMIO)
+        r = device_place_mmio(&machine->place, options, err);
+    if (!r)
+        r = kind->create(machine, options, err);
     if (!r && keyval_unused(options))
         r = error_set(err, -EINVAL, "device '%s' does not know the property '%s'", name,
                       keyval_unused(options));
@@ -168,14 +196,21 @@ int devices_add(struct machine *machine, struct keyval_list *options, struct err
 
 void machine_list_devices(FILE *out)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-        fprintf(out, "name \"%s\", desc \"%s\"\n", kinds[i].name, kinds[i].help);
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        const struct device_kind *kind = &kinds[i];
+        int stem = (int)virtio_stem(kind);
+        fprintf(out, "name \"%s\", desc \"%s\"\n", kind->name, kind->help);
+        if (stem)
+            fprintf(out, "name \"%.*s-pci\", bus PCI, desc \"%s\"\n", stem, kind->name, kind->help);
+    }
 }
 
 bool machine_list_device_options(const char *device, FILE *out)
 {
-    const struct device_kind *kind = find_kind(device);
+    enum transport transport;
+    const struct device_kind *kind = find_kind(device, &transport);
     if (kind)
-        fprintf(out, "%s options:\n%s", device, kind->properties);
+        fprintf(out, "%s options:\n%s%s", device, transport == VIRTIO_PCI ? device_place_pci_properties : "",
+                kind->properties);
     return kind;
 }

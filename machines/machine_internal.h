@@ -18,7 +18,17 @@
 #include <signal.h>
 
 struct block;
+struct pci_device;
 struct virtio_device;
+
+// Where the device that is being made goes: what the properties that every device of its bus has came to.
+struct device_place {
+    bool pci;         // else the board's other transport
+    int devfn;        // PCI; -1: the first free slot
+    int slot;         // number of the virtio-mmio slot; -1: any
+    unsigned vectors; // of MSI-X; ~0u: as many as the device has use for
+    bool multifunction;
+};
 
 struct board {
     const char *name, *description;
@@ -29,8 +39,9 @@ struct board {
     // Machine stopped, devices and vCPUs reset: puts the start-up contents into memory and starts the first
     // vCPU.
     int (*start)(struct machine *machine, struct error *err);
-    // Gives a virtio device a place; vdev is in machine.devices already. NULL: no such bus.
+    // Give a device the place that machine.place names; it is in machine.devices already. NULL: no such bus.
     int (*plug_virtio)(struct machine *machine, struct virtio_device *vdev, struct error *err);
+    int (*plug_pci)(struct machine *machine, struct pci_device *pdev, struct error *err);
     void (*power_key)(struct machine *machine); // machine lock held; may be NULL
     void (*destroy)(struct machine *machine);   // the board's own state
     void (*list_options)(FILE *out);
@@ -72,6 +83,7 @@ struct machine {
     size_t drive_count;
     struct device **devices;
     size_t device_count;
+    struct device_place place;
     _Atomic uint32_t requests;  // enum machine_request
     _Atomic int quit_status;    // -1: keep running
     _Atomic bool running;       // vCPUs are let run

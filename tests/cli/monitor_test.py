@@ -20,7 +20,7 @@ TALK = [
     ("xp 0x1000", r"0000000000001000: cannot access memory"),
     ("xp /z 0", r"invalid char in format: 'z'"),
     ("xp /x here", r"'here' is not an address"),
-    ("info mtree", r"memory\n(.*\n)*.*0000000040000000-0000000047ffffff ram  ram"),
+    ("info mtree", r"memory\n(.*\n)*.*0000000040000000-0000000047ffffff ram  ram(\n.*)*"),
     ("info cpus", r"\* CPU #0: (on|off)\n  CPU #1: off"),
     ("info name", r"test"),
     ("info frob", r"unknown command: 'info frob'"),
