@@ -4,6 +4,7 @@
 // virtio device, and its row is that of its PCI form ("-pci"), too: constructors know nothing of transports,
 // device_place.c reads what they share.
 #include "machines/devices.h"
+#include "hw/pci/pci_testdev.h"
 #include "hw/virtio/virtio_blk.h"
 #include "hw/virtio/virtio_rng.h"
 
@@ -17,6 +18,7 @@ struct device_kind {
     const char *name, *help;
     const char *properties; // "name=<type>\n..."
     int (*create)(struct machine *machine, struct keyval_list *options, struct error *err);
+    bool pci; // a PCI device that is no virtio one
 };
 
 // QEMU's generic loader: a file or a number to an address, and which vCPU starts there.
@@ -142,6 +144,17 @@ static int create_virtio_rng(struct machine *m, struct keyval_list *o, struct er
     return r ? r : plug(m, vdev, err);
 }
 
+static int create_pci_testdev(struct machine *m, struct keyval_list *o, struct error *err)
+{
+    struct pci_device *pdev;
+    int r = pci_testdev_create(NULL, m->place.multifunction, &pdev, err);
+    if (!r)
+        r = machine_add_device(m, &pdev->dev, err);
+    if (!r && !m->board->plug_pci)
+        r = error_set(err, -ENODEV, "machine '%s' has no PCI bus", m->board->name);
+    return r ? r : m->board->plug_pci(m, pdev, err);
+}
+
 static const struct device_kind kinds[] = {
     {"virtio-blk-device", "virtio disk", "drive=<str>\nserial=<str>\n", create_virtio_blk},
     {"virtio-rng-device", "virtio entropy source", "", create_virtio_rng},
@@ -149,9 +162,10 @@ static const struct device_kind kinds[] = {
      "addr=<uint64>\ncpu-num=<uint32>\ndata=<uint64>\ndata-be=<bool>\ndata-len=<uint8>\nfile=<str>\nforce-"
      "raw=<bool>\n",
      create_loader},
+    {"pci-testdev", "counts accesses through PCI windows", "", create_pci_testdev, .pci = true},
 };
 
-enum transport { NO_TRANSPORT, VIRTIO_MMIO, VIRTIO_PCI };
+enum transport { NO_TRANSPORT, VIRTIO_MMIO, ON_PCI };
 
 // The length of a virtio kind's name without "-device"; 0: not one.
 static size_t virtio_stem(const struct device_kind *kind)
@@ -167,7 +181,7 @@ static const struct device_kind *find_kind(const char *name, enum transport *ret
         bool same = !strcmp(kinds[i].name, name);
         if (!same && !(stem && !strncmp(kinds[i].name, name, stem) && !strcmp(name + stem, "-pci")))
             continue;
-        *ret_transport = same ? stem ? VIRTIO_MMIO : NO_TRANSPORT : VIRTIO_PCI;
+        *ret_transport = !same || kinds[i].pci ? ON_PCI : stem ? VIRTIO_MMIO : NO_TRANSPORT;
         return &kinds[i];
     }
     return NULL;
@@ -182,7 +196,7 @@ int devices_add(struct machine *machine, struct keyval_list *options, struct err
         return error_set(err, -EINVAL, "there is no device '%s' (try -device help)", name);
     keyval_get(options, "id");
     int r = 0;
-    if (transport == VIRTIO_PCI)
+    if (transport == ON_PCI)
         r = device_place_pci(&machine->place, options, err);
     else if (transport == VIRTIO_MMIO)
         r = device_place_mmio(&machine->place, options, err);
@@ -199,7 +213,7 @@ void machine_list_devices(FILE *out)
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
         const struct device_kind *kind = &kinds[i];
         int stem = (int)virtio_stem(kind);
-        fprintf(out, "name \"%s\", desc \"%s\"\n", kind->name, kind->help);
+        fprintf(out, "name \"%s\", %sdesc \"%s\"\n", kind->name, kind->pci ? "bus PCI, " : "", kind->help);
         if (stem)
             fprintf(out, "name \"%.*s-pci\", bus PCI, desc \"%s\"\n", stem, kind->name, kind->help);
     }
@@ -210,7 +224,7 @@ bool machine_list_device_options(const char *device, FILE *out)
     enum transport transport;
     const struct device_kind *kind = find_kind(device, &transport);
     if (kind)
-        fprintf(out, "%s options:\n%s%s", device, transport == VIRTIO_PCI ? device_place_pci_properties : "",
+        fprintf(out, "%s options:\n%s%s", device, transport == ON_PCI ? device_place_pci_properties : "",
                 kind->properties);
     return kind;
 }

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "hw/core/state.h"
 #include "hw/intc/gicv2m.h"
+#include "hw/pci/pci_testdev.h"
 #include "hw/pci/pcie_host.h"
 
 #include <criterion/criterion.h>
@@ -379,6 +380,53 @@ Test(pci, slots_are_given_out_once)
         device_destroy(&toys[i].pci.dev);
     cr_expect_eq(pci_attach(bus, &toys[0].pci, PCI_ANY_SLOT, &err), 0, "free again");
     device_destroy(&toys[0].pci.dev);
+    teardown(&b);
+}
+
+// --- pci-testdev, as kvm-unit-tests works it ---
+
+static unsigned run_tests(struct bench *b, uint64_t bar, char *ret_names)
+{
+    enum { TEST = 0, WIDTH = 1, OFFSET = 4, DATA = 8, COUNT = 12, NAME = 16, WRITES = 16 };
+    unsigned passed = 0;
+    for (;; passed++) {
+        wr(b, bar + TEST, 1, passed);
+        unsigned width = (unsigned)rd(b, bar + WIDTH, 1);
+        if (width != 1 && width != 2 && width != 4)
+            return passed;
+        cr_assert_eq(rd(b, bar + COUNT, 4), 0);
+        uint64_t place = bar + rd(b, bar + OFFSET, 4), data = rd(b, bar + DATA, 4);
+        for (unsigned i = 0; i < WRITES; i++)
+            wr(b, place, width, data);
+        wr(b, place + 8, width, data);
+        cr_expect_eq(rd(b, bar + COUNT, 4), WRITES);
+        wr(b, place, width, data + 1);
+        cr_expect_eq(rd(b, bar + COUNT, 4), WRITES + (passed == 1), "only the wildcard takes any value");
+        size_t len = strlen(ret_names);
+        for (unsigned i = 0; (ret_names[len + i] = (char)rd(b, bar + NAME + i, 1)); i++) {
+        }
+        strcat(ret_names, " ");
+    }
+}
+
+Test(pci, the_test_device_counts)
+{
+    struct bench b;
+    struct pci_device *pdev;
+    char names[200] = "";
+    setup(&b);
+    cr_assert_eq(pci_testdev_create("/testdev", false, &pdev, NULL), 0);
+    cr_assert_eq(pci_attach(pcie_host_bus(b.host), pdev, (int)pci_devfn(2, 0), NULL), 0);
+    cr_expect_eq(rd(&b, cfg(2, 0), 4), 0x00051b36);
+    wr(&b, cfg(2, 0x10), 4, MMIO);
+    wr(&b, cfg(2, 0x14), 4, 0x1000);
+    wr(&b, cfg(2, PCI_COMMAND), 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
+    cr_expect_eq(run_tests(&b, MMIO, names), 3);
+    cr_expect_eq(run_tests(&b, PIO + 0x1000, names), 3);
+    cr_expect_str_eq(names, "mmio-no-eventfd mmio-wildcard-eventfd mmio-datamatch-eventfd "
+                            "portio-no-eventfd portio-wildcard-eventfd portio-datamatch-eventfd ");
+    cr_expect_eq(rd(&b, MMIO + 12, 4), 0, "the other side shows no test");
+    device_destroy(&pdev->dev);
     teardown(&b);
 }
 
