@@ -66,7 +66,7 @@ static int read_pci(struct device_place *place, struct keyval_list *o, struct er
     if (r)
         return r;
     if (bus && strcmp(bus, "pcie.0"))
-        return error_set(err, -ENOENT, "there is no PCI bus '%s' (only pcie.0)", bus);
+        place->bus = bus;
     if (rom && *rom)
         return error_set(err, -ENOTSUP, "option ROMs are not supported (romfile=%s)", rom);
     if (!no_legacy)
@@ -85,6 +85,7 @@ void device_place_any_pci(struct device_place *ret_place)
 int device_place_pci(struct device_place *ret_place, struct keyval_list *o, struct error *err)
 {
     device_place_any_pci(ret_place);
+    ret_place->id = keyval_get(o, "id");
     int r = read_pci(ret_place, o, err);
     if (r)
         error_prefix(err, r, "device %s", keyval_get(o, "driver"));

@@ -5,6 +5,7 @@
 // device_place.c reads what they share.
 #include "machines/devices.h"
 #include "hw/pci/pci_testdev.h"
+#include "hw/pci/pcie_port.h"
 #include "hw/virtio/virtio_blk.h"
 #include "hw/virtio/virtio_rng.h"
 
@@ -155,6 +156,34 @@ static int create_pci_testdev(struct machine *m, struct keyval_list *o, struct e
     return r ? r : m->board->plug_pci(m, pdev, err);
 }
 
+// QEMU's chassis and the windows that it reserves make no difference here.
+static int create_root_port(struct machine *m, struct keyval_list *o, struct error *err)
+{
+    static const char *const ignored[] = {"chassis",        "io-reserve",  "mem-reserve", "pref32-reserve",
+                                          "pref64-reserve", "bus-reserve", NULL};
+    accept(o, ignored);
+    uint64_t port = 0, slot = 0;
+    int r = keyval_u64(o, "port", &port, err);
+    if (!r)
+        r = keyval_u64(o, "slot", &slot, err);
+    if (r)
+        return error_prefix(err, r, "device pcie-root-port");
+    if (port > 0xff || slot > PCIE_PORT_MAX_SLOT)
+        return error_set(err, -EINVAL, "device pcie-root-port: port= is up to 255, slot= up to %d",
+                         PCIE_PORT_MAX_SLOT);
+    if (m->place.bus)
+        return error_set(err, -EINVAL, "device pcie-root-port: it belongs on bus pcie.0");
+    struct pcie_port_config config = {
+        .port = (uint8_t)port, .slot = (uint16_t)slot, .multifunction = m->place.multifunction};
+    struct pci_device *pdev;
+    r = pcie_port_create(&config, &pdev, err);
+    if (!r)
+        r = machine_add_device(m, &pdev->dev, err);
+    if (!r && !m->board->plug_pci)
+        r = error_set(err, -ENODEV, "machine '%s' has no PCI bus", m->board->name);
+    return r ? r : m->board->plug_pci(m, pdev, err);
+}
+
 static const struct device_kind kinds[] = {
     {"virtio-blk-device", "virtio disk", "drive=<str>\nserial=<str>\n", create_virtio_blk},
     {"virtio-rng-device", "virtio entropy source", "", create_virtio_rng},
@@ -162,6 +191,8 @@ static const struct device_kind kinds[] = {
      "addr=<uint64>\ncpu-num=<uint32>\ndata=<uint64>\ndata-be=<bool>\ndata-len=<uint8>\nfile=<str>\nforce-"
      "raw=<bool>\n",
      create_loader},
+    {"pcie-root-port", "a PCIe port to plug devices into", "chassis=<uint8>\nport=<uint8>\nslot=<uint16>\n",
+     create_root_port, .pci = true},
     {"pci-testdev", "counts accesses through PCI windows", "", create_pci_testdev, .pci = true},
 };
 

@@ -23,7 +23,9 @@ struct virtio_device;
 
 // Where the device that is being made goes: what the properties that every device of its bus has came to.
 struct device_place {
-    bool pci;         // else the board's other transport
+    bool pci; // else the board's other transport
+    const char *id;   // or NULL
+    const char *bus;  // id of the port that it is plugged into; NULL: the root bus
     int devfn;        // PCI; -1: the first free slot
     int slot;         // number of the virtio-mmio slot; -1: any
     unsigned vectors; // of MSI-X; ~0u: as many as the device has use for

@@ -39,7 +39,7 @@ enum virt_slot {
     VIRT_SLOTS,
 };
 
-enum { VIRT_VIRTIO_COUNT = 32, VIRT_SPI_COUNT = 256, VIRT_MAX_CPUS = 512 };
+enum { VIRT_VIRTIO_COUNT = 32, VIRT_SPI_COUNT = 256, VIRT_MAX_CPUS = 512, VIRT_MAX_PORTS = 32 };
 
 struct virt_device {
     enum virt_slot slot;
@@ -73,6 +73,11 @@ struct virt {
     struct device *gpio;
     struct device *v2m; // takes PCI's messages with a GICv2; NULL: not there
     struct pcie_host *pcie;
+    struct virt_port {
+        const char *id;
+        struct pci_device *pdev;
+    } pci_ports[VIRT_MAX_PORTS];
+    unsigned pci_port_count;
     struct loop_timer power_key; // lets the button go
     struct device *virtio[VIRT_VIRTIO_COUNT]; // transports
     bool virtio_used[VIRT_VIRTIO_COUNT];

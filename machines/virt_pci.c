@@ -3,9 +3,11 @@
 // what is plugged into its bus.
 #include "hw/intc/gicv2m.h"
 #include "hw/pci/pcie_host.h"
+#include "hw/pci/pcie_port.h"
 #include "hw/virtio/virtio_pci.h"
 #include "machines/virt_internal.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -92,13 +94,44 @@ int virt_create_pcie(struct machine *m, const struct virt_device *row, unsigned 
     return r;
 }
 
+static struct pci_device *find_port(struct virt *v, const char *id)
+{
+    for (unsigned i = 0; i < v->pci_port_count; i++)
+        if (!strcmp(v->pci_ports[i].id, id))
+            return v->pci_ports[i].pdev;
+    return NULL;
+}
+
+static int add_port(struct virt *v, struct pci_device *pdev, const char *id, struct error *err)
+{
+    if (find_port(v, id))
+        return error_set(err, -EEXIST, "there are two PCI ports with the id '%s'", id);
+    if (v->pci_port_count == VIRT_MAX_PORTS)
+        return error_set(err, -ENOSPC, "this machine has room for %d PCI ports", VIRT_MAX_PORTS);
+    v->pci_ports[v->pci_port_count++] = (struct virt_port){id, pdev};
+    return 0;
+}
+
 int virt_plug_pci(struct machine *m, struct pci_device *pdev, struct error *err)
 {
-    int r = pci_attach(pcie_host_bus(virt_of(m)->pcie), pdev, m->place.devfn, err);
-    if (!r)
-        snprintf(pdev->dev.path, sizeof pdev->dev.path, "/virt/pci/%02x.%x", pdev->devfn >> 3,
-                 pdev->devfn & 7);
-    return r;
+    struct virt *v = virt_of(m);
+    const char *name = m->place.bus;
+    struct pci_bus *bus = pcie_host_bus(v->pcie);
+    struct pci_device *port = name ? find_port(v, name) : NULL;
+    if (name && !port)
+        return error_set(err, -ENOENT, "there is no PCI bus '%s' (pcie.0, or the id of a pcie-root-port)",
+                         name);
+    if (port && m->place.devfn >= 8)
+        return error_set(err, -EINVAL, "PCI bus '%s' has slot 0 only", name);
+    if (port && m->place.devfn < 0 && pcie_port_bus(port)->devices[0])
+        return error_set(err, -EBUSY, "PCI bus '%s' has a device already", name);
+    int r = pci_attach(port ? pcie_port_bus(port) : bus, pdev, m->place.devfn, err);
+    if (r)
+        return r;
+    char where[16];
+    snprintf(where, sizeof where, "%02x.%x", pdev->devfn >> 3, pdev->devfn & 7);
+    snprintf(pdev->dev.path, sizeof pdev->dev.path, "%.24s/%s", port ? port->dev.path : "/virt/pci", where);
+    return pcie_port_bus(pdev) && m->place.id ? add_port(v, pdev, m->place.id, err) : 0;
 }
 
 int virt_plug_virtio_pci(struct machine *m, struct virtio_device *vdev, struct error *err)

@@ -18,6 +18,23 @@ enum {
     HEADER_MULTIFUNCTION = 0x80,
 };
 
+// Windows of a bridge: 4 KiB of I/O with 16 bits of address, 1 MiB of memory, the prefetchable one with 64
+// bits.
+static void init_bridge(struct pci_device *pdev)
+{
+    enum { PREF_64 = 1, SERR = 2, PARITY = 1 };
+    uint8_t *w = pdev->writable;
+    w[PCI_PRIMARY_BUS] = w[PCI_SECONDARY_BUS] = w[PCI_SUBORDINATE_BUS] = 0xff;
+    w[PCI_IO_BASE] = w[PCI_IO_LIMIT] = 0xf0;
+    for (unsigned at = PCI_MEMORY_BASE; at <= PCI_PREF_MEMORY_LIMIT; at += 2)
+        pci_put16(w, at, 0xfff0);
+    pci_put16(pdev->initial, PCI_PREF_MEMORY_BASE, PREF_64);
+    pci_put16(pdev->initial, PCI_PREF_MEMORY_LIMIT, PREF_64);
+    pci_put32(w, PCI_PREF_BASE_UPPER32, ~0u);
+    pci_put32(w, PCI_PREF_LIMIT_UPPER32, ~0u);
+    w[PCI_BRIDGE_CONTROL] = PARITY | SERR;
+}
+
 void pci_init(struct pci_device *pdev, const struct device_class *class, const char *path,
               const struct pci_identity *identity, const struct pci_ops *ops)
 {
@@ -27,10 +44,14 @@ void pci_init(struct pci_device *pdev, const struct device_class *class, const c
     pci_put16(c, PCI_VENDOR_ID, identity->vendor);
     pci_put16(c, PCI_DEVICE_ID, identity->device);
     pci_put32(c, PCI_REVISION_ID, identity->class_code << 8 | identity->revision);
-    pci_put16(c, PCI_SUBSYSTEM_VENDOR_ID, identity->subsystem_vendor);
-    pci_put16(c, PCI_SUBSYSTEM_ID, identity->subsystem);
-    c[PCI_HEADER_TYPE] = identity->multifunction ? HEADER_MULTIFUNCTION : 0;
+    c[PCI_HEADER_TYPE] = (uint8_t)((identity->multifunction ? HEADER_MULTIFUNCTION : 0) | identity->bridge);
     c[PCI_INTERRUPT_PIN] = identity->intx;
+    if (identity->bridge) {
+        init_bridge(pdev);
+    } else {
+        pci_put16(c, PCI_SUBSYSTEM_VENDOR_ID, identity->subsystem_vendor);
+        pci_put16(c, PCI_SUBSYSTEM_ID, identity->subsystem);
+    }
     pci_put16(pdev->writable, PCI_COMMAND, COMMAND_WRITABLE);
     pdev->writable[PCI_INTERRUPT_LINE] = 0xff;
     pdev->capabilities_end = FIRST_CAPABILITY;
@@ -73,10 +94,35 @@ static bool drives_intx(const struct pci_device *pdev)
            !(pci_get16(pdev->config, PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE);
 }
 
-// Slots are spread over the four lines (PCI-to-PCI Bridge 1.2, 9.1); every function here uses INTA#.
+// Slots are spread over the four lines, at each bridge anew (PCI-to-PCI Bridge 1.2, 9.1); every function here
+// uses INTA#.
 static unsigned intx_line(const struct pci_device *pdev)
 {
-    return (pdev->devfn >> 3) % PCI_INTX_LINES;
+    unsigned line = 0;
+    for (; pdev; pdev = pdev->bus->bridge)
+        line += pdev->devfn >> 3;
+    return line % PCI_INTX_LINES;
+}
+
+static bool line_driven(const struct pci_bus *bus, unsigned line)
+{
+    bool level = false;
+    for (unsigned i = 0; i < bus->end; i++) {
+        const struct pci_device *pdev = bus->devices[i];
+        level |= pdev && intx_line(pdev) == line && drives_intx(pdev);
+        if (pdev && pdev->secondary)
+            level |= line_driven(pdev->secondary, line);
+    }
+    return level;
+}
+
+// NULL: the function is not attached, or what it is behind is not.
+static struct pci_bus *root_of(const struct pci_device *pdev)
+{
+    struct pci_bus *bus = pdev->bus;
+    while (bus && bus->bridge)
+        bus = bus->bridge->bus;
+    return bus;
 }
 
 static void update_intx(struct pci_device *pdev)
@@ -84,14 +130,9 @@ static void update_intx(struct pci_device *pdev)
     pdev->config[PCI_STATUS] &= (uint8_t)~PCI_STATUS_INTERRUPT;
     if (pdev->intx)
         pdev->config[PCI_STATUS] |= PCI_STATUS_INTERRUPT;
-    struct pci_bus *bus = pdev->bus;
-    if (!bus)
-        return;
-    bool level = false;
-    for (unsigned i = 0; i < bus->end; i++)
-        level |=
-            bus->devices[i] && intx_line(bus->devices[i]) == intx_line(pdev) && drives_intx(bus->devices[i]);
-    irq_set(&bus->intx[intx_line(pdev)], level);
+    struct pci_bus *root = root_of(pdev);
+    if (root)
+        irq_set(&root->intx[intx_line(pdev)], line_driven(root, intx_line(pdev)));
 }
 
 void pci_set_intx(struct pci_device *pdev, bool level)
@@ -104,8 +145,12 @@ void pci_set_intx(struct pci_device *pdev, bool level)
 
 void pci_send_msi(struct pci_device *pdev, uint64_t addr, uint32_t data)
 {
-    if (pdev->bus && pci_get16(pdev->config, PCI_COMMAND) & PCI_COMMAND_MASTER)
-        msi_send(&pdev->bus->msi, pdev->devfn, addr, data); // requester ID: bus 0
+    struct pci_bus *root = root_of(pdev);
+    for (const struct pci_device *p = pdev; root && p; p = p->bus->bridge)
+        if (!(pci_get16(p->config, PCI_COMMAND) & PCI_COMMAND_MASTER))
+            return;
+    if (root)
+        msi_send(&root->msi, pci_bus_number(pdev->bus) << 8 | pdev->devfn, addr, data);
 }
 
 void pci_reset(struct pci_device *pdev)
@@ -118,9 +163,10 @@ void pci_reset(struct pci_device *pdev)
 
 void pci_restored(struct pci_device *pdev)
 {
-    for (unsigned i = 0; i < PCI_CONFIG_SIZE; i++)
-        pdev->config[i] =
-            (uint8_t)((pdev->config[i] & pdev->writable[i]) | (pdev->initial[i] & ~pdev->writable[i]));
+    for (unsigned i = 0; i < PCI_CONFIG_SIZE; i++) {
+        uint8_t guests = pdev->writable[i] | pdev->cleared[i];
+        pdev->config[i] = (uint8_t)((pdev->config[i] & guests) | (pdev->initial[i] & ~guests));
+    }
     msix_restored(pdev);
     update_intx(pdev);
 }
@@ -145,6 +191,7 @@ void pci_config_write(struct pci_device *pdev, unsigned offset, unsigned size, u
         return;
     for (unsigned i = 0; i < size; i++) {
         uint8_t mask = pdev->writable[offset + i], byte = (uint8_t)(value >> 8 * i);
+        pdev->config[offset + i] &= (uint8_t) ~(byte & pdev->cleared[offset + i]);
         pdev->config[offset + i] = (uint8_t)((pdev->config[offset + i] & ~mask) | (byte & mask));
     }
     update_intx(pdev);

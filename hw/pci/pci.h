@@ -25,6 +25,19 @@ enum pci_register {
     PCI_CLASS_CODE = 0x09,
     PCI_HEADER_TYPE = 0x0e,
     PCI_BASE_ADDRESS_0 = 0x10,
+    PCI_PRIMARY_BUS = 0x18, // type 1 from here
+    PCI_SECONDARY_BUS = 0x19,
+    PCI_SUBORDINATE_BUS = 0x1a,
+    PCI_IO_BASE = 0x1c,
+    PCI_IO_LIMIT = 0x1d,
+    PCI_MEMORY_BASE = 0x20,
+    PCI_MEMORY_LIMIT = 0x22,
+    PCI_PREF_MEMORY_BASE = 0x24,
+    PCI_PREF_MEMORY_LIMIT = 0x26,
+    PCI_PREF_BASE_UPPER32 = 0x28,
+    PCI_PREF_LIMIT_UPPER32 = 0x2c,
+    PCI_IO_BASE_UPPER16 = 0x30,
+    PCI_BRIDGE_CONTROL = 0x3e, // to here
     PCI_SUBSYSTEM_VENDOR_ID = 0x2c,
     PCI_SUBSYSTEM_ID = 0x2e,
     PCI_CAPABILITIES_POINTER = 0x34,
@@ -40,8 +53,9 @@ enum {
     PCI_COMMAND_INTX_DISABLE = 1 << 10,
     PCI_STATUS_INTERRUPT = 1 << 3,
     PCI_STATUS_CAP_LIST = 1 << 4,
-    PCI_CAP_MSIX = 0x11,
     PCI_CAP_VENDOR = 0x09,
+    PCI_CAP_EXPRESS = 0x10,
+    PCI_CAP_MSIX = 0x11,
 };
 
 enum { PCI_BARS = 6, PCI_SLOTS = 32, PCI_FUNCTIONS = 256, PCI_INTX_LINES = 4, PCI_ANY_SLOT = -1 };
@@ -73,6 +87,7 @@ struct pci_identity {
     uint8_t revision;
     bool intx; // has an INTA# pin
     bool multifunction;
+    bool bridge; // a type 1 header, PCI-to-PCI Bridge 1.2, 3.2
 };
 
 // First member of every PCI model.
@@ -84,6 +99,8 @@ struct pci_device {
     uint8_t config[PCI_CONFIG_SIZE];
     uint8_t initial[PCI_CONFIG_SIZE];  // after reset
     uint8_t writable[PCI_CONFIG_SIZE]; // bits the guest may change
+    uint8_t cleared[PCI_CONFIG_SIZE];  // bits that a written one clears
+    struct pci_bus *secondary;         // behind a bridge, or NULL
     unsigned capabilities_end;
     struct pci_bar bars[PCI_BARS];
     struct msix msix;
@@ -143,6 +160,7 @@ static inline void pci_put32(uint8_t *config, unsigned offset, uint32_t value)
 // --- the bus ---
 
 struct pci_bus {
+    struct pci_device *bridge; // NULL: the root bus, whose fields intx and msi serve the buses below
     struct irq intx[PCI_INTX_LINES];
     struct msi_port msi;
     struct pci_device *devices[PCI_FUNCTIONS]; // by devfn, borrowed
@@ -153,6 +171,10 @@ struct pci_bus {
 int pci_attach(struct pci_bus *bus, struct pci_device *pdev, int devfn, struct error *err);
 // For a model's destroy; harmless for one that is not attached.
 void pci_detach(struct pci_device *pdev);
+// Buses below the root: its number, as the guest has set it, and the bus of a number, NULL where there is
+// none.
+unsigned pci_bus_number(const struct pci_bus *bus);
+struct pci_bus *pci_bus_of_number(struct pci_bus *root, unsigned number);
 // The function and BAR that claim size bytes at a bus address, or NULL.
 struct pci_device *pci_bus_find(struct pci_bus *bus, bool io, uint64_t addr, unsigned size, unsigned *ret_bar,
                                 uint64_t *ret_offset);

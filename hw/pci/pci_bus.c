@@ -71,6 +71,46 @@ static bool decodes(const struct pci_device *pdev, unsigned index, bool io, uint
     return true;
 }
 
+unsigned pci_bus_number(const struct pci_bus *bus)
+{
+    return bus->bridge ? bus->bridge->config[PCI_SECONDARY_BUS] : 0;
+}
+
+struct pci_bus *pci_bus_of_number(struct pci_bus *root, unsigned number)
+{
+    if (!number)
+        return root;
+    for (unsigned i = 0; i < root->end; i++) {
+        struct pci_bus *bus = root->devices[i] ? root->devices[i]->secondary : NULL;
+        if (bus && pci_bus_number(bus) == number)
+            return bus;
+    }
+    return NULL;
+}
+
+static bool within(uint64_t addr, uint64_t base, uint64_t limit)
+{
+    return addr >= base && addr <= limit;
+}
+
+// Whether a bridge forwards an address (PCI-to-PCI Bridge 1.2, 4): an inverted window is closed.
+static bool forwards(const struct pci_device *bridge, bool io, uint64_t addr)
+{
+    const uint8_t *c = bridge->config;
+    uint16_t command = pci_get16(c, PCI_COMMAND);
+    if (io)
+        return command & PCI_COMMAND_IO &&
+               within(addr, (c[PCI_IO_BASE] & 0xf0u) << 8, (c[PCI_IO_LIMIT] & 0xf0u) << 8 | 0xfff);
+    uint64_t base = (uint64_t)(pci_get16(c, PCI_PREF_MEMORY_BASE) & 0xfff0u) << 16,
+             limit = (uint64_t)(pci_get16(c, PCI_PREF_MEMORY_LIMIT) & 0xfff0u) << 16 | 0xfffff;
+    base |= (uint64_t)pci_get32(c, PCI_PREF_BASE_UPPER32) << 32;
+    limit |= (uint64_t)pci_get32(c, PCI_PREF_LIMIT_UPPER32) << 32;
+    return command & PCI_COMMAND_MEMORY &&
+           (within(addr, base, limit) ||
+            within(addr, (uint64_t)(pci_get16(c, PCI_MEMORY_BASE) & 0xfff0u) << 16,
+                   (uint64_t)(pci_get16(c, PCI_MEMORY_LIMIT) & 0xfff0u) << 16 | 0xfffff));
+}
+
 struct pci_device *pci_bus_find(struct pci_bus *bus, bool io, uint64_t addr, unsigned size, unsigned *ret_bar,
                                 uint64_t *ret_offset)
 {
@@ -84,6 +124,11 @@ struct pci_device *pci_bus_find(struct pci_bus *bus, bool io, uint64_t addr, uns
                 *ret_offset = addr - base;
                 return pdev;
             }
+        if (pdev && pdev->secondary && forwards(pdev, io, addr)) {
+            pdev = pci_bus_find(pdev->secondary, io, addr, size, ret_bar, ret_offset);
+            if (pdev)
+                return pdev;
+        }
     }
     return NULL;
 }

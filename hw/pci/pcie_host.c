@@ -34,7 +34,8 @@ static uint64_t all_ones(unsigned size)
 // Offset bits 27:20 bus, 19:12 device and function, 11:0 register.
 static struct pci_device *addressed(struct pcie_host *host, uint64_t offset)
 {
-    return offset < PCIE_ECAM_BUS_SIZE ? host->bus.devices[offset >> 12] : NULL;
+    struct pci_bus *bus = pci_bus_of_number(&host->bus, (unsigned)(offset / PCIE_ECAM_BUS_SIZE));
+    return bus ? bus->devices[offset >> 12 & (PCI_FUNCTIONS - 1)] : NULL;
 }
 
 static enum mem_result ecam_read(void *opaque, uint64_t offset, unsigned size, uint64_t *ret_value)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A generic PCIe host bridge as pci-host-ecam-generic describes it: configuration space as memory (ECAM, PCI
 // Express Base 4.0, 7.2.2), windows onto the buses' memory and I/O space, four interrupt lines. Its bus 0 has
-// the bridge itself at 00.0; there are no further buses.
+// the bridge itself at 00.0; further buses are behind root ports.
 //
 // The board maps the device's registers (the ECAM, as much of it as it likes) and each window at places of
 // its choice; windows stay where they are whatever the guest programs. Thread: machine lock held.

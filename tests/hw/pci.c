@@ -6,6 +6,7 @@
 #include "hw/intc/gicv2m.h"
 #include "hw/pci/pci_testdev.h"
 #include "hw/pci/pcie_host.h"
+#include "hw/pci/pcie_port.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -381,6 +382,142 @@ Test(pci, slots_are_given_out_once)
     cr_expect_eq(pci_attach(bus, &toys[0].pci, PCI_ANY_SLOT, &err), 0, "free again");
     device_destroy(&toys[0].pci.dev);
     teardown(&b);
+}
+
+// --- root ports ---
+
+enum { PORT_SLOT = 7 };
+
+struct port_bench {
+    struct bench b;
+    struct pci_device *port;
+    struct toy below;
+    unsigned released;
+};
+
+static void count_release(void *opaque, struct pci_bus *bus)
+{
+    ((struct port_bench *)opaque)->released++;
+}
+
+// A port at 07.0 with bus 3 behind it, and a toy on that.
+static void setup_port(struct port_bench *p)
+{
+    setup(&p->b);
+    p->released = 0;
+    struct pcie_port_config config = {
+        .path = "/port", .port = 1, .slot = 9, .released = count_release, .opaque = p};
+    cr_assert_eq(pcie_port_create(&config, &p->port, NULL), 0);
+    cr_assert_eq(pci_attach(pcie_host_bus(p->b.host), p->port, (int)pci_devfn(PORT_SLOT, 0), NULL), 0);
+    toy_init(&p->below);
+    cr_assert_eq(pci_attach(pcie_port_bus(p->port), &p->below.pci, PCI_ANY_SLOT, NULL), 0);
+    device_reset(&p->port->dev);
+    wr(&p->b, cfg(PORT_SLOT, PCI_PRIMARY_BUS), 4, 0x00030300);
+}
+
+static void teardown_port(struct port_bench *p)
+{
+    device_destroy(&p->below.pci.dev);
+    device_destroy(&p->port->dev);
+    teardown(&p->b);
+}
+
+static uint64_t cfg_below(unsigned reg)
+{
+    return ECAM + (3 << 20) + reg;
+}
+
+Test(pci, a_port_forwards_what_is_in_its_windows)
+{
+    struct port_bench p;
+    setup_port(&p);
+    struct bench *b = &p.b;
+    cr_expect_eq(rd(b, cfg(PORT_SLOT, 0), 4), 0x000c1b36);
+    cr_expect_eq(rd(b, cfg(PORT_SLOT, 0x0e), 1), 1);
+    cr_expect_eq(rd(b, cfg_below(0), 4), 0x56781234);
+    cr_expect_eq(rd(b, cfg_below(0) + (1 << 20), 4), 0xffffffff, "bus 4");
+    wr(b, cfg_below(0x10), 4, MMIO + 0x500000);
+    wr(b, cfg_below(0x20), 8, HIGH + (8ull << 30));
+    wr(b, cfg_below(0x18), 4, 0x2040);
+    wr(b, cfg_below(4), 2, 7);
+    wr(b, cfg(PORT_SLOT, PCI_IO_BASE), 2, 0x2020);
+    wr(b, cfg(PORT_SLOT, PCI_MEMORY_BASE), 4, (MMIO + 0x500000) | (MMIO + 0x500000) >> 16);
+    wr(b, cfg(PORT_SLOT, PCI_PREF_MEMORY_BASE), 4, 0xfff00000);
+    wr(b, cfg(PORT_SLOT, PCI_PREF_BASE_UPPER32), 8, 0x8300000080);
+    cr_expect_eq(rd(b, cfg(PORT_SLOT, PCI_PREF_MEMORY_BASE), 4), 0xfff10001, "64 bits");
+    cr_expect_eq(rd(b, MMIO + 0x500000, 4), 0xffffffff, "the bridge forwards nothing yet");
+    wr(b, cfg(PORT_SLOT, PCI_COMMAND), 2, 7);
+    cr_expect_eq(rd(b, MMIO + 0x500000, 4), 0x11223344);
+    cr_expect_eq(rd(b, HIGH + (9ull << 30), 4), 0x11223344);
+    cr_expect_eq(rd(b, PIO + 0x2040, 4), 0x11223344);
+    wr(b, cfg(PORT_SLOT, PCI_MEMORY_BASE), 4, 0x1000fff0);
+    wr(b, cfg(PORT_SLOT, PCI_IO_BASE), 2, 0x10f0);
+    cr_expect_eq(rd(b, MMIO + 0x500000, 4), 0xffffffff, "base above limit");
+    cr_expect_eq(rd(b, PIO + 0x2040, 4), 0xffffffff);
+    wr(b, cfg(PORT_SLOT, PCI_PRIMARY_BUS), 4, 0);
+    cr_expect_eq(rd(b, cfg(0, 0), 4), 0x00081b36, "bus 0 stays the root's");
+    teardown_port(&p);
+}
+
+Test(pci, interrupts_come_through_a_port)
+{
+    struct port_bench p;
+    setup_port(&p);
+    struct bench *b = &p.b;
+    wr(b, cfg_below(4), 2, PCI_COMMAND_MASTER);
+    pci_set_intx(&p.below.pci, true);
+    cr_expect(b->intx[PORT_SLOT % 4]);
+    pci_set_intx(&p.below.pci, false);
+    cr_expect_not(b->intx[PORT_SLOT % 4]);
+    wr(b, cfg_below(p.below.pci.msix.cap + 2), 2, 0x8000);
+    p.below.pci.msix.table[12] = 0;
+    msix_notify(&p.below.pci, 0);
+    cr_expect_eq(b->messages, 0, "the port is no bus master");
+    wr(b, cfg(PORT_SLOT, PCI_COMMAND), 2, PCI_COMMAND_MASTER);
+    msix_notify(&p.below.pci, 0);
+    cr_expect(b->messages == 1 && b->device_id == 3 << 8);
+    teardown_port(&p);
+}
+
+Test(pci, a_slot_tells_of_coming_and_going)
+{
+    enum { SLTCTL = 0x18, SLTSTA = 0x1a, ENABLE_ALL = 0x1029, PDS = 0x40, POWERED_OFF = 0x700 };
+    struct port_bench p;
+    setup_port(&p);
+    struct bench *b = &p.b;
+    unsigned cap = (unsigned)rd(b, cfg(PORT_SLOT, 0x34), 1);
+    while (rd(b, cfg(PORT_SLOT, cap), 1) != PCI_CAP_EXPRESS)
+        cap = (unsigned)rd(b, cfg(PORT_SLOT, cap + 1), 1);
+    cr_expect_eq(rd(b, cfg(PORT_SLOT, cap + 2), 2), 0x142);
+    cr_expect_eq(rd(b, cfg(PORT_SLOT, cap + 0x14), 4) >> 19, 9);
+    cr_expect_eq(rd(b, cfg(PORT_SLOT, cap + SLTSTA), 2), PDS);
+    wr(b, cfg(PORT_SLOT, cap + SLTCTL), 2, ENABLE_ALL);
+    cr_expect_not(b->intx[PORT_SLOT % 4]);
+    pcie_port_request_release(p.port);
+    cr_expect(b->intx[PORT_SLOT % 4]);
+    cr_expect_eq(rd(b, cfg(PORT_SLOT, cap + SLTSTA), 2), PDS | 1);
+    wr(b, cfg(PORT_SLOT, cap + SLTSTA), 2, 1);
+    cr_expect_not(b->intx[PORT_SLOT % 4]);
+    wr(b, cfg(PORT_SLOT, cap + SLTCTL), 2, ENABLE_ALL | 0x400);
+    cr_expect_eq(p.released, 0, "the indicator is on yet");
+    wr(b, cfg(PORT_SLOT, cap + SLTCTL), 2, ENABLE_ALL | POWERED_OFF);
+    wr(b, cfg(PORT_SLOT, cap + SLTCTL), 2, ENABLE_ALL | POWERED_OFF);
+    cr_expect_eq(p.released, 1, "once");
+    pci_detach(&p.below.pci);
+    pcie_port_changed(p.port);
+    cr_expect(b->intx[PORT_SLOT % 4]);
+    cr_expect_eq(rd(b, cfg(PORT_SLOT, cap + SLTSTA), 2), 0x108);
+    cr_expect_eq(rd(b, cfg(PORT_SLOT, cap + 0x12), 2) & 1 << 13, 0, "no link");
+    wr(b, cfg(PORT_SLOT, cap + SLTSTA), 2, 0xffff);
+    cr_expect_eq(rd(b, cfg(PORT_SLOT, cap + SLTSTA), 2), 0);
+    cr_expect_eq(rd(b, cfg_below(0), 4), 0xffffffff);
+    wr(b, cfg(PORT_SLOT, PCI_COMMAND), 2, 6);
+    wr(b, cfg(PORT_SLOT, p.port->msix.cap + 2), 2, 0x8000);
+    p.port->msix.table[12] = 0;
+    cr_assert_eq(pci_attach(pcie_port_bus(p.port), &p.below.pci, PCI_ANY_SLOT, NULL), 0);
+    pcie_port_changed(p.port);
+    cr_expect(b->messages == 1 && !b->intx[PORT_SLOT % 4]);
+    teardown_port(&p);
 }
 
 // --- pci-testdev, as kvm-unit-tests works it ---
