@@ -108,6 +108,7 @@ int devices_add_virtio_blk(struct machine *m, struct machine_drive *drive, const
     if (r)
         return r;
     drive->taken = true;
+    drive->user = &vdev->dev;
     return plug(m, vdev, err);
 }
 
@@ -173,8 +174,11 @@ static int create_root_port(struct machine *m, struct keyval_list *o, struct err
                          PCIE_PORT_MAX_SLOT);
     if (m->place.bus)
         return error_set(err, -EINVAL, "device pcie-root-port: it belongs on bus pcie.0");
-    struct pcie_port_config config = {
-        .port = (uint8_t)port, .slot = (uint16_t)slot, .multifunction = m->place.multifunction};
+    struct pcie_port_config config = {.port = (uint8_t)port,
+                                      .slot = (uint16_t)slot,
+                                      .multifunction = m->place.multifunction,
+                                      .released = machine_released,
+                                      .opaque = m};
     struct pci_device *pdev;
     r = pcie_port_create(&config, &pdev, err);
     if (!r)
@@ -226,16 +230,24 @@ int devices_add(struct machine *machine, struct keyval_list *options, struct err
     if (!kind)
         return error_set(err, -EINVAL, "there is no device '%s' (try -device help)", name);
     keyval_get(options, "id");
+    size_t first = machine->device_count;
     int r = 0;
     if (transport == ON_PCI)
         r = device_place_pci(&machine->place, options, err);
     else if (transport == VIRTIO_MMIO)
         r = device_place_mmio(&machine->place, options, err);
+    bool behind_port = transport == ON_PCI && machine->place.bus;
+    if (!r && machine->hot && !behind_port)
+        r = error_set(
+            err, -ENOTSUP,
+            "device '%s' can be added to this machine only with bus= and the id of a pcie-root-port", name);
     if (!r)
         r = kind->create(machine, options, err);
     if (!r && keyval_unused(options))
         r = error_set(err, -EINVAL, "device '%s' does not know the property '%s'", name,
                       keyval_unused(options));
+    if (!r && behind_port)
+        r = machine_note_plugged(machine, first, err);
     return r;
 }
 

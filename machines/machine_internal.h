@@ -18,6 +18,7 @@
 #include <signal.h>
 
 struct block;
+struct pci_bus;
 struct pci_device;
 struct virtio_device;
 
@@ -56,9 +57,19 @@ struct machine_chardev {
     bool taken;
 };
 
+// A device behind a PCI port, which may be taken out.
+struct machine_plugged {
+    const char *id; // or NULL
+    struct pci_device *port;
+    struct device *parts[4]; // of machine.devices, in order of their making
+    unsigned part_count;
+    struct keyval_list options; // of one that was added later
+};
+
 struct machine_drive {
     const char *id, *serial;
     struct block *block;
+    struct device *user; // the disk device that took it
     bool automatic; // makes its own disk device
     bool taken;
 };
@@ -86,6 +97,10 @@ struct machine {
     struct device **devices;
     size_t device_count;
     struct device_place place;
+    bool hot; // a device is added to a machine that exists
+    struct machine_plugged *plugged;
+    size_t plugged_count;
+    
     _Atomic uint32_t requests;  // enum machine_request
     _Atomic int quit_status;    // -1: keep running
     _Atomic bool running;       // vCPUs are let run
@@ -107,6 +122,12 @@ extern const struct board board_virt, board_none;
 // Adds dev to the machine (its path set by the caller); destroys it and fails when there is no memory. NULL
 // dev is not allowed.
 int machine_add_device(struct machine *machine, struct device *dev, struct error *err);
+
+// Devices behind PCI ports (hotplug.c): notes that machine.devices from first on are one; destroys what is on a bus that
+// the guest let go; frees the list.
+int machine_note_plugged(struct machine *machine, size_t first, struct error *err);
+void machine_released(void *machine, struct pci_bus *bus);
+void machine_forget_plugged(struct machine *machine);
 
 // accel_events.stopped of the machine's accelerator; opaque is the machine.
 void machine_vcpu_stopped(void *opaque, unsigned cpu, int reason);
