@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Owns the table of -device: names, properties and constructors. Properties in the table are what -device
-// NAME,help prints; a property that no constructor asks for is an error.
+// NAME,help prints; a property that no constructor asks for is an error. A name that ends in "-device" is a
+// virtio device, and its row is that of its PCI form ("-pci"), too: constructors know nothing of transports,
+// device_place.c reads what they share.
 #include "machines/devices.h"
+#include "hw/pci/pci_testdev.h"
+#include "hw/pci/pcie_port.h"
 #include "hw/virtio/virtio_blk.h"
 #include "hw/virtio/virtio_rng.h"
 
@@ -15,6 +19,7 @@ struct device_kind {
     const char *name, *help;
     const char *properties; // "name=<type>\n..."
     int (*create)(struct machine *machine, struct keyval_list *options, struct error *err);
+    bool pci; // a PCI device that is no virtio one
 };
 
 // QEMU's generic loader: a file or a number to an address, and which vCPU starts there.
@@ -76,6 +81,11 @@ static int create_loader(struct machine *m, struct keyval_list *o, struct error 
     return r;
 }
 
+static const char *driver_of(struct keyval_list *o)
+{
+    return keyval_get(o, "driver");
+}
+
 static int plug(struct machine *m, struct virtio_device *vdev, struct error *err)
 {
     int r = machine_add_device(m, &vdev->dev, err);
@@ -98,6 +108,7 @@ int devices_add_virtio_blk(struct machine *m, struct machine_drive *drive, const
     if (r)
         return r;
     drive->taken = true;
+    drive->user = &vdev->dev;
     return plug(m, vdev, err);
 }
 
@@ -116,10 +127,10 @@ static int create_virtio_blk(struct machine *m, struct keyval_list *o, struct er
     accept(o, ignored);
     const char *id = keyval_get(o, "drive");
     if (!id)
-        return error_set(err, -EINVAL, "device virtio-blk-device needs drive=");
+        return error_set(err, -EINVAL, "device %s needs drive=", driver_of(o));
     struct machine_drive *drive = machine_find_drive(m, id);
     if (!drive)
-        return error_set(err, -ENOENT, "device virtio-blk-device: there is no drive '%s'", id);
+        return error_set(err, -ENOENT, "device %s: there is no drive '%s'", driver_of(o), id);
     return devices_add_virtio_blk(m, drive, keyval_get(o, "serial"), err);
 }
 
@@ -135,6 +146,48 @@ static int create_virtio_rng(struct machine *m, struct keyval_list *o, struct er
     return r ? r : plug(m, vdev, err);
 }
 
+static int create_pci_testdev(struct machine *m, struct keyval_list *o, struct error *err)
+{
+    struct pci_device *pdev;
+    int r = pci_testdev_create(NULL, m->place.multifunction, &pdev, err);
+    if (!r)
+        r = machine_add_device(m, &pdev->dev, err);
+    if (!r && !m->board->plug_pci)
+        r = error_set(err, -ENODEV, "machine '%s' has no PCI bus", m->board->name);
+    return r ? r : m->board->plug_pci(m, pdev, err);
+}
+
+// QEMU's chassis and the windows that it reserves make no difference here.
+static int create_root_port(struct machine *m, struct keyval_list *o, struct error *err)
+{
+    static const char *const ignored[] = {"chassis",        "io-reserve",  "mem-reserve", "pref32-reserve",
+                                          "pref64-reserve", "bus-reserve", NULL};
+    accept(o, ignored);
+    uint64_t port = 0, slot = 0;
+    int r = keyval_u64(o, "port", &port, err);
+    if (!r)
+        r = keyval_u64(o, "slot", &slot, err);
+    if (r)
+        return error_prefix(err, r, "device pcie-root-port");
+    if (port > 0xff || slot > PCIE_PORT_MAX_SLOT)
+        return error_set(err, -EINVAL, "device pcie-root-port: port= is up to 255, slot= up to %d",
+                         PCIE_PORT_MAX_SLOT);
+    if (m->place.bus)
+        return error_set(err, -EINVAL, "device pcie-root-port: it belongs on bus pcie.0");
+    struct pcie_port_config config = {.port = (uint8_t)port,
+                                      .slot = (uint16_t)slot,
+                                      .multifunction = m->place.multifunction,
+                                      .released = machine_released,
+                                      .opaque = m};
+    struct pci_device *pdev;
+    r = pcie_port_create(&config, &pdev, err);
+    if (!r)
+        r = machine_add_device(m, &pdev->dev, err);
+    if (!r && !m->board->plug_pci)
+        r = error_set(err, -ENODEV, "machine '%s' has no PCI bus", m->board->name);
+    return r ? r : m->board->plug_pci(m, pdev, err);
+}
+
 static const struct device_kind kinds[] = {
     {"virtio-blk-device", "virtio disk", "drive=<str>\nserial=<str>\n", create_virtio_blk},
     {"virtio-rng-device", "virtio entropy source", "", create_virtio_rng},
@@ -142,40 +195,79 @@ static const struct device_kind kinds[] = {
      "addr=<uint64>\ncpu-num=<uint32>\ndata=<uint64>\ndata-be=<bool>\ndata-len=<uint8>\nfile=<str>\nforce-"
      "raw=<bool>\n",
      create_loader},
+    {"pcie-root-port", "a PCIe port to plug devices into", "chassis=<uint8>\nport=<uint8>\nslot=<uint16>\n",
+     create_root_port, .pci = true},
+    {"pci-testdev", "counts accesses through PCI windows", "", create_pci_testdev, .pci = true},
 };
 
-static const struct device_kind *find_kind(const char *name)
+enum transport { NO_TRANSPORT, VIRTIO_MMIO, ON_PCI };
+
+// The length of a virtio kind's name without "-device"; 0: not one.
+static size_t virtio_stem(const struct device_kind *kind)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-        if (!strcmp(kinds[i].name, name))
-            return &kinds[i];
+    size_t len = strlen(kind->name), suffix = strlen("-device");
+    return len > suffix && !strcmp(kind->name + len - suffix, "-device") ? len - suffix : 0;
+}
+
+static const struct device_kind *find_kind(const char *name, enum transport *ret_transport)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        size_t stem = virtio_stem(&kinds[i]);
+        bool same = !strcmp(kinds[i].name, name);
+        if (!same && !(stem && !strncmp(kinds[i].name, name, stem) && !strcmp(name + stem, "-pci")))
+            continue;
+        *ret_transport = !same || kinds[i].pci ? ON_PCI : stem ? VIRTIO_MMIO : NO_TRANSPORT;
+        return &kinds[i];
+    }
     return NULL;
 }
 
 int devices_add(struct machine *machine, struct keyval_list *options, struct error *err)
 {
     const char *name = keyval_get(options, "driver");
-    const struct device_kind *kind = find_kind(name);
+    enum transport transport;
+    const struct device_kind *kind = find_kind(name, &transport);
     if (!kind)
         return error_set(err, -EINVAL, "there is no device '%s' (try -device help)", name);
     keyval_get(options, "id");
-    int r = kind->create(machine, options, err);
+    size_t first = machine->device_count;
+    int r = 0;
+    if (transport == ON_PCI)
+        r = device_place_pci(&machine->place, options, err);
+    else if (transport == VIRTIO_MMIO)
+        r = device_place_mmio(&machine->place, options, err);
+    bool behind_port = transport == ON_PCI && machine->place.bus;
+    if (!r && machine->hot && !behind_port)
+        r = error_set(
+            err, -ENOTSUP,
+            "device '%s' can be added to this machine only with bus= and the id of a pcie-root-port", name);
+    if (!r)
+        r = kind->create(machine, options, err);
     if (!r && keyval_unused(options))
         r = error_set(err, -EINVAL, "device '%s' does not know the property '%s'", name,
                       keyval_unused(options));
+    if (!r && behind_port)
+        r = machine_note_plugged(machine, first, err);
     return r;
 }
 
 void machine_list_devices(FILE *out)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-        fprintf(out, "name \"%s\", desc \"%s\"\n", kinds[i].name, kinds[i].help);
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        const struct device_kind *kind = &kinds[i];
+        int stem = (int)virtio_stem(kind);
+        fprintf(out, "name \"%s\", %sdesc \"%s\"\n", kind->name, kind->pci ? "bus PCI, " : "", kind->help);
+        if (stem)
+            fprintf(out, "name \"%.*s-pci\", bus PCI, desc \"%s\"\n", stem, kind->name, kind->help);
+    }
 }
 
 bool machine_list_device_options(const char *device, FILE *out)
 {
-    const struct device_kind *kind = find_kind(device);
+    enum transport transport;
+    const struct device_kind *kind = find_kind(device, &transport);
     if (kind)
-        fprintf(out, "%s options:\n%s", device, kind->properties);
+        fprintf(out, "%s options:\n%s%s", device, transport == ON_PCI ? device_place_pci_properties : "",
+                kind->properties);
     return kind;
 }

@@ -12,4 +12,11 @@ int devices_add(struct machine *machine, struct keyval_list *options, struct err
 int devices_add_virtio_blk(struct machine *machine, struct machine_drive *drive, const char *serial,
                            struct error *err);
 
+// Where a device goes (device_place.c): reads the properties that every device of a transport has. Each sets
+// the whole place; device_place_any_pci is for devices that no -device names, as of -drive.
+int device_place_pci(struct device_place *ret_place, struct keyval_list *options, struct error *err);
+int device_place_mmio(struct device_place *ret_place, struct keyval_list *options, struct error *err);
+void device_place_any_pci(struct device_place *ret_place);
+extern const char device_place_pci_properties[]; // as in the table of devices
+
 #endif

@@ -92,12 +92,19 @@ int machine_open_drive(struct machine *m, struct keyval_list *o, struct error *e
     return 0;
 }
 
+// QEMU's virt puts these on PCI.
+static int add_disk(struct machine *m, struct machine_drive *drive, struct error *err)
+{
+    device_place_any_pci(&m->place);
+    return devices_add_virtio_blk(m, drive, NULL, err);
+}
+
 int machine_add_drive_devices(struct machine *m, struct error *err)
 {
     int r = 0;
     for (size_t i = 0; !r && i < m->drive_count; i++)
         if (m->drives[i].automatic && !m->drives[i].taken)
-            r = devices_add_virtio_blk(m, &m->drives[i], NULL, err);
+            r = add_disk(m, &m->drives[i], err);
     return r;
 }
 

@@ -212,6 +212,7 @@ void machine_destroy(struct machine *m)
         device_destroy(m->devices[i]);
     if (m->board->destroy)
         m->board->destroy(m);
+    machine_forget_plugged(m);
     machine_close_drives(m);
     machine_serial_watch_destroy(m);
     for (size_t i = m->chardev_count; i-- > 0;) {

@@ -109,6 +109,12 @@ struct machine_call {
 };
 void machine_call(struct machine *machine, struct machine_call *call);
 
+// Adds a device as -device does, to a machine that exists: one on PCI, behind a port. Takes options in every case. The
+// guest is told.
+int machine_device_add(struct machine *machine, struct keyval_list *options, struct error *err);
+// Asks the guest to let go of a device behind a PCI port; it is destroyed when the guest has.
+int machine_device_del(struct machine *machine, const char *id, struct error *err);
+
 // Presses the board's power button.
 void machine_power_key(struct machine *machine);
 bool machine_running(const struct machine *machine);

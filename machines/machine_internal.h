@@ -18,7 +18,20 @@
 #include <signal.h>
 
 struct block;
+struct pci_bus;
+struct pci_device;
 struct virtio_device;
+
+// Where the device that is being made goes: what the properties that every device of its bus has came to.
+struct device_place {
+    bool pci; // else the board's other transport
+    const char *id;   // or NULL
+    const char *bus;  // id of the port that it is plugged into; NULL: the root bus
+    int devfn;        // PCI; -1: the first free slot
+    int slot;         // number of the virtio-mmio slot; -1: any
+    unsigned vectors; // of MSI-X; ~0u: as many as the device has use for
+    bool multifunction;
+};
 
 struct board {
     const char *name, *description;
@@ -29,8 +42,9 @@ struct board {
     // Machine stopped, devices and vCPUs reset: puts the start-up contents into memory and starts the first
     // vCPU.
     int (*start)(struct machine *machine, struct error *err);
-    // Gives a virtio device a place; vdev is in machine.devices already. NULL: no such bus.
+    // Give a device the place that machine.place names; it is in machine.devices already. NULL: no such bus.
     int (*plug_virtio)(struct machine *machine, struct virtio_device *vdev, struct error *err);
+    int (*plug_pci)(struct machine *machine, struct pci_device *pdev, struct error *err);
     void (*power_key)(struct machine *machine); // machine lock held; may be NULL
     void (*destroy)(struct machine *machine);   // the board's own state
     void (*list_options)(FILE *out);
@@ -43,9 +57,19 @@ struct machine_chardev {
     bool taken;
 };
 
+// A device behind a PCI port, which may be taken out.
+struct machine_plugged {
+    const char *id; // or NULL
+    struct pci_device *port;
+    struct device *parts[4]; // of machine.devices, in order of their making
+    unsigned part_count;
+    struct keyval_list options; // of one that was added later
+};
+
 struct machine_drive {
     const char *id, *serial;
     struct block *block;
+    struct device *user; // the disk device that took it
     bool automatic; // makes its own disk device
     bool taken;
 };
@@ -72,6 +96,11 @@ struct machine {
     size_t drive_count;
     struct device **devices;
     size_t device_count;
+    struct device_place place;
+    bool hot; // a device is added to a machine that exists
+    struct machine_plugged *plugged;
+    size_t plugged_count;
+    
     _Atomic uint32_t requests;  // enum machine_request
     _Atomic int quit_status;    // -1: keep running
     _Atomic bool running;       // vCPUs are let run
@@ -93,6 +122,12 @@ extern const struct board board_virt, board_none;
 // Adds dev to the machine (its path set by the caller); destroys it and fails when there is no memory. NULL
 // dev is not allowed.
 int machine_add_device(struct machine *machine, struct device *dev, struct error *err);
+
+// Devices behind PCI ports (hotplug.c): notes that machine.devices from first on are one; destroys what is on a bus that
+// the guest let go; frees the list.
+int machine_note_plugged(struct machine *machine, size_t first, struct error *err);
+void machine_released(void *machine, struct pci_bus *bus);
+void machine_forget_plugged(struct machine *machine);
 
 // accel_events.stopped of the machine's accelerator; opaque is the machine.
 void machine_vcpu_stopped(void *opaque, unsigned cpu, int reason);

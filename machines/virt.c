@@ -37,7 +37,7 @@ const struct virt_device virt_map[VIRT_SLOTS] = {
     {VIRT_FLASH,          "flash",       0x00000000, MiB(128), 1, -1, "cfi-flash\0", NULL, VIRT_NODE_FLASH, NULL},
     {VIRT_GIC_DIST,       "intc",        0x08000000, KiB(64),  1, -1, NULL, NULL, VIRT_NODE_NONE, NULL},
     {VIRT_GIC_CPU,        "gic-cpu",     0x08010000, KiB(64),  1, -1, NULL, NULL, VIRT_NODE_NONE, NULL},
-    {VIRT_GIC_V2M,        "v2m",         0x08020000, KiB(4),   1, 48, NULL, NULL, VIRT_NODE_NONE, NULL},
+    {VIRT_GIC_V2M,        "v2m",         0x08020000, KiB(4),   1, 48, NULL, NULL, VIRT_NODE_NONE, virt_create_v2m},
     {VIRT_GIC_ITS,        "its",         0x08080000, KiB(128), 1, -1, NULL, NULL, VIRT_NODE_NONE, NULL},
     {VIRT_GIC_REDIST,     "gic-redist",  0x080a0000, 0xf60000, 1, -1, NULL, NULL, VIRT_NODE_NONE, NULL},
     {VIRT_UART,           "pl011",       0x09000000, KiB(4),   1,  1, PRIMECELL("arm,pl011"), "uartclk\0apb_pclk\0", VIRT_NODE_UART, create_uart},
@@ -48,7 +48,7 @@ const struct virt_device virt_map[VIRT_SLOTS] = {
     {VIRT_SMMU,           "smmuv3",      0x09050000, KiB(128), 1, 74, NULL, NULL, VIRT_NODE_NONE, NULL},
     {VIRT_VIRTIO,         "virtio_mmio", 0x0a000000, 0x200, VIRT_VIRTIO_COUNT, 16, "virtio,mmio\0", NULL, VIRT_NODE_VIRTIO_MMIO, create_virtio},
     {VIRT_PLATFORM_BUS,   "platform-bus",0x0c000000, MiB(32),  1, 112, NULL, NULL, VIRT_NODE_NONE, NULL},
-    {VIRT_PCIE_MMIO,      "pcie-mmio",   0x10000000, 0x2eff0000, 1, 3, NULL, NULL, VIRT_NODE_NONE, NULL},
+    {VIRT_PCIE_MMIO,      "pcie",        0x10000000, 0x2eff0000, 1, 3, "pci-host-ecam-generic\0", NULL, VIRT_NODE_PCIE, virt_create_pcie},
     {VIRT_PCIE_PIO,       "pcie-pio",    0x3eff0000, KiB(64),  1, -1, NULL, NULL, VIRT_NODE_NONE, NULL},
     {VIRT_PCIE_ECAM,      "pcie-ecam",   0x3f000000, MiB(16),  1, -1, NULL, NULL, VIRT_NODE_NONE, NULL},
     {VIRT_RAM,            "ram",         0x40000000, GiB(255), 1, -1, NULL, NULL, VIRT_NODE_NONE, NULL},
@@ -128,13 +128,22 @@ static int create_virtio(struct machine *m, const struct virt_device *row, unsig
     return r ? r : virt_map_device(m, row, instance, v->virtio[instance], err);
 }
 
-// From the last slot down, as QEMU does.
+// Of the memory-mapped slots the last free one, as QEMU does.
 static int virt_plug_virtio(struct machine *m, struct virtio_device *vdev, struct error *err)
 {
     struct virt *v = virt_of(m);
-    if (v->virtio_used == VIRT_VIRTIO_COUNT)
+    int slot = m->place.slot;
+    if (m->place.pci)
+        return virt_plug_virtio_pci(m, vdev, err);
+    if (slot >= VIRT_VIRTIO_COUNT || (slot >= 0 && v->virtio_used[slot]))
+        return error_set(err, -EBUSY, "virtio-mmio-bus.%d is not there, or in use", slot);
+    for (int i = VIRT_VIRTIO_COUNT - 1; i >= 0 && slot < 0; i--)
+        if (!v->virtio_used[i])
+            slot = i;
+    if (slot < 0)
         return error_set(err, -ENOSPC, "this machine has room for %d virtio devices", VIRT_VIRTIO_COUNT);
-    virtio_mmio_plug(v->virtio[VIRT_VIRTIO_COUNT - 1 - v->virtio_used++], vdev);
+    v->virtio_used[slot] = true;
+    virtio_mmio_plug(v->virtio[slot], vdev);
     return 0;
 }
 
@@ -147,8 +156,6 @@ static const char *const ignored[] = {"acpi",
                                       "mem-merge",
                                       "usb",
                                       "graphics",
-                                      "highmem-ecam",
-                                      "highmem-mmio",
                                       "highmem-redists",
                                       "default-bus-bypass-iommu",
                                       "x-oem-id",
@@ -178,6 +185,10 @@ static int parse_options(struct machine *m, struct error *err)
         r = keyval_bool(options, "highmem", &v->highmem, err);
     if (!r)
         r = keyval_bool(options, "its", &v->its_wanted, err);
+    if (!r)
+        r = keyval_bool(options, "highmem-ecam", &v->highmem_ecam, err);
+    if (!r)
+        r = keyval_bool(options, "highmem-mmio", &v->highmem_mmio, err);
     if (!r)
         r = keyval_bool(options, "dtb-randomness", &v->dtb_randomness, err);
     if (!r)
@@ -315,7 +326,7 @@ static int virt_create(struct machine *m, struct error *err)
     if (!v)
         return error_set(err, -ENOMEM, "out of memory");
     v->gic_version = 2;
-    v->highmem = v->dtb_randomness = v->its_wanted = true;
+    v->highmem = v->highmem_ecam = v->highmem_mmio = v->dtb_randomness = v->its_wanted = true;
     v->dtb_piece = SIZE_MAX;
     int (*const steps[])(struct machine *, struct error *) = {
         parse_options,          check_size,  split_cpu,      number_cpus, create_memory,
@@ -361,6 +372,8 @@ static void virt_list_options(FILE *out)
     fprintf(out, "  gic-version=<2|3|max>  Set GIC version\n"
                  "  its=<bool>             Give a GICv3 an interrupt translation service\n"
                  "  highmem=<bool>         Allow RAM and devices above 4 GiB\n"
+                 "  highmem-ecam=<bool>    PCI configuration space above RAM\n"
+                 "  highmem-mmio=<bool>    A PCI memory window above RAM\n"
                  "  dumpdtb=<file>         Write the device tree to a file and exit\n"
                  "  dtb-randomness=<bool>  Put kaslr-seed and rng-seed into the device tree\n");
 }
@@ -373,6 +386,7 @@ const struct board board_virt = {
     .create = virt_create,
     .start = virt_start,
     .plug_virtio = virt_plug_virtio,
+    .plug_pci = virt_plug_pci,
     .power_key = virt_power_key,
     .destroy = virt_destroy,
     .list_options = virt_list_options,

@@ -60,7 +60,17 @@ static int build_fdt(struct machine *m, void **ret_fdt, uint64_t *ret_size, stru
         .stdout_name = v->present[VIRT_UART] ? stdout_name : NULL,
         .gic_dist = {virt_map[VIRT_GIC_DIST].base, virt_map[VIRT_GIC_DIST].size},
         .gic_cpu = {virt_map[VIRT_GIC_CPU].base, virt_map[VIRT_GIC_CPU].size},
-        .gic_redist = {virt_map[VIRT_GIC_REDIST].base, virt_map[VIRT_GIC_REDIST].size}};
+        .gic_redist = {virt_map[VIRT_GIC_REDIST].base, virt_map[VIRT_GIC_REDIST].size},
+        .pcie_ecam = {virt_map[virt_ecam_slot(v)].base, virt_map[virt_ecam_slot(v)].size},
+        .pcie_pio = {virt_map[VIRT_PCIE_PIO].base, virt_map[VIRT_PCIE_PIO].size}};
+    if (v->highmem && v->highmem_mmio) {
+        c.pcie_high_mmio[0] = virt_map[VIRT_HIGH_PCIE_MMIO].base;
+        c.pcie_high_mmio[1] = virt_map[VIRT_HIGH_PCIE_MMIO].size;
+    }
+    if (v->v2m) {
+        c.gic_v2m[0] = virt_map[VIRT_GIC_V2M].base;
+        c.gic_v2m[1] = virt_map[VIRT_GIC_V2M].size;
+    }
     if ((uint64_t)m->config.cpu_count * 0x20000 > virt_map[VIRT_GIC_REDIST].size) {
         c.gic_redist2[0] = virt_map[VIRT_GIC_REDIST2].base;
         c.gic_redist2[1] = virt_map[VIRT_GIC_REDIST2].size;

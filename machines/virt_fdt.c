@@ -73,10 +73,10 @@ static void strings(struct tree *t, const char *name, const char *list)
 
 static void cells(struct tree *t, const char *name, unsigned count, ...)
 {
-    fdt32_t cell[16];
+    fdt32_t cell[24];
     va_list args;
     va_start(args, count);
-    for (unsigned i = 0; i < count && i < 16; i++)
+    for (unsigned i = 0; i < count && i < 24; i++)
         cell[i] = cpu_to_fdt32(va_arg(args, uint32_t));
     va_end(args);
     bytes(t, name, cell, count * sizeof *cell);
@@ -218,6 +218,14 @@ static void add_gic(struct tree *t)
         cells(t, "phandle", 1, VIRT_PHANDLE_MSI);
         end(t);
     }
+    if (c->gic_v2m[1]) {
+        begin(t, "v2m@%" PRIx64, c->gic_v2m[0]);
+        text(t, "compatible", "arm,gic-v2m-frame");
+        flag(t, "msi-controller");
+        reg64(t, c->gic_v2m[0], c->gic_v2m[1]);
+        cells(t, "phandle", 1, VIRT_PHANDLE_MSI);
+        end(t);
+    }
     end(t);
 }
 
@@ -275,6 +283,47 @@ static void add_device(struct tree *t, const struct virt_fdt_device *d)
         add_gpio_keys(t);
 }
 
+// Slots and pins to four SPIs, swizzled: unit address, pin, then the GIC's address (two cells) and interrupt.
+static void add_interrupt_map(struct tree *t, uint32_t spi)
+{
+    enum { SLOTS = 4, PINS = 4, CELLS = 10 };
+    fdt32_t map[SLOTS * PINS * CELLS];
+    unsigned n = 0;
+    for (uint32_t slot = 0; slot < SLOTS; slot++)
+        for (uint32_t pin = 0; pin < PINS; pin++) {
+            const uint32_t row[CELLS] = {
+                slot << 11, 0, 0, pin + 1, VIRT_PHANDLE_GIC, 0, 0, GIC_SPI, spi + (slot + pin) % PINS, LEVEL};
+            for (unsigned i = 0; i < CELLS; i++)
+                map[n++] = cpu_to_fdt32(row[i]);
+        }
+    bytes(t, "interrupt-map", map, sizeof map);
+    cells(t, "interrupt-map-mask", 4, (SLOTS - 1) << 11, 0, 0, 7);
+}
+
+static void add_pcie(struct tree *t, const struct virt_fdt_device *d)
+{
+    enum { IO = 0x01000000, MEMORY = 0x02000000, MEMORY64 = 0x03000000 };
+    const struct virt_fdt_config *c = t->config;
+    const uint64_t *ecam = c->pcie_ecam, *pio = c->pcie_pio, *high = c->pcie_high_mmio;
+    begin(t, "%s@%" PRIx64, d->name, d->base);
+    strings(t, "compatible", d->compatible);
+    text(t, "device_type", "pci");
+    cells(t, "#address-cells", 1, 3);
+    cells(t, "#size-cells", 1, 2);
+    cells(t, "linux,pci-domain", 1, 0);
+    cells(t, "bus-range", 2, 0, (uint32_t)(ecam[1] >> 20) - 1);
+    flag(t, "dma-coherent");
+    if (c->gic_v2m[1] || c->gic_its[1])
+        cells(t, "msi-map", 4, 0, VIRT_PHANDLE_MSI, 0, 0x10000);
+    reg64(t, ecam[0], ecam[1]);
+    cells(t, "ranges", high[1] ? 21 : 14, IO, 0, 0, HI(pio[0]), LO(pio[0]), HI(pio[1]), LO(pio[1]), MEMORY,
+          HI(d->base), LO(d->base), HI(d->base), LO(d->base), HI(d->size), LO(d->size), MEMORY64, HI(high[0]),
+          LO(high[0]), HI(high[0]), LO(high[0]), HI(high[1]), LO(high[1]));
+    cells(t, "#interrupt-cells", 1, 1);
+    add_interrupt_map(t, (uint32_t)d->spi);
+    end(t);
+}
+
 static void add_root(struct tree *t)
 {
     begin(t, "");
@@ -293,7 +342,9 @@ static void add_root(struct tree *t)
     add_gic(t);
     add_clock(t);
     for (size_t i = 0; i < t->config->device_count; i++)
-        if (t->config->devices[i].node != VIRT_NODE_NONE)
+        if (t->config->devices[i].node == VIRT_NODE_PCIE)
+            add_pcie(t, &t->config->devices[i]);
+        else if (t->config->devices[i].node != VIRT_NODE_NONE)
             add_device(t, &t->config->devices[i]);
     end(t);
 }

@@ -20,6 +20,7 @@ enum virt_node {
     VIRT_NODE_FW_CFG,
     VIRT_NODE_VIRTIO_MMIO, // edge-triggered, as QEMU says
     VIRT_NODE_FLASH,
+    VIRT_NODE_PCIE, // base and size are the memory window, spi the first of four
 };
 
 struct virt_fdt_device {
@@ -40,7 +41,8 @@ struct virt_fdt_config {
     const char *cpu_compatible;
     unsigned gic_version;                                            // 2 or 3
     uint64_t gic_dist[2], gic_cpu[2], gic_redist[2], gic_redist2[2]; // base, size; size 0: absent
-    uint64_t gic_its[2];                                             // likewise
+    uint64_t gic_its[2], gic_v2m[2];                                 // likewise
+    uint64_t pcie_ecam[2], pcie_pio[2], pcie_high_mmio[2];
     bool pmu;
     const char *stdout_name; // node path, or NULL
     const char *append;      // NULL or the kernel's command line

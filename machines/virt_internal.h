@@ -3,12 +3,16 @@
 #ifndef MACHINES_VIRT_INTERNAL_H
 #define MACHINES_VIRT_INTERNAL_H
 
+#include "hw/core/msi.h"
 #include "machines/machine_internal.h"
 #include "machines/psci.h"
 #include "machines/virt_fdt.h"
 
 struct arm_generic_timer;
 struct arm_ports;
+struct pci_device;
+struct pcie_host;
+struct virtio_device;
 
 enum virt_slot {
     VIRT_FLASH,
@@ -35,7 +39,7 @@ enum virt_slot {
     VIRT_SLOTS,
 };
 
-enum { VIRT_VIRTIO_COUNT = 32, VIRT_SPI_COUNT = 256, VIRT_MAX_CPUS = 512 };
+enum { VIRT_VIRTIO_COUNT = 32, VIRT_SPI_COUNT = 256, VIRT_MAX_CPUS = 512, VIRT_MAX_PORTS = 32 };
 
 struct virt_device {
     enum virt_slot slot;
@@ -54,7 +58,7 @@ extern const struct virt_device virt_map[VIRT_SLOTS];
 
 struct virt {
     unsigned gic_version;
-    bool highmem, dtb_randomness, its_wanted;
+    bool highmem, highmem_ecam, highmem_mmio, dtb_randomness, its_wanted;
     const char *dumpdtb;
     char cpu_model[64];
     const char *cpu_options;
@@ -68,9 +72,16 @@ struct virt {
     struct psci psci;
     struct vcpu_hypercall hypercall;
     struct device *gpio;
+    struct device *v2m; // takes PCI's messages with a GICv2; NULL: not there
+    struct pcie_host *pcie;
+    struct virt_port {
+        const char *id;
+        struct pci_device *pdev;
+    } pci_ports[VIRT_MAX_PORTS];
+    unsigned pci_port_count;
     struct loop_timer power_key; // lets the button go
     struct device *virtio[VIRT_VIRTIO_COUNT]; // transports
-    unsigned virtio_used;
+    bool virtio_used[VIRT_VIRTIO_COUNT];
     bool present[VIRT_SLOTS]; // has been created: gets a node
 
     bool has_entry; // otherwise no vCPU starts
@@ -94,6 +105,15 @@ int virt_create_interrupts(struct machine *machine, struct error *err);
 // Adds dev to the machine and maps its registers at the row's address.
 int virt_map_device(struct machine *machine, const struct virt_device *row, unsigned instance,
                     struct device *dev, struct error *err);
+// PCIe (virt_pci.c)
+int virt_create_v2m(struct machine *machine, const struct virt_device *row, unsigned instance,
+                    struct error *err);
+int virt_create_pcie(struct machine *machine, const struct virt_device *row, unsigned instance,
+                     struct error *err);
+int virt_plug_pci(struct machine *machine, struct pci_device *pdev, struct error *err);
+int virt_plug_virtio_pci(struct machine *machine, struct virtio_device *vdev, struct error *err);
+enum virt_slot virt_ecam_slot(const struct virt *v);
+struct msi_port virt_msi_port(struct machine *machine);
 int virt_create_fw_cfg(struct machine *machine, const struct virt_device *row, unsigned instance,
                        struct error *err);
 

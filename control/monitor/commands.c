@@ -212,6 +212,21 @@ static void run_xp(struct machine *m, const char *args, FILE *out)
     dump_memory(m, args, out, true);
 }
 
+static void run_device_add(struct machine *m, const char *args, FILE *out)
+{
+    struct keyval_list options;
+    struct error err = {0};
+    if (keyval_parse(args, "driver", &options, &err) || machine_device_add(m, &options, &err))
+        fprintf(out, "Error: %s\n", err.text);
+}
+
+static void run_device_del(struct machine *m, const char *args, FILE *out)
+{
+    struct error err = {0};
+    if (machine_device_del(m, args, &err))
+        fprintf(out, "Error: %s\n", err.text);
+}
+
 static void run_help(struct machine *m, const char *args, FILE *out);
 static void run_info(struct machine *m, const char *args, FILE *out);
 
@@ -224,6 +239,9 @@ static const struct command commands[] = {
     {"quit", "q", "", "quit the emulator", false, run_quit},
     {"system_powerdown", NULL, "", "send system power down event", false, run_powerdown},
     {"system_reset", NULL, "", "reset the system", false, run_reset},
+    {"device_add", NULL, "driver[,prop=value][,...]", "add device, like -device on the command line", false,
+     run_device_add},
+    {"device_del", NULL, "device", "remove device", false, run_device_del},
     {"x", NULL, "/fmt addr", "virtual memory dump starting at 'addr'", true, run_x},
     {"xp", NULL, "/fmt addr", "physical memory dump starting at 'addr'", true, run_xp},
 };

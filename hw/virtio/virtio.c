@@ -6,9 +6,16 @@
 
 #include <string.h>
 
-static void update_irq(struct virtio_device *vdev)
+static void isr_changed(struct virtio_device *vdev)
 {
-    irq_set(&vdev->irq, vdev->isr != 0);
+    if (vdev->transport)
+        vdev->transport->isr_changed(vdev->carrier);
+}
+
+void virtio_plug(struct virtio_device *vdev, const struct virtio_transport_ops *ops, struct device *carrier)
+{
+    vdev->transport = ops;
+    vdev->carrier = carrier;
 }
 
 void virtio_init(struct virtio_device *vdev, const struct device_class *device_class,
@@ -33,7 +40,7 @@ void virtio_reset(struct virtio_device *vdev)
     vdev->isr = 0;
     for (unsigned i = 0; i < VIRTIO_MAX_QUEUES; i++)
         virtqueue_reset(&vdev->queues[i]);
-    update_irq(vdev);
+    isr_changed(vdev);
 }
 
 void virtio_restored(struct virtio_device *vdev)
@@ -46,7 +53,7 @@ void virtio_restored(struct virtio_device *vdev)
             virtqueue_enable(vq, vdev->mem);
         vq->broken |= was_broken;
     }
-    update_irq(vdev);
+    isr_changed(vdev);
 }
 
 void virtio_set_features(struct virtio_device *vdev, uint64_t features)
@@ -110,7 +117,7 @@ void virtio_config_write(struct virtio_device *vdev, uint64_t offset, unsigned s
 void virtio_ack(struct virtio_device *vdev, uint8_t isr)
 {
     vdev->isr &= (uint8_t)~isr;
-    update_irq(vdev);
+    isr_changed(vdev);
 }
 
 bool virtio_pop(struct virtio_device *vdev, unsigned queue, struct virtq_chain *ret_chain)
@@ -131,15 +138,17 @@ void virtio_interrupt(struct virtio_device *vdev, unsigned queue)
     if (!virtqueue_wants_interrupt(&vdev->queues[queue]))
         return;
     vdev->isr |= VIRTIO_ISR_QUEUE;
-    update_irq(vdev);
+    if (vdev->transport)
+        vdev->transport->queue_used(vdev->carrier, queue);
 }
 
-static void config_changed(struct virtio_device *vdev)
+void virtio_config_changed(struct virtio_device *vdev)
 {
     vdev->config_generation++;
     if (vdev->status & VIRTIO_DRIVER_OK) {
         vdev->isr |= VIRTIO_ISR_CONFIG;
-        update_irq(vdev);
+        if (vdev->transport)
+            vdev->transport->config_changed(vdev->carrier);
     }
 }
 
@@ -148,5 +157,5 @@ void virtio_broken(struct virtio_device *vdev)
     if (vdev->status & VIRTIO_NEEDS_RESET)
         return;
     vdev->status |= VIRTIO_NEEDS_RESET;
-    config_changed(vdev);
+    virtio_config_changed(vdev);
 }

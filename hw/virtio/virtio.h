@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What every virtio device shares, whatever carries it: status, features, queues, configuration space
 // (Virtio 1.2, 2 and 3). A model embeds struct virtio_device and fills struct virtio_class; a transport
-// (virtio-mmio, PCI) drives it through the calls below and gives it a wire to the driver.
+// (virtio-mmio, PCI) drives it through the calls below and carries its interrupts to the driver. A model
+// never looks at its transport.
 //
 // Only the modern interface exists: VIRTIO_F_VERSION_1 must be accepted. Thread: machine lock held.
 #ifndef HW_VIRTIO_VIRTIO_H
@@ -43,6 +44,13 @@ struct virtio_class {
     void (*stop)(struct virtio_device *vdev);
 };
 
+// How a transport tells the driver; carrier is the transport's device. The bit in isr is set before the call.
+struct virtio_transport_ops {
+    void (*queue_used)(struct device *carrier, unsigned queue); // buffers were used: VIRTIO_ISR_QUEUE
+    void (*config_changed)(struct device *carrier);             // VIRTIO_ISR_CONFIG
+    void (*isr_changed)(struct device *carrier); // in any other way: acknowledged, reset, restored
+};
+
 // First member of every virtio device model; its struct device carries the model's class and state table.
 struct virtio_device {
     struct device dev;
@@ -54,7 +62,8 @@ struct virtio_device {
     uint8_t isr;
     uint32_t config_generation;
     struct virtqueue queues[VIRTIO_MAX_QUEUES];
-    struct irq irq; // the transport's interrupt, level
+    const struct virtio_transport_ops *transport; // NULL: not plugged in
+    struct device *carrier;
 };
 
 // State of the shared part, for a model's field table (ids 1 to 31 are taken by it).
@@ -80,6 +89,8 @@ void virtio_init(struct virtio_device *vdev, const struct device_class *device_c
 void virtio_restored(struct virtio_device *vdev);
 
 // From transports.
+// Plugs a device into its transport, before the machine starts. Both are borrowed; ops NULL unplugs.
+void virtio_plug(struct virtio_device *vdev, const struct virtio_transport_ops *ops, struct device *carrier);
 void virtio_reset(struct virtio_device *vdev);
 void virtio_set_status(struct virtio_device *vdev, uint8_t status);
 void virtio_set_features(struct virtio_device *vdev, uint64_t features); // ignored after FEATURES_OK
@@ -94,7 +105,8 @@ void virtio_ack(struct virtio_device *vdev, uint8_t isr);
 bool virtio_pop(struct virtio_device *vdev, unsigned queue, struct virtq_chain *ret_chain);
 void virtio_push(struct virtio_device *vdev, unsigned queue, uint16_t head, uint32_t written);
 void virtio_interrupt(struct virtio_device *vdev, unsigned queue); // after one or more pushes
-void virtio_broken(struct virtio_device *vdev); // the driver broke the rules: DEVICE_NEEDS_RESET
+void virtio_config_changed(struct virtio_device *vdev); // config space differs: tells a live driver
+void virtio_broken(struct virtio_device *vdev);         // the driver broke the rules: DEVICE_NEEDS_RESET
 static inline bool virtio_accepted(const struct virtio_device *vdev, uint64_t feature)
 {
     return vdev->guest_features & feature;

@@ -168,6 +168,20 @@ static enum mem_result mmio_write(void *opaque, uint64_t offset, unsigned size, 
     return MEM_OK;
 }
 
+// One level wire for both causes (4.2.3.2).
+static void drive_irq(struct device *dev)
+{
+    struct virtio_mmio *t = (struct virtio_mmio *)dev;
+    irq_set(&t->irq, t->vdev->isr != 0);
+}
+
+static void queue_used(struct device *dev, unsigned queue)
+{
+    drive_irq(dev);
+}
+
+static const struct virtio_transport_ops transport_ops = {queue_used, drive_irq, drive_irq};
+
 static void reset(struct device *dev)
 {
     struct virtio_mmio *t = (struct virtio_mmio *)dev;
@@ -200,5 +214,5 @@ void virtio_mmio_plug(struct device *dev, struct virtio_device *vdev)
 {
     struct virtio_mmio *t = (struct virtio_mmio *)dev;
     t->vdev = vdev;
-    vdev->irq = t->irq;
+    virtio_plug(vdev, &transport_ops, dev);
 }

@@ -20,15 +20,22 @@ TALK = [
     ("xp 0x1000", r"0000000000001000: cannot access memory"),
     ("xp /z 0", r"invalid char in format: 'z'"),
     ("xp /x here", r"'here' is not an address"),
-    ("info mtree", r"memory\n(.*\n)*.*0000000040000000-0000000047ffffff ram  ram"),
+    ("info mtree", r"memory\n(.*\n)*.*0000000040000000-0000000047ffffff ram  ram(\n.*)*"),
     ("info cpus", r"\* CPU #0: (on|off)\n  CPU #1: off"),
     ("info name", r"test"),
     ("info frob", r"unknown command: 'info frob'"),
     ("frob 1", r"unknown command: 'frob'"),
-    ("help stop", r"stop\|s  -- stop emulation"),
+    ("device_add virtio-rng-pci", r"Error: device 'virtio-rng-pci' can be added to this machine only with bus= .*"),
+    ("device_add virtio-rng-pci,bus=rp2", r"Error: there is no PCI bus 'rp2' .*"),
+    ("device_add virtio-rng-pci,bus=rp1,id=r,frob=1", r"Error: device .* does not know the property 'frob'"),
+    ("device_add virtio-rng-pci,bus=rp1,id=r", r""),
+    ("device_add virtio-rng-pci,bus=rp1,id=r", r"Error: PCI bus 'rp1' has a device already"),
+    ("device_del q", r"Error: there is no device 'q' that can be taken out"),
+    ("device_del r", r""),
+    ("help stop",  r"stop\|s  -- stop emulation"),
     ("frx\x7f\x7f\x7finfo status", r"VM status: running"),
 ]
-OPTIONS = ["-name", "test", "-smp", "2", "-m", "128", "-display", "none"]
+OPTIONS = ["-name", "test", "-smp", "2", "-m", "128", "-device", "pcie-root-port,id=rp1", "-display", "none"]
 
 
 def check(what, output):

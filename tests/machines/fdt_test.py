@@ -33,14 +33,29 @@ def places(text):
     return found
 
 
+def pci(text):
+    """The PCI node's and the MSI controller's properties, with the names of other nodes for their phandles."""
+    names = re.findall(r"^\t+(\S+) \{\n(?:\t+[^\t{}]*;\n|\n)*?\t+phandle = <(\w+)>;", text, re.M)
+    found = []
+    for node in ("pcie", "v2m"):
+        body = re.search(node + r"@\w+ \{\n(.*?)\n\t+\};", text, re.S)
+        lines = sorted(line.strip() for line in body.group(1).splitlines())
+        for name, phandle in names:
+            lines = [line.replace(phandle, name) for line in lines]
+        found += lines
+    return found
+
+
 def against_qemu(text):
     qemu = shutil.which("qemu-system-aarch64")
     if not qemu:
         return []
     args = CASES["gicv2.dts"][:-2]
     args[1] = "virt,gic-version=2"
-    ours, theirs = places(text), places(tree(qemu, args))
-    return [f"{n}: {ours[n]}, QEMU has {theirs.get(n)}" for n in ours if ours[n] != theirs.get(n)]
+    peer = tree(qemu, args)
+    ours, theirs = places(text), places(peer)
+    return [f"{n}: {ours[n]}, QEMU has {theirs.get(n)}" for n in ours if ours[n] != theirs.get(n)] + [
+        f"only one of us has {line}" for line in set(pci(text)) ^ set(pci(peer))]
 
 
 def main():
