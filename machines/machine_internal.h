@@ -48,6 +48,7 @@ struct machine_drive {
     struct block *block;
     bool automatic; // makes its own disk device
     bool taken;
+    uint64_t queues; // of its disk device; 0: one
 };
 
 struct machine {
