@@ -86,7 +86,7 @@ def main():
         with subprocess.Popen(
                 [sys.argv[1], "-M", "virt", "-cpu", "cortex-a72", "-m", "256", "-nodefaults", "-display", "none",
                  "-serial", "stdio", "-monitor", f"unix:{monitor},server,nowait", "-kernel", files.kernel, "-initrd",
-                 initrd, "-append", "console=ttyAMA0 quiet", "-drive", f"file={disk},if=none,format=raw,id=hd0",
+                 initrd, "-append", "console=ttyAMA0 quiet nosoftlockup", "-drive", f"file={disk},if=none,format=raw,id=hd0",
                  "-device", "pcie-root-port,id=rp1,slot=1", *sys.argv[2:]],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as emulator:
             talk(emulator, monitor, steps, faults)

@@ -45,7 +45,7 @@ def boot(emulator, gic, interrupts, options, folder):
     before = md5(disk)
     done = subprocess.run(
         [emulator, "-M", f"virt,gic-version={gic}", "-cpu", "cortex-a72", "-m", "512", "-nographic", "-kernel",
-         files.kernel, "-initrd", initrd, "-append", "console=ttyAMA0 quiet", "-nodefaults", "-serial", "stdio",
+         files.kernel, "-initrd", initrd, "-append", "console=ttyAMA0 quiet nosoftlockup", "-nodefaults", "-serial", "stdio",
          "-drive", f"file={disk},if=none,format=raw,id=hd0",
          "-device", "virtio-blk-pci,drive=hd0,addr=3,bus=pcie.0,disable-legacy=on",
          "-device", "virtio-rng-pci,disable-legacy=on,disable-modern=off", *options],

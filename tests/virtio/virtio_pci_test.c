@@ -4,7 +4,9 @@
 // another one.
 #include "base/entropy.h"
 #include "hw/core/state.h"
+#include "hw/pci/pci_testdev.h"
 #include "hw/pci/pcie_host.h"
+#include "hw/pci/pcie_port.h"
 #include "hw/virtio/virtio_pci.h"
 
 #include <criterion/criterion.h>
@@ -362,8 +364,11 @@ Test(virtio_pci, a_function_that_is_no_master_stops)
 
 // --- hostile guests ---
 
+enum { PORT_SLOT = 2, FUZZ_DEVICES = 5 };
+
 struct fuzz {
     struct bench b;
+    struct pci_device *port, *behind; // a root port and a device behind it, which comes and goes
     struct entropy random;
 };
 
@@ -387,7 +392,9 @@ static uint64_t some_value(struct fuzz *f)
 
 static uint64_t some_address(struct fuzz *f)
 {
-    switch (any(f, 6)) {
+    switch (any(f, 8)) {
+    case 6: return ECAM + (PORT_SLOT << 15) + any(f, 0x110);
+    case 7: return ECAM + (any(f, 4) << 20) + any(f, 0x110);
     case 0: return ECAM + any(f, 16 << 20);
     case 1: return cfg((unsigned)any(f, 0x110));
     case 2: return VECTORS + any(f, 0x1000);
@@ -400,15 +407,43 @@ static uint64_t some_address(struct fuzz *f)
 static void save_and_load(struct fuzz *f)
 {
     struct state_buf buf = {0};
-    struct device *devs[] = {pcie_host_device(f->b.host), &f->b.pdev->dev, &f->b.echo->vdev.dev};
-    for (unsigned i = 0; i < 3; i++)
+    struct device *devs[FUZZ_DEVICES] = {pcie_host_device(f->b.host), &f->b.pdev->dev, &f->b.echo->vdev.dev,
+                                         &f->port->dev, &f->behind->dev};
+    for (unsigned i = 0; i < FUZZ_DEVICES; i++)
         cr_assert_eq(state_save(devs[i], 0, &buf, NULL), 0);
     for (uint64_t flips = any(f, 4); flips; flips--)
         buf.data[any(f, buf.size)] ^= (uint8_t)(1u << any(f, 8));
-    if (state_load(devs, 3, 0, buf.data, buf.size, NULL))
-        for (unsigned i = 0; i < 3; i++)
+    if (state_load(devs, FUZZ_DEVICES, 0, buf.data, buf.size, NULL))
+        for (unsigned i = 0; i < FUZZ_DEVICES; i++)
             device_reset(devs[i]);
     state_buf_free(&buf);
+}
+
+static void let_go(void *opaque, struct pci_bus *bus)
+{
+    struct fuzz *f = opaque;
+    pci_detach(f->behind);
+    pcie_port_changed(f->port);
+}
+
+static void come_or_go(struct fuzz *f)
+{
+    if (f->behind->bus) {
+        pcie_port_request_release(f->port);
+    } else {
+        cr_assert_eq(pci_attach(pcie_port_bus(f->port), f->behind, PCI_ANY_SLOT, NULL), 0);
+        pcie_port_changed(f->port);
+    }
+}
+
+static void setup_fuzz(struct fuzz *f)
+{
+    struct pcie_port_config config = {.path = "/port", .slot = 1, .released = let_go, .opaque = f};
+    setup(&f->b, VIRTIO_PCI_VECTORS_AUTO);
+    cr_assert_eq(pcie_port_create(&config, &f->port, NULL), 0);
+    cr_assert_eq(pci_attach(pcie_host_bus(f->b.host), f->port, (int)pci_devfn(PORT_SLOT, 0), NULL), 0);
+    cr_assert_eq(pci_testdev_create("/behind", false, &f->behind, NULL), 0);
+    come_or_go(f);
 }
 
 static void round_of(struct fuzz *f)
@@ -433,7 +468,15 @@ static void round_of(struct fuzz *f)
         break;
     case 4 ... 8: wr(b, RAM + any(f, 0x4000), size, some_value(f)); break;
     case 9: virtio_config_changed(&b->echo->vdev); break;
-    case 10 ... 24: rd(b, addr, size); break;
+    case 10: come_or_go(f); break;
+    case 11: // as firmware leaves a bridge
+        wr(b, ECAM + (PORT_SLOT << 15) + PCI_PRIMARY_BUS, 4, 0x00010100);
+        wr(b, ECAM + (PORT_SLOT << 15) + PCI_MEMORY_BASE, 4, 0x10f01000);
+        wr(b, ECAM + (PORT_SLOT << 15) + PCI_COMMAND, 2, 7);
+        wr(b, ECAM + (1 << 20) + 0x10, 4, MMIO + 0x100000);
+        wr(b, ECAM + (1 << 20) + PCI_COMMAND, 2, 7);
+        break;
+    case 12 ... 24: rd(b, addr, size); break;
     default: wr(b, addr, size, some_value(f)); break;
     }
     // What the guest cannot change:
@@ -446,9 +489,11 @@ Test(virtio_pci, survives_any_guest)
     const char *seed = getenv("FUZZ_SEED"), *rounds = getenv("FUZZ_ROUNDS");
     static struct fuzz f;
     entropy_init_seeded(&f.random, seed ? strtoull(seed, NULL, 0) : 1);
-    setup(&f.b, VIRTIO_PCI_VECTORS_AUTO);
+    setup_fuzz(&f);
     for (unsigned long n = rounds ? strtoul(rounds, NULL, 0) : 40000; n; n--)
         round_of(&f);
+    device_destroy(&f.behind->dev);
+    device_destroy(&f.port->dev);
     teardown(&f.b);
     entropy_destroy(&f.random);
 }
