@@ -131,6 +131,7 @@ static int create_virtio_blk(struct machine *m, struct keyval_list *o, struct er
     struct machine_drive *drive = machine_find_drive(m, id);
     if (!drive)
         return error_set(err, -ENOENT, "device %s: there is no drive '%s'", driver_of(o), id);
+    drive->queues = 0; // an earlier device of the drive may have had some
     int r = keyval_u64(o, "num-queues", &drive->queues, err);
     if (!r && drive->queues > VIRTIO_BLK_MAX_QUEUES)
         r = error_set(err, -EINVAL, "device %s: num-queues is at most %d", driver_of(o), VIRTIO_BLK_MAX_QUEUES);

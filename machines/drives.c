@@ -17,7 +17,7 @@ struct choice {
 
 static const char *const interfaces[] = {"none", "virtio", NULL};
 static const char *const engines[] = {"threads", "native", "io_uring", NULL};
-static const char *const media[] = {"disk", NULL};
+static const char *const media[] = {"disk", "cdrom", NULL};
 static const char *const errors[] = {"report", "enospc", NULL};
 static const char *const off[] = {"off", "false", "no", NULL};
 static const char *const protocols[] = {"file", "host_device", NULL};
@@ -99,6 +99,7 @@ static int read_config(struct keyval_list *o, struct block_config *config, struc
         r = keyval_bool(o, "read-only", &config->readonly, err);
     if (!r)
         r = keyval_bool(o, "snapshot", &config->snapshot, err);
+    config->readonly |= says(o, "media", "cdrom");
     const char *format = keyval_get(o, "format"), *driver = keyval_get(o, "driver");
     config->format = format ? format : driver;
     config->unlocked = says(o, "file.locking", "off") || says(o, "locking", "off");
