@@ -10,7 +10,8 @@
 #include "base/error.h"
 #include "base/loop.h"
 #include "host/chardev.h"
-#include "host/net/user_internal.h"
+#include "host/net/net_internal.h"
+#include "host/net/user.h"
 
 #include <assert.h>
 #include <errno.h>

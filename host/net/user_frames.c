@@ -7,7 +7,7 @@
 // Invariant: nothing longer than USER_MTU reaches the guest unless marked as GSO, except IPv6 datagrams,
 // which nobody but their sender may fragment.
 #include "host/net/frame.h"
-#include "host/net/user_internal.h"
+#include "host/net/user.h"
 
 #include <string.h>
 

@@ -3,7 +3,8 @@
 // gateway at .2, the name server at .3 and the first guest at .15; fec0::/64.
 #include "base/error.h"
 #include "base/types.h"
-#include "host/net/user_internal.h"
+#include "host/net/net_internal.h"
+#include "host/net/user.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Private to user*.c: the options of a user-mode network, and what is done to its frames.
-#ifndef HOST_NET_USER_INTERNAL_H
-#define HOST_NET_USER_INTERNAL_H
+#ifndef HOST_NET_USER_H
+#define HOST_NET_USER_H
 
-#include "host/net/net_internal.h"
+#include "host/net/backends.h"
 
 #include <slirp/libslirp.h>
 
