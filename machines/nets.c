@@ -239,7 +239,7 @@ int nets_create_virtio_net(struct machine *m, struct keyval_list *o, struct erro
     static const char *const ignored[] = {"bootindex", "rx_queue_size", "tx_queue_size",
                                           "tx",        "speed",         "duplex"};
     enum { MTU_MIN = 68, MTU_MAX = 65535 };
-    const char *id = keyval_get(o, "netdev"), *mac = keyval_get(o, "mac");
+    const char *driver = keyval_get(o, "driver"), *id = keyval_get(o, "netdev"), *mac = keyval_get(o, "mac");
     uint64_t mtu = 0;
     bool multiqueue = false;
     for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
@@ -261,10 +261,10 @@ int nets_create_virtio_net(struct machine *m, struct keyval_list *o, struct erro
     else
         config.mac[5] = (uint8_t)(config.mac[5] + m->default_macs++);
     if (r)
-        return error_prefix(err, r, "device virtio-net-device");
+        return error_prefix(err, r, "device %s", driver);
     struct machine_netdev *netdev = id ? find(m, id) : NULL;
     if (id && !netdev)
-        return error_set(err, -ENOENT, "device virtio-net-device: there is no network '%s'", id);
+        return error_set(err, -ENOENT, "device %s: there is no network '%s'", driver, id);
     if (netdev && netdev->device)
         return error_set(err, -EBUSY, "network '%s' belongs to another device already", id);
     config.net = netdev ? netdev->net : NULL;

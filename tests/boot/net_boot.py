@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Boots Debian's kernel with a network card: net_boot.py EMULATOR user|pair [OPTIONS...].
+"""Boots Debian's kernel with a network card: net_boot.py EMULATOR user|pair|tap [OPTIONS...].
 
 user: the guest gets its address by DHCP from the user-mode network, fetches from an HTTP server on the host and sends to another,
 serves HTTP to a client on the host through a forwarded port, and is sent data through another; the monitor's commands
 add and remove a forwarding. pair: two machines on one wire ping each other and send each other data. What arrives has
-the checksum of what was sent. Exit 77 where there is no guest."""
+the checksum of what was sent. tap: the host's own TCP/IP is at the other end, which takes privilege. Exit 77 where there is
+no guest or no tap device."""
 import hashlib
 import http.server
 import os
@@ -64,6 +65,18 @@ touch /tmp/done
 n=0; while ! wget -q -O /dev/null http://10.1.1.{other}/done && [ $n -lt 60 ]; do n=$((n+1)); sleep 0.2; done
 echo "@errors $(dmesg | grep -cE 'BUG:|WARNING:|Call trace')"
 sleep 1
+"""
+
+
+TAP = """ip link set lo up
+ip link set eth0 up
+ip addr add 10.77.77.2/24 dev eth0
+n=0; while ! ping -c 1 -w 1 10.77.77.1 >/dev/null 2>&1 && [ $n -lt 60 ]; do n=$((n+1)); done
+wget -q -O - http://10.77.77.1:{http}/blob | md5sum | sed 's/^/@down /'
+dd if=/dev/urandom of=/tmp/file bs=1M count=3 2>/dev/null
+md5sum < /tmp/file | sed 's/^/@file /'
+nc 10.77.77.1 {up} < /tmp/file
+echo "@errors $(dmesg | grep -cE 'BUG:|WARNING:|Call trace')"
 """
 
 
@@ -235,10 +248,39 @@ def pair(emulator, options, folder):
             for fault in judge(mine, {"ping": "3 3", "got": other.said.get("sent"), "errors": "0"})]
 
 
+def tap(emulator, options, folder):
+    name = f"isotap{os.getpid() % 1000000}"
+    script, faults = TAP, []
+    try:
+        subprocess.run(["ip", "tuntap", "add", name, "mode", "tap", "vnet_hdr"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as err:
+        print(f"skip: no tap device: {err}")
+        sys.exit(77)
+    try:
+        for words in (["addr", "add", "10.77.77.1/24", "dev", name], ["link", "set", name, "up"]):
+            subprocess.run(["ip", *words], check=True)
+        server = http.server.ThreadingHTTPServer(("10.77.77.1", 0), Server)
+        server.blob = os.urandom(SIZE)
+        up = socketserver.ThreadingTCPServer(("10.77.77.1", 0), Sink)
+        up.got = None
+        for one, mark in ((server, "{http}"), (up, "{up}")):
+            threading.Thread(target=one.serve_forever, daemon=True).start()
+            script = script.replace(mark, str(one.server_address[1]))
+        machine = Guest(emulator, folder, "tap", script, ["-nic", f"tap,ifname={name},script=no,downscript=no", *options])
+        faults = judge(machine, {"down": hashlib.md5(server.blob).hexdigest(), "errors": "0"})
+        if not up.got or up.got != machine.said.get("file"):
+            faults.append(f"the host got {up.got} of the guest's file")
+        server.shutdown()
+        up.shutdown()
+    finally:
+        subprocess.run(["ip", "link", "del", name], check=False)
+    return faults
+
+
 def main():
     guest.for_test()
     with tempfile.TemporaryDirectory() as folder:
-        faults = {"user": user, "pair": pair}[sys.argv[2]](sys.argv[1], sys.argv[3:], folder)
+        faults = {"user": user, "pair": pair, "tap": tap}[sys.argv[2]](sys.argv[1], sys.argv[3:], folder)
     print("\n".join(faults) or "all that was sent has arrived")
     return 1 if faults else 0
 
