@@ -236,8 +236,8 @@ static int read_mac(const char *text, uint8_t mac[6], struct error *err)
 
 int nets_create_virtio_net(struct machine *m, struct keyval_list *o, struct error *err)
 {
-    static const char *const ignored[] = {"bootindex", "rx_queue_size", "tx_queue_size",
-                                          "tx",        "speed",         "duplex"};
+    static const char *const ignored[] = {"bootindex", "rx_queue_size", "tx_queue_size", "tx",
+                                          "speed",     "duplex",        "romfile",       "vectors"};
     enum { MTU_MIN = 68, MTU_MAX = 65535 };
     const char *driver = keyval_get(o, "driver"), *id = keyval_get(o, "netdev"), *mac = keyval_get(o, "mac");
     uint64_t mtu = 0;

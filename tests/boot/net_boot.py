@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Boots Debian's kernel with a network card: net_boot.py EMULATOR user|pair|tap [OPTIONS...].
 
-user: the guest gets its address by DHCP from the user-mode network, fetches from an HTTP server on the host and sends to another,
-serves HTTP to a client on the host through a forwarded port, and is sent data through another; the monitor's commands
-add and remove a forwarding. pair: two machines on one wire ping each other and send each other data. What arrives has
-the checksum of what was sent. tap: the host's own TCP/IP is at the other end, which takes privilege. Exit 77 where there is
-no guest or no tap device."""
+user: the guest gets its address by DHCP from the user-mode network, fetches from HTTP servers on the host (IPv4 and IPv6)
+and by TFTP, sends to the host, talks to a command and a character device (guestfwd), serves HTTP to a client on the host
+through a forwarded port, and is sent data through another; the monitor's commands add and remove a forwarding.
+pair: two machines on one wire ping each other and send each other data.
+tap: the host's own TCP/IP is at the other end, which takes privilege.
+What arrives has the checksum of what was sent. Exit 77 where there is no guest or no tap device."""
 import hashlib
 import http.server
 import os
@@ -46,6 +47,11 @@ nc 10.0.2.2 {up} < /srv/file
 httpd -p 80 -h /srv
 echo "@ready http"
 nc -l -p 81 | md5sum | sed 's/^/@in /'
+echo "echoed by the host" | timeout 5 nc 10.0.2.100 7 | sed 's/^/@cmd /'
+echo "by a character device" | timeout 1 nc 10.0.2.101 8
+tftp -g -r served -l /tmp/served 10.0.2.2 && md5sum < /tmp/served | sed 's/^/@tftp /'
+n=0; while ! ip -6 addr show dev eth0 | grep -q 'fec0:.*global' && [ $n -lt 50 ]; do n=$((n+1)); sleep 0.1; done
+wget -q -O - 'http://[fec0::2]:{http6}/blob' | md5sum | sed 's/^/@down6 /'
 syslogd -R 10.0.2.2:{udp}
 logger "a datagram"
 ping -c 2 -w 10 10.0.2.2 >/dev/null 2>&1 && echo "@ping ok"
@@ -91,6 +97,10 @@ class Server(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Server6(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+
+
 class Sink(socketserver.StreamRequestHandler):
     """Keeps the checksum of what one client sends, and closes when it has."""
     def handle(self):
@@ -105,8 +115,8 @@ class Guest:
         guest.make_initrd(initrd, files, run=script, modules=MODULES)
         self.said, self.text = {}, ""
         self.process = subprocess.Popen(
-            [emulator, "-M", "virt", "-cpu", "cortex-a72", "-m", "256", "-nographic", "-kernel", files.kernel, "-initrd",
-             initrd, "-append", "console=ttyAMA0 quiet", *options],
+            [emulator, "-M", "virt", "-cpu", "cortex-a72", "-m", "256", "-nographic", "-kernel", files.kernel,
+             "-initrd", initrd, "-append", "console=ttyAMA0 quiet", *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.news = threading.Condition()
         self.ended = False
@@ -185,6 +195,9 @@ def user(emulator, options, folder):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
     server.blob = os.urandom(SIZE)
     threading.Thread(target=server.serve_forever, daemon=True).start()
+    server6 = Server6(("::1", 0), Server)
+    server6.blob = server.blob
+    threading.Thread(target=server6.serve_forever, daemon=True).start()
     up = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Sink)
     up.got = None
     threading.Thread(target=up.serve_forever, daemon=True).start()
@@ -192,10 +205,16 @@ def user(emulator, options, folder):
     sink.bind(("127.0.0.1", 0))
     web, raw, added, hmp = free_ports(4)
     script = USER
-    for name, end in (("{http}", server.server_address), ("{up}", up.server_address), ("{udp}", sink.getsockname())):
+    for name, end in (("{http}", server.server_address), ("{http6}", server6.server_address), ("{up}", up.server_address),
+                      ("{udp}", sink.getsockname())):
         script = script.replace(name, str(end[1]))
+    with open(os.path.join(folder, "served"), "wb") as stream:
+        stream.write(server.blob[:100000])
+    out = os.path.join(folder, "out")
     machine = Guest(emulator, folder, "user", script, [
-        "-netdev", f"user,id=net0,hostfwd=tcp:127.0.0.1:{web}-:80,hostfwd=tcp:127.0.0.1:{raw}-10.0.2.15:81", "-device",
+        "-chardev", f"file,id=out,path={out}", "-netdev",
+        f"user,id=net0,hostfwd=tcp:127.0.0.1:{web}-:80,hostfwd=tcp:127.0.0.1:{raw}-10.0.2.15:81,tftp={folder},"
+        "guestfwd=tcp:10.0.2.100:7-cmd:cat,guestfwd=tcp:10.0.2.101:8-chardev:out", "-device",
         "virtio-net-device,netdev=net0,mac=52:54:00:ab:cd:ef", "-monitor", f"tcp:127.0.0.1:{hmp},server=on,wait=off",
         *options])
     faults, served, sent = [], None, hashlib.md5(server.blob[::-1]).hexdigest()
@@ -216,17 +235,21 @@ def user(emulator, options, folder):
         faults.append(f"the client on the host: {err}")
     faults += judge(machine, {"mac": "52:54:00:ab:cd:ef", "address": "10.0.2.15 10.0.2.2 10.0.2.3",
                               "down": hashlib.md5(server.blob).hexdigest(), "file": served, "in": sent,
-                              "ping": "ok", "errors": "0"})
+                              "cmd": "echoed by the host", "down6": hashlib.md5(server.blob).hexdigest(),
+                              "tftp": hashlib.md5(server.blob[:100000]).hexdigest(), "ping": "ok", "errors": "0"})
     if not up.got or up.got != machine.said.get("file"):
         faults.append(f"the host got {up.got} of the guest's file")
+    with open(out, encoding="utf-8") as stream:
+        if stream.read() != "by a character device\n":
+            faults.append("the character device got something else")
     sink.settimeout(1)
     try:
         while b"a datagram" not in sink.recv(65536):
             pass
     except TimeoutError:
         faults.append("no datagram came")
-    server.shutdown()
-    up.shutdown()
+    for one in (server, server6, up):
+        one.shutdown()
     return faults
 
 
