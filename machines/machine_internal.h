@@ -158,5 +158,7 @@ void machine_close_drives(struct machine *machine);
 int machine_open_nets(struct machine *machine, struct error *err);
 int machine_add_nics(struct machine *machine, struct error *err);
 void machine_close_nets(struct machine *machine);
+// The network of a device that is being taken out is free for another.
+void machine_release_net(struct machine *machine, const struct device *user);
 
 #endif

@@ -16,7 +16,7 @@
 struct machine_netdev {
     char *id;
     struct net *net;
-    const char *device; // path of the card's device, or NULL: not in use
+    struct device *user; // or NULL
 };
 
 // A card to be made, by -nic or -net nic.
@@ -29,9 +29,9 @@ struct machine_nic {
 static const struct {
     const char *model, *device;
 } models[] = {
-    {"virtio", "virtio-net-device"},
+    {"virtio", "virtio-net-pci"},
+    {"virtio-net-pci", "virtio-net-pci"},
     {"virtio-net-device", "virtio-net-device"},
-    {"virtio-net-pci", "virtio-net-device"},
 };
 
 static struct machine_netdev *find(struct machine *m, const char *id)
@@ -236,8 +236,8 @@ static int read_mac(const char *text, uint8_t mac[6], struct error *err)
 
 int nets_create_virtio_net(struct machine *m, struct keyval_list *o, struct error *err)
 {
-    static const char *const ignored[] = {"bootindex", "rx_queue_size", "tx_queue_size", "tx",
-                                          "speed",     "duplex",        "romfile",       "vectors"};
+    static const char *const ignored[] = {"bootindex", "rx_queue_size", "tx_queue_size",
+                                          "tx",        "speed",         "duplex"};
     enum { MTU_MIN = 68, MTU_MAX = 65535 };
     const char *driver = keyval_get(o, "driver"), *id = keyval_get(o, "netdev"), *mac = keyval_get(o, "mac");
     uint64_t mtu = 0;
@@ -265,7 +265,7 @@ int nets_create_virtio_net(struct machine *m, struct keyval_list *o, struct erro
     struct machine_netdev *netdev = id ? find(m, id) : NULL;
     if (id && !netdev)
         return error_set(err, -ENOENT, "device %s: there is no network '%s'", driver, id);
-    if (netdev && netdev->device)
+    if (netdev && netdev->user)
         return error_set(err, -EBUSY, "network '%s' belongs to another device already", id);
     config.net = netdev ? netdev->net : NULL;
     struct virtio_device *vdev;
@@ -273,8 +273,15 @@ int nets_create_virtio_net(struct machine *m, struct keyval_list *o, struct erro
     if (r)
         return r;
     if (netdev)
-        netdev->device = vdev->dev.path;
+        netdev->user = &vdev->dev;
     return devices_plug_virtio(m, vdev, err);
+}
+
+void machine_release_net(struct machine *m, const struct device *user)
+{
+    for (size_t i = 0; i < m->netdev_count; i++)
+        if (m->netdevs[i].user == user)
+            m->netdevs[i].user = NULL;
 }
 
 void machine_print_nets(struct machine *m, FILE *out)
@@ -285,7 +292,7 @@ void machine_print_nets(struct machine *m, FILE *out)
         if (d->net->ops->info)
             d->net->ops->info(d->net, out);
         fprintf(out, "\n  %s, link %s, %llu frames sent, %llu received, %llu dropped\n",
-                d->device ? d->device : "not in use", d->net->link_up ? "up" : "down",
+                d->user ? d->user->path : "not in use", d->net->link_up ? "up" : "down",
                 (unsigned long long)d->net->sent, (unsigned long long)d->net->received,
                 (unsigned long long)d->net->dropped);
     }

@@ -24,7 +24,7 @@ import urllib.request
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
 from isotools import guest  # noqa: E402
 
-MODULES = ["virtio_mmio", "virtio_net"]
+MODULES = ["virtio_mmio", "virtio_pci", "virtio_net"]
 SIZE = 3 << 20
 PATIENCE = 100 * float(os.environ.get("ISOMER_PATIENCE", "1"))
 USER = """cat > /tmp/dhcp <<'END'
@@ -215,7 +215,7 @@ def user(emulator, options, folder):
         "-chardev", f"file,id=out,path={out}", "-netdev",
         f"user,id=net0,hostfwd=tcp:127.0.0.1:{web}-:80,hostfwd=tcp:127.0.0.1:{raw}-10.0.2.15:81,tftp={folder},"
         "guestfwd=tcp:10.0.2.100:7-cmd:cat,guestfwd=tcp:10.0.2.101:8-chardev:out", "-device",
-        "virtio-net-device,netdev=net0,mac=52:54:00:ab:cd:ef", "-monitor", f"tcp:127.0.0.1:{hmp},server=on,wait=off",
+        "virtio-net-pci,netdev=net0,mac=52:54:00:ab:cd:ef", "-monitor", f"tcp:127.0.0.1:{hmp},server=on,wait=off",
         *options])
     faults, served, sent = [], None, hashlib.md5(server.blob[::-1]).hexdigest()
     try:
@@ -257,10 +257,10 @@ def pair(emulator, options, folder):
     path = os.path.join(folder, "wire")
     ends = [f"stream,id=n,server={server},addr.type=unix,addr.path={path}" for server in ("on", "off")]
     machines = []
-    for me, end in enumerate(ends, 1):
+    for me, (end, model) in enumerate(zip(ends, ("virtio", "virtio-net-device")), 1):
         script = PAIR.replace("{me}", str(me)).replace("{other}", str(3 - me))
         machines.append(Guest(emulator, folder, f"pair{me}", script,
-                              ["-netdev", end, "-net", f"nic,model=virtio,macaddr=52:54:00:00:00:0{me},netdev=n", *options]))
+                              ["-netdev", end, "-net", f"nic,model={model},macaddr=52:54:00:00:00:0{me},netdev=n", *options]))
         deadline = time.monotonic() + 20
         while not os.path.exists(path) and time.monotonic() < deadline:
             time.sleep(0.05)
