@@ -35,8 +35,9 @@ struct loop {
     struct loop_fd **fds;
     size_t fd_count, fd_capacity;
     struct loop_fd **serving; // the fds of the poll in progress; removed ones are NULL
-    struct pollfd *serving_polled;
-    size_t serving_count;
+    struct pollfd *serving_polled; // of the fds, then the wake-up descriptor, then those of the pollers
+    size_t serving_count, polled_count, polled_capacity;
+    struct loop_poller *pollers;
 
     pthread_mutex_t lock; // of all below
     struct timer_queue queues[LOOP_CLOCKS];
@@ -142,18 +143,58 @@ void loop_fd_remove(struct loop *loop, struct loop_fd *watch)
     loop_wake(loop);
 }
 
+static bool poll_reserve(struct loop *loop, size_t count)
+{
+    if (count <= loop->polled_capacity)
+        return true;
+    struct pollfd *polled = reallocarray(loop->serving_polled, count * 2, sizeof *polled);
+    if (!polled)
+        return false;
+    loop->serving_polled = polled;
+    loop->polled_capacity = count * 2;
+    return true;
+}
+
+void loop_poller_add(struct loop *loop, struct loop_poller *poller)
+{
+    poller->next = loop->pollers;
+    loop->pollers = poller;
+    loop_wake(loop);
+}
+
+void loop_poller_remove(struct loop *loop, struct loop_poller *poller)
+{
+    for (struct loop_poller **at = &loop->pollers; *at; at = &(*at)->next)
+        if (*at == poller) {
+            *at = poller->next;
+            break;
+        }
+}
+
+int loop_poll_add(struct loop *loop, int fd, short events)
+{
+    if (!poll_reserve(loop, loop->polled_count + 1))
+        return -1;
+    loop->serving_polled[loop->polled_count] = (struct pollfd){.fd = fd, .events = events};
+    return (int)loop->polled_count++;
+}
+
+short loop_poll_events(const struct loop *loop, int index)
+{
+    return index >= 0 && (size_t)index < loop->polled_count ? loop->serving_polled[index].revents : 0;
+}
+
 // Copies the watched descriptors for one poll, because they may change while the lock is released.
 static bool loop_collect(struct loop *loop)
 {
     struct loop_fd **serving = reallocarray(loop->serving, loop->fd_count + 1, sizeof *serving);
     if (serving)
         loop->serving = serving;
-    struct pollfd *polled = reallocarray(loop->serving_polled, loop->fd_count + 1, sizeof *polled);
-    if (polled)
-        loop->serving_polled = polled;
-    if (!serving || !polled)
+    if (!serving || !poll_reserve(loop, loop->fd_count + 1))
         return false;
+    struct pollfd *polled = loop->serving_polled;
     loop->serving_count = loop->fd_count;
+    loop->polled_count = loop->fd_count + 1;
     for (size_t i = 0; i < loop->fd_count; i++) {
         unsigned events = loop->fds[i]->events;
         serving[i] = loop->fds[i];
@@ -410,9 +451,8 @@ static void loop_serve_calls(struct loop *loop)
 
 // Nanoseconds to sleep, CLOCK_NEVER for ever; from here to the end of the wait earlier deadlines wake the
 // loop.
-static int64_t loop_sleep_time(struct loop *loop, int64_t timeout_ns)
+static int64_t loop_sleep_time(struct loop *loop, int64_t wait)
 {
-    int64_t wait = timeout_ns < 0 ? CLOCK_NEVER : timeout_ns;
     pthread_mutex_lock(&loop->lock);
     if (loop->calls || loop->quit)
         wait = 0;
@@ -438,12 +478,17 @@ void loop_once(struct loop *loop, int64_t timeout_ns)
 {
     if (!loop_collect(loop))
         return;
+    int64_t wait = timeout_ns < 0 ? CLOCK_NEVER : timeout_ns;
+    for (struct loop_poller *p = loop->pollers; p; p = p->next)
+        p->fill(p->opaque, &wait);
     pthread_mutex_unlock(loop->machine_lock);
-    int64_t wait = loop_sleep_time(loop, timeout_ns);
+    wait = loop_sleep_time(loop, wait);
     struct timespec ts = {.tv_sec = wait / 1000000000, .tv_nsec = wait % 1000000000};
     size_t count = loop->serving_count;
-    int ready = ppoll(loop->serving_polled, count + 1, wait == CLOCK_NEVER ? NULL : &ts, NULL);
+    int ready = ppoll(loop->serving_polled, loop->polled_count, wait == CLOCK_NEVER ? NULL : &ts, NULL);
     loop_awake(loop);
+    for (size_t i = 0; ready < 0 && i < loop->polled_count; i++)
+        loop->serving_polled[i].revents = 0; // interrupted: what stands there is of no wait
     if (ready > 0 && loop->serving_polled[count].revents) {
         uint64_t ignored;
         ssize_t n = read(loop->wake_fd, &ignored, sizeof ignored);
@@ -454,6 +499,8 @@ void loop_once(struct loop *loop, int64_t timeout_ns)
     if (ready > 0)
         loop_serve_fds(loop);
     loop->serving_count = 0;
+    for (struct loop_poller *p = loop->pollers; p; p = p->next)
+        p->served(p->opaque);
     loop_serve_timers(loop);
     loop_serve_calls(loop);
 }

@@ -29,6 +29,16 @@ struct loop_fd {
     size_t slot;     // private
 };
 
+// A library that owns descriptors and says anew before each wait which ones it wants polled. Neither callback may add or
+// remove a poller.
+struct loop_poller {
+    // Names descriptors by loop_poll_add and may lower *wait_ns, the most that the loop will sleep (CLOCK_NEVER: for ever).
+    void (*fill)(void *opaque, int64_t *wait_ns);
+    void (*served)(void *opaque); // after the wait: loop_poll_events tells what became of them
+    void *opaque;
+    struct loop_poller *next; // private
+};
+
 struct loop_timer {
     void (*callback)(void *opaque);
     void *opaque;
@@ -64,6 +74,14 @@ void loop_wake(struct loop *loop);
 int loop_fd_add(struct loop *loop, struct loop_fd *watch);
 void loop_fd_events(struct loop *loop, struct loop_fd *watch, unsigned events);
 void loop_fd_remove(struct loop *loop, struct loop_fd *watch);
+
+// Machine lock held. Whoever changes what fill would say, other than in the loop's own callbacks, calls loop_wake.
+void loop_poller_add(struct loop *loop, struct loop_poller *poller);
+void loop_poller_remove(struct loop *loop, struct loop_poller *poller);
+// From fill: events are poll(2)'s. An index for loop_poll_events, or -1 without memory.
+int loop_poll_add(struct loop *loop, int fd, short events);
+// From served: poll(2)'s revents.
+short loop_poll_events(const struct loop *loop, int index);
 
 // Prepares a timer on clock (at most 4 clocks a loop). 0 or -ENOMEM/-ENOSPC. Any thread.
 int loop_timer_init(struct loop *loop, struct loop_timer *timer, struct clock *clock,

@@ -8,6 +8,7 @@
 #include "hw/pci/pcie_port.h"
 #include "hw/virtio/virtio_blk.h"
 #include "hw/virtio/virtio_rng.h"
+#include "machines/nets.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -86,7 +87,7 @@ static const char *driver_of(struct keyval_list *o)
     return keyval_get(o, "driver");
 }
 
-static int plug(struct machine *m, struct virtio_device *vdev, struct error *err)
+int devices_plug_virtio(struct machine *m, struct virtio_device *vdev, struct error *err)
 {
     int r = machine_add_device(m, &vdev->dev, err);
     if (!r && !m->board->plug_virtio)
@@ -110,7 +111,7 @@ int devices_add_virtio_blk(struct machine *m, struct machine_drive *drive, const
         return r;
     drive->taken = true;
     drive->user = &vdev->dev;
-    return plug(m, vdev, err);
+    return devices_plug_virtio(m, vdev, err);
 }
 
 // Properties of QEMU's that make no difference here.
@@ -147,7 +148,7 @@ static int create_virtio_rng(struct machine *m, struct keyval_list *o, struct er
     struct virtio_rng_config config = {.path = path, .mem = m->mem, .entropy = &m->entropy};
     struct virtio_device *vdev;
     int r = virtio_rng_create(&config, &vdev, err);
-    return r ? r : plug(m, vdev, err);
+    return r ? r : devices_plug_virtio(m, vdev, err);
 }
 
 static int create_pci_testdev(struct machine *m, struct keyval_list *o, struct error *err)
@@ -194,6 +195,7 @@ static int create_root_port(struct machine *m, struct keyval_list *o, struct err
 
 static const struct device_kind kinds[] = {
     {"virtio-blk-device", "virtio disk", "drive=<str>\nnum-queues=<uint16>\nserial=<str>\n", create_virtio_blk},
+    {"virtio-net-device", "virtio network card", NETS_PROPERTIES, nets_create_virtio_net},
     {"virtio-rng-device", "virtio entropy source", "", create_virtio_rng},
     {"loader", "puts a file or a number into memory",
      "addr=<uint64>\ncpu-num=<uint32>\ndata=<uint64>\ndata-be=<bool>\ndata-len=<uint8>\nfile=<str>\nforce-"

@@ -158,6 +158,8 @@ static int create_parts(struct machine *m, struct error *err)
     for (size_t i = 0; !r && i < m->config.drive_count; i++)
         r = machine_open_drive(m, &m->config.drives[i], err);
     if (!r)
+        r = machine_open_nets(m, err);
+    if (!r)
         r = m->board->create(m, err);
     if (r)
         return r;
@@ -213,6 +215,7 @@ void machine_destroy(struct machine *m)
     if (m->board->destroy)
         m->board->destroy(m);
     machine_forget_plugged(m);
+    machine_close_nets(m);
     machine_close_drives(m);
     machine_serial_watch_destroy(m);
     for (size_t i = m->chardev_count; i-- > 0;) {

@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 struct chardev;
+struct error;
 struct loop;
 struct machine;
 
@@ -50,6 +51,8 @@ struct machine_config {
     size_t kernel_size;         // bytes
     struct keyval_list *devices, *drives, *chardevs, *fw_cfg;
     size_t device_count, drive_count, chardev_count, fw_cfg_count;
+    struct keyval_list *netdevs, *nics, *nets; // -netdev, -nic, -net
+    size_t netdev_count, nic_count, net_count;
     const char *serial[MACHINE_MAX_SERIALS]; // chardev ids; NULL: nothing connected
     bool snapshot;                           // writes to disks are thrown away
     bool no_reboot, no_shutdown, start_stopped;
@@ -132,12 +135,18 @@ void machine_print_map(struct machine *machine, FILE *out);
 void machine_print_devices(struct machine *machine, FILE *out);
 void machine_print_drives(struct machine *machine, FILE *out);
 void machine_print_chardevs(struct machine *machine, FILE *out);
+void machine_print_nets(struct machine *machine, FILE *out);
+void machine_print_connections(struct machine *machine, FILE *out); // of user-mode networks
+// Forwards a port of the host, or (add false) no longer; text is QEMU's, "[ID ]tcp:[ADDRESS]:PORT-[ADDRESS]:PORT".
+int machine_hostfwd(struct machine *machine, const char *text, bool add, struct error *err);
 
 // The text of the probes: "help" lists, one line an entry.
 void machine_list_boards(FILE *out);
 void machine_list_board_options(const char *board, FILE *out);
 void machine_list_cpus(FILE *out);
 void machine_list_devices(FILE *out);
+void machine_list_netdevs(FILE *out);
+void machine_list_nics(FILE *out);
 // Properties of one device; false when there is no such device.
 bool machine_list_device_options(const char *device, FILE *out);
 

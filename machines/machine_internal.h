@@ -65,6 +65,8 @@ struct machine_plugged {
     unsigned part_count;
     struct keyval_list options; // of one that was added later
 };
+struct machine_netdev;
+struct machine_nic;
 
 struct machine_drive {
     const char *id, *serial;
@@ -95,6 +97,11 @@ struct machine {
     size_t chardev_count;
     struct machine_drive *drives;
     size_t drive_count;
+    struct machine_netdev *netdevs; // nets.c
+    struct machine_nic *nics;
+    size_t netdev_count, nic_count;
+    unsigned default_macs; // given out
+    struct machine_listener net_listener;
     struct device **devices;
     size_t device_count;
     struct device_place place;
@@ -146,5 +153,12 @@ int machine_open_drive(struct machine *machine, struct keyval_list *options, str
 int machine_add_drive_devices(struct machine *machine, struct error *err);
 struct machine_drive *machine_find_drive(struct machine *machine, const char *id);
 void machine_close_drives(struct machine *machine);
+
+// Opens the networks of -netdev, -nic and -net, and, once the board is there, makes the cards of the last two.
+int machine_open_nets(struct machine *machine, struct error *err);
+int machine_add_nics(struct machine *machine, struct error *err);
+void machine_close_nets(struct machine *machine);
+// The network of a device that is being taken out is free for another.
+void machine_release_net(struct machine *machine, const struct device *user);
 
 #endif

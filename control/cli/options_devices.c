@@ -107,12 +107,3 @@ int cli_on_gdb_default(struct cli *cli, const char *arg, enum cli_action *action
     cli->gdb = "tcp::1234";
     return 0;
 }
-
-int cli_on_netdev(struct cli *cli, const char *arg, enum cli_action *action, struct error *err)
-{
-    if (!cli_asks_for_help(arg))
-        return error_set(err, -ENOTSUP, "-netdev is not supported yet");
-    fprintf(cli->out, "Available netdev backend types:\n");
-    *action = CLI_EXIT;
-    return 0;
-}

@@ -113,6 +113,9 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], FILE *out, enum cli
     cli->machine.drives = cli->drives;
     cli->machine.chardevs = cli->chardevs;
     cli->machine.fw_cfg = cli->fw_cfg;
+    cli->machine.netdevs = cli->netdevs;
+    cli->machine.nics = cli->nics;
+    cli->machine.nets = cli->nets;
     cli->escape = TERMINAL_ESCAPE;
     cli->out = out;
     if (!cli->program)
@@ -142,6 +145,9 @@ void cli_free(struct cli *cli)
         keyval_free(&cli->drives[i]);
         keyval_free(&cli->chardevs[i]);
         keyval_free(&cli->fw_cfg[i]);
+        keyval_free(&cli->netdevs[i]);
+        keyval_free(&cli->nics[i]);
+        keyval_free(&cli->nets[i]);
     }
     for (size_t i = 0; i < cli->text_count; i++)
         free(cli->texts[i]);

@@ -75,6 +75,33 @@ static void info_block(struct machine *m, const char *args, FILE *out)
     machine_print_drives(m, out);
 }
 
+static void info_network(struct machine *m, const char *args, FILE *out)
+{
+    machine_print_nets(m, out);
+}
+
+static void info_usernet(struct machine *m, const char *args, FILE *out)
+{
+    machine_print_connections(m, out);
+}
+
+static void run_hostfwd(struct machine *m, const char *args, bool add, FILE *out)
+{
+    struct error err = {0};
+    if (machine_hostfwd(m, args, add, &err))
+        fprintf(out, "%s\n", err.text);
+}
+
+static void run_hostfwd_add(struct machine *m, const char *args, FILE *out)
+{
+    run_hostfwd(m, args, true, out);
+}
+
+static void run_hostfwd_remove(struct machine *m, const char *args, FILE *out)
+{
+    run_hostfwd(m, args, false, out);
+}
+
 static void info_chardev(struct machine *m, const char *args, FILE *out)
 {
     machine_print_chardevs(m, out);
@@ -242,6 +269,8 @@ static const struct command commands[] = {
     {"device_add", NULL, "driver[,prop=value][,...]", "add device, like -device on the command line", false,
      run_device_add},
     {"device_del", NULL, "device", "remove device", false, run_device_del},
+    {"hostfwd_add", NULL, "[netdev_id] [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport", "forward a port of the host", false, run_hostfwd_add},
+    {"hostfwd_remove", NULL, "[netdev_id] [tcp|udp]:[hostaddr]:hostport", "no longer forward a port", false, run_hostfwd_remove},
     {"x", NULL, "/fmt addr", "virtual memory dump starting at 'addr'", true, run_x},
     {"xp", NULL, "/fmt addr", "physical memory dump starting at 'addr'", true, run_xp},
 };
@@ -253,9 +282,11 @@ static const struct command infos[] = {
     {"jit", NULL, "", "show translation counters", true, info_jit},
     {"mtree", NULL, "", "show memory tree", false, info_mtree},
     {"name", NULL, "", "show the machine's name", false, info_name},
+    {"network", NULL, "", "show the networks", false, info_network},
     {"qtree", NULL, "", "show the devices and their state", false, info_qtree},
     {"registers", NULL, "[-a|cpu]", "show the cpu registers", true, info_registers},
     {"status", NULL, "", "show whether the machine runs", false, info_status},
+    {"usernet", NULL, "", "show the connections of user-mode networks", false, info_usernet},
     {"version", NULL, "", "show the version", false, info_version},
 };
 // clang-format on

@@ -155,16 +155,35 @@ enum virtq_result virtqueue_pop(struct virtqueue *vq, struct mem_space *mem, str
     return VIRTQ_GOT;
 }
 
-void virtqueue_push(struct virtqueue *vq, struct mem_space *mem, uint16_t head, uint32_t written)
+void virtqueue_push_batch(struct virtqueue *vq, struct mem_space *mem, const struct virtq_used *used,
+                          unsigned count)
 {
     if (!vq->ready || vq->broken)
         return;
-    uint32_t element[2] = {head, written};
-    uint64_t at = AVAIL_RING + (uint64_t)USED_ELEM_SIZE * (vq->used_idx & (vq->size - 1));
-    memcpy(vq->used_host + at, element, sizeof element);
-    store16(vq->used_host + 2, ++vq->used_idx);
-    mem_wrote(mem, (struct gpa){vq->used + at}, sizeof element);
+    for (unsigned i = 0; i < count; i++) {
+        uint32_t element[2] = {used[i].head, used[i].written};
+        uint64_t at = AVAIL_RING + (uint64_t)USED_ELEM_SIZE * ((vq->used_idx + i) & (vq->size - 1u));
+        memcpy(vq->used_host + at, element, sizeof element);
+        mem_wrote(mem, (struct gpa){vq->used + at}, sizeof element);
+    }
+    vq->used_idx = (uint16_t)(vq->used_idx + count);
+    store16(vq->used_host + 2, vq->used_idx);
     mem_wrote(mem, (struct gpa){vq->used}, AVAIL_RING);
+}
+
+void virtqueue_push(struct virtqueue *vq, struct mem_space *mem, uint16_t head, uint32_t written)
+{
+    virtqueue_push_batch(vq, mem, &(struct virtq_used){head, written}, 1);
+}
+
+struct virtq_mark virtqueue_mark(const struct virtqueue *vq)
+{
+    return (struct virtq_mark){vq->last_avail};
+}
+
+void virtqueue_rewind(struct virtqueue *vq, struct virtq_mark mark)
+{
+    vq->last_avail = mark.last_avail;
 }
 
 bool virtqueue_wants_interrupt(struct virtqueue *vq)

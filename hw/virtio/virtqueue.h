@@ -52,6 +52,19 @@ enum virtq_result { VIRTQ_EMPTY, VIRTQ_GOT, VIRTQ_BROKEN };
 enum virtq_result virtqueue_pop(struct virtqueue *vq, struct mem_space *mem, struct virtq_chain *ret_chain);
 // Returns a request with the number of bytes written into its in segments.
 void virtqueue_push(struct virtqueue *vq, struct mem_space *mem, uint16_t head, uint32_t written);
+// Returns several requests at once: the driver sees all of them or none (Virtio 1.2, 5.1.6.4).
+struct virtq_used {
+    uint16_t head;
+    uint32_t written;
+};
+void virtqueue_push_batch(struct virtqueue *vq, struct mem_space *mem, const struct virtq_used *used,
+                          unsigned count);
+// Where popping stands; rewinding there makes what was popped since, and not pushed, come again.
+struct virtq_mark {
+    uint16_t last_avail;
+};
+struct virtq_mark virtqueue_mark(const struct virtqueue *vq);
+void virtqueue_rewind(struct virtqueue *vq, struct virtq_mark mark);
 // Whether the driver wants to hear of what was pushed since it was last told.
 bool virtqueue_wants_interrupt(struct virtqueue *vq);
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The machine clock and the event loop: stop and start, timer order, arming from another thread, deferred
-// calls, descriptors that vanish while they are served, and the lock around every callback.
+// calls, descriptors that vanish while they are served, pollers, and the lock around every callback.
 #include "base/loop.h"
 #include "base/clock.h"
 #include "base/entropy.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -281,4 +282,60 @@ Test(loop, a_descriptor_removed_while_served_is_not_called, .timeout = 5)
     cr_assert_eq(p.served, 2, "the other one is still there");
     pthread_mutex_unlock(&lock);
     loop_destroy(p.loop);
+}
+
+struct polled {
+    struct loop *loop;
+    int fd, index, fills, served;
+    short events;
+    int64_t wait;
+};
+
+static void on_fill(void *opaque, int64_t *wait_ns)
+{
+    struct polled *p = opaque;
+    p->fills++;
+    p->index = loop_poll_add(p->loop, p->fd, POLLIN | POLLOUT);
+    if (p->wait < *wait_ns)
+        *wait_ns = p->wait;
+}
+
+static void on_served(void *opaque)
+{
+    struct polled *p = opaque;
+    cr_expect_eq(pthread_mutex_trylock(&lock), EBUSY);
+    p->served++;
+    p->events = loop_poll_events(p->loop, p->index);
+}
+
+Test(loop, pollers_name_their_descriptors_before_each_wait)
+{
+    struct loop *loop;
+    int ends[2];
+    cr_assert_eq(pipe(ends), 0);
+    pthread_mutex_lock(&lock);
+    cr_assert_eq(loop_create(&lock, &loop, NULL), 0);
+    struct polled in = {.loop = loop, .fd = ends[0], .wait = 1000000},
+                  out = {.loop = loop, .fd = ends[1], .wait = CLOCK_NEVER};
+    struct loop_poller a = {.fill = on_fill, .served = on_served, .opaque = &in},
+                       b = {.fill = on_fill, .served = on_served, .opaque = &out};
+    loop_poller_add(loop, &a);
+    loop_once(loop, 0); // takes the wake-up
+    loop_once(loop, -1);
+    cr_expect_eq(in.served, 2, "it ends after the poller's wait");
+    cr_expect_eq(in.events, 0);
+    loop_poller_add(loop, &b);
+    cr_assert_eq(write(ends[1], "x", 1), 1);
+    loop_once(loop, -1);
+    cr_expect_eq(in.events, POLLIN);
+    cr_expect_eq(out.events, POLLOUT);
+    loop_poller_remove(loop, &a);
+    loop_poller_remove(loop, &b);
+    loop_once(loop, 0);
+    cr_expect_eq(in.fills, 3);
+    cr_expect_eq(out.served, 1);
+    loop_destroy(loop);
+    pthread_mutex_unlock(&lock);
+    close(ends[0]);
+    close(ends[1]);
 }
