@@ -37,6 +37,7 @@ struct board {
     const char *name, *description;
     const char *default_cpu;
     uint64_t default_ram; // bytes
+    unsigned cpu_max;
     // Builds everything; on failure what was made is left in *machine for machine_destroy.
     int (*create)(struct machine *machine, struct error *err);
     // Machine stopped, devices and vCPUs reset: puts the start-up contents into memory and starts the first
@@ -115,6 +116,8 @@ struct machine {
     sigset_t old_signals;
     struct serial_watch *serial_watch; // or NULL
     bool panicked; // since the last reset; main loop and serial line, machine lock held
+    enum machine_run_state stopped_by; // while not running; main thread
+    bool shutdown_told;
 };
 
 extern const struct board board_virt, board_none;
@@ -128,6 +131,9 @@ int machine_add_device(struct machine *machine, struct device *dev, struct error
 int machine_note_plugged(struct machine *machine, size_t first, struct error *err);
 void machine_released(void *machine, struct pci_bus *bus);
 void machine_forget_plugged(struct machine *machine);
+
+// Tells the listeners. Main thread, machine lock held.
+void machine_tell(struct machine *machine, const struct machine_event *event);
 
 // accel_events.stopped of the machine's accelerator; opaque is the machine.
 void machine_vcpu_stopped(void *opaque, unsigned cpu, int reason);

@@ -53,11 +53,7 @@ static bool announces_panic(const char *line)
 static void panicked(struct machine *machine)
 {
     machine->panicked = true;
-    switch (machine->config.on_panic) {
-    case MACHINE_PANIC_IS_NOTED: break;
-    case MACHINE_PANIC_PAUSES: machine_request(machine, MACHINE_STOP); break;
-    case MACHINE_PANIC_ENDS: machine_quit(machine, MACHINE_GUEST_PANICKED); break;
-    }
+    machine_request(machine, MACHINE_PANIC);
 }
 
 static void read_lines(struct serial_watch *w, const char *text, size_t len)

@@ -383,6 +383,7 @@ const struct board board_virt = {
     .description = "QEMU 7.2 ARM Virtual Machine",
     .default_cpu = "cortex-a72",
     .default_ram = MiB(128),
+    .cpu_max = VIRT_MAX_CPUS,
     .create = virt_create,
     .start = virt_start,
     .plug_virtio = virt_plug_virtio,

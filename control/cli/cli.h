@@ -15,6 +15,7 @@ enum cli_action { CLI_RUN, CLI_EXIT };
 
 struct cli_monitor {
     const char *chardev;
+    bool control, pretty; // QMP; over several lines
 };
 
 struct cli {
@@ -28,7 +29,8 @@ struct cli {
     const char *gdb_chardev;                 // id; NULL: no debugger port
     const char *serial[MACHINE_MAX_SERIALS]; // as written
     size_t serial_count;
-    const char *monitor[CLI_MAX_MONITORS];
+    const char *monitor[CLI_MAX_MONITORS]; // as written
+    struct cli_monitor monitor_kind[CLI_MAX_MONITORS];
     size_t monitor_text_count;
     bool nographic, nodefaults, daemonize, has_serial, has_monitor;
     uint8_t escape;             // of a multiplexed terminal
