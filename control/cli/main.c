@@ -63,11 +63,10 @@ static int go_to_background(bool daemonize)
     return ends[1];
 }
 
-static void report_up(int pipe_end)
+static void report_up(int pipe_end, int null)
 {
     if (pipe_end < 0)
         return;
-    int null = open("/dev/null", O_RDWR);
     for (int fd = 0; fd < 3 && null >= 0; fd++)
         dup2(null, fd);
     if (null > 2)
@@ -128,7 +127,7 @@ static int run_machine(struct cli *cli, struct error *err)
     struct machine *machine;
     struct monitors monitors = {0};
     struct gdb *gdb = NULL;
-    int parent = go_to_background(cli->daemonize);
+    int parent = go_to_background(cli->daemonize), null = parent < 0 ? -1 : open("/dev/null", O_RDWR);
     int r = machine_create(&cli->machine, &machine, err);
     if (r)
         return complain(err);
@@ -137,8 +136,10 @@ static int run_machine(struct cli *cli, struct error *err)
         r = open_gdb(cli->gdb_chardev, machine, &gdb, err);
     if (!r && cli->pid_file)
         r = write_pid(cli->pid_file, err);
+    if (!r && cli->sandbox)
+        r = cli_enter_sandbox(cli, err);
     if (!r)
-        report_up(parent);
+        report_up(parent, null);
     int status = r ? complain(err) : machine_run(machine);
     gdb_destroy(gdb);
     close_monitors(machine, &monitors);

@@ -104,6 +104,7 @@ static const struct option options[] = {
     {"name", "TEXT", "the machine's name", TEXT(machine.name)},
     {"rtc", "[base=utc][,clock=host|vm]", "the real-time clock", CALL(cli_on_rtc)},
     {"pidfile", "FILE", "write our process number there", TEXT(pid_file)},
+    {"sandbox", "on|off", "give up system calls and files that a running machine does not need", CALL(cli_on_sandbox)},
     {"daemonize", NULL, "go to the background", FLAG(daemonize)},
     {"action", "EVENT=WHAT,...", "panic=none|pause|shutdown|exit-failure, reboot=reset|shutdown, shutdown=poweroff|pause", CALL(cli_on_action)},
     {"watchdog-timeout", "SECONDS", "end with status 4 when the guest writes nothing for so long", CALL(cli_on_watchdog)},
@@ -138,7 +139,6 @@ static const struct option options[] = {
     {"plugin", "ARGS", NULL, REFUSED("plugins are not supported yet")},
     {"runas", "USER", NULL, REFUSED("start us as that user instead")},
     {"chroot", "DIR", NULL, REFUSED("is not supported")},
-    {"sandbox", "ARGS", NULL, REFUSED("is not supported yet")},
 };
 // clang-format on
 

@@ -140,7 +140,7 @@ class Tools:
         server.settimeout(20)
         process = self.start(["-S", "-qmp", "stdio", "-machine", "virt", "-cpu", "cortex-a72", "-m", "256", *self.boot(),
                               "-nographic", "-chardev", f"socket,id=serialsocket,path={self.path('serial')}", "-serial",
-                              "chardev:serialsocket"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                              "chardev:serialsocket", "-sandbox", "on"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
             serial = Serial(server.accept()[0])
             qmp = Qmp(process.stdout, process.stdin)
@@ -218,7 +218,7 @@ class Tools:
         process = self.start(["-machine", "type=virt,accel=tcg", "-accel", "tcg,thread=multi,tb-size=128", "-cpu",
                               "cortex-a72", "-name", "test", "-m", "256M", *self.boot(), "-display", "none", "-monitor",
                               f"unix:{monitor},server,nowait", "-qmp", f"unix:{self.path('qmp')},server,nowait",
-                              "-pidfile", pid, "-daemonize"])
+                              "-pidfile", pid, "-daemonize", "-sandbox", "on"])
         self.finish(process)
         with open(pid, encoding="ascii") as stream:
             number = int(stream.read())
