@@ -11,7 +11,8 @@ const char *machine_run_state_name(enum machine_run_state state)
     static const char *const names[] = {
         [MACHINE_STATE_PRELAUNCH] = "prelaunch", [MACHINE_STATE_RUNNING] = "running",
         [MACHINE_STATE_PAUSED] = "paused",       [MACHINE_STATE_SHUT_DOWN] = "shutdown",
-        [MACHINE_STATE_PANICKED] = "guest-panicked", [MACHINE_STATE_DEBUG] = "debug"};
+        [MACHINE_STATE_PANICKED] = "guest-panicked", [MACHINE_STATE_DEBUG] = "debug",
+        [MACHINE_STATE_WATCHDOG] = "watchdog"};
     return names[state];
 }
 

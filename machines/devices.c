@@ -188,9 +188,17 @@ static int create_root_port(struct machine *m, struct keyval_list *o, struct err
     return r ? r : m->board->plug_pci(m, pdev, err);
 }
 
+static int create_watchdog(struct machine *m, struct keyval_list *o, struct error *err)
+{
+    if (!m->board->plug_watchdog)
+        return error_set(err, -ENODEV, "machine '%s' has no place for a watchdog", m->board->name);
+    return m->board->plug_watchdog(m, err);
+}
+
 static const struct device_kind kinds[] = {
     {"virtio-blk-device", "virtio disk", "drive=<str>\nserial=<str>\n", create_virtio_blk},
     {"virtio-rng-device", "virtio entropy source", "", create_virtio_rng},
+    {"sbsa_gwdt", "watchdog of Arm's base system architecture", "", create_watchdog},
     {"loader", "puts a file or a number into memory",
      "addr=<uint64>\ncpu-num=<uint32>\ndata=<uint64>\ndata-be=<bool>\ndata-len=<uint8>\nfile=<str>\nforce-"
      "raw=<bool>\n",

@@ -146,8 +146,31 @@ static void panic(struct machine *m)
     }
 }
 
+static void watchdog(struct machine *m)
+{
+    notify(m, &(struct machine_event){.kind = MACHINE_WATCHDOG});
+    switch (m->config.on_watchdog) {
+    case MACHINE_WATCHDOG_RESET: machine_request(m, MACHINE_RESET); break;
+    case MACHINE_WATCHDOG_SHUTDOWN:
+        pthread_mutex_lock(&m->lock);
+        machine_power_key(m);
+        pthread_mutex_unlock(&m->lock);
+        break;
+    case MACHINE_WATCHDOG_POWEROFF: machine_quit(m, MACHINE_HUNG); break;
+    case MACHINE_WATCHDOG_PAUSE: stop_and_tell(m, MACHINE_STATE_WATCHDOG); break;
+    case MACHINE_WATCHDOG_NONE: break;
+    }
+}
+
+void machine_watchdog_expired(struct machine *machine)
+{
+    machine_request(machine, MACHINE_WATCHDOG_EXPIRED);
+}
+
 static void serve(struct machine *m, uint32_t requests)
 {
+    if (requests & MACHINE_WATCHDOG_EXPIRED)
+        watchdog(m);
     if (requests & MACHINE_PANIC)
         panic(m);
     if (requests & MACHINE_QUIT) {

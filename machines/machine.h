@@ -32,6 +32,14 @@ enum machine_outcome {
 };
 
 enum machine_panic { MACHINE_PANIC_IS_NOTED, MACHINE_PANIC_PAUSES, MACHINE_PANIC_ENDS };
+// What a watchdog device's expiry does; the names are QEMU's.
+enum machine_watchdog {
+    MACHINE_WATCHDOG_RESET,
+    MACHINE_WATCHDOG_SHUTDOWN, // presses the power key
+    MACHINE_WATCHDOG_POWEROFF,
+    MACHINE_WATCHDOG_PAUSE,
+    MACHINE_WATCHDOG_NONE,
+};
 
 struct machine_config {
     const char *board; // "virt", "none"
@@ -53,6 +61,7 @@ struct machine_config {
     const char *serial[MACHINE_MAX_SERIALS]; // chardev ids; NULL: nothing connected
     bool no_reboot, no_shutdown, start_stopped;
     enum machine_panic on_panic;
+    enum machine_watchdog on_watchdog;
     unsigned watchdog_timeout; // seconds without progress, 0: off
     bool seeded;               // repeatable randomness from seed
     uint64_t seed;
@@ -75,6 +84,7 @@ enum machine_request {
     MACHINE_QUIT = 1 << 5,
     MACHINE_VCPU_STOPPED = 1 << 6, // by the accelerator
     MACHINE_PANIC = 1 << 7,        // the guest has: -action panic= says what comes of it
+    MACHINE_WATCHDOG_EXPIRED = 1 << 8,
 };
 void machine_request(struct machine *machine, enum machine_request what);
 // (any) Ends the run with this status; the first one wins.
@@ -88,6 +98,7 @@ enum machine_event_kind {
     MACHINE_SHUT_DOWN,   // cause; once a run that ends, and at each power-off under -no-shutdown
     MACHINE_POWER_KEY,   // was pressed
     MACHINE_GUEST_PANIC,
+    MACHINE_WATCHDOG, // a watchdog device expired
     MACHINE_ENDING,
 };
 enum machine_cause {
@@ -146,6 +157,7 @@ enum machine_run_state {
     MACHINE_STATE_SHUT_DOWN, // the guest powered off under -no-shutdown
     MACHINE_STATE_PANICKED,
     MACHINE_STATE_DEBUG,
+    MACHINE_STATE_WATCHDOG,
 };
 enum machine_run_state machine_run_state(const struct machine *machine);
 const char *machine_run_state_name(enum machine_run_state state);

@@ -46,6 +46,7 @@ struct board {
     // Give a device the place that machine.place names; it is in machine.devices already. NULL: no such bus.
     int (*plug_virtio)(struct machine *machine, struct virtio_device *vdev, struct error *err);
     int (*plug_pci)(struct machine *machine, struct pci_device *pdev, struct error *err);
+    int (*plug_watchdog)(struct machine *machine, struct error *err); // NULL: has no place for one
     void (*power_key)(struct machine *machine); // machine lock held; may be NULL
     void (*destroy)(struct machine *machine);   // the board's own state
     void (*list_options)(FILE *out);
@@ -131,6 +132,8 @@ int machine_add_device(struct machine *machine, struct device *dev, struct error
 int machine_note_plugged(struct machine *machine, size_t first, struct error *err);
 void machine_released(void *machine, struct pci_bus *bus);
 void machine_forget_plugged(struct machine *machine);
+// -action watchdog= says what comes of it. Machine lock held.
+void machine_watchdog_expired(struct machine *machine);
 
 // Tells the listeners. Main thread, machine lock held.
 void machine_tell(struct machine *machine, const struct machine_event *event);

@@ -46,6 +46,7 @@ const struct virt_device virt_map[VIRT_SLOTS] = {
     {VIRT_GPIO,           "pl061",       0x09030000, KiB(4),   1,  7, PRIMECELL("arm,pl061"), "apb_pclk\0", VIRT_NODE_GPIO, create_gpio},
     {VIRT_SECURE_UART,    "secure-uart", 0x09040000, KiB(4),   1,  8, NULL, NULL, VIRT_NODE_NONE, NULL},
     {VIRT_SMMU,           "smmuv3",      0x09050000, KiB(128), 1, 74, NULL, NULL, VIRT_NODE_NONE, NULL},
+    {VIRT_WATCHDOG,       "watchdog",    0x090e0000, KiB(128), 1, 10, "arm,sbsa-gwdt\0", NULL, VIRT_NODE_WATCHDOG, NULL}, // ours: QEMU has nothing there
     {VIRT_VIRTIO,         "virtio_mmio", 0x0a000000, 0x200, VIRT_VIRTIO_COUNT, 16, "virtio,mmio\0", NULL, VIRT_NODE_VIRTIO_MMIO, create_virtio},
     {VIRT_PLATFORM_BUS,   "platform-bus",0x0c000000, MiB(32),  1, 112, NULL, NULL, VIRT_NODE_NONE, NULL},
     {VIRT_PCIE_MMIO,      "pcie",        0x10000000, 0x2eff0000, 1, 3, "pci-host-ecam-generic\0", NULL, VIRT_NODE_PCIE, virt_create_pcie},
@@ -388,6 +389,7 @@ const struct board board_virt = {
     .start = virt_start,
     .plug_virtio = virt_plug_virtio,
     .plug_pci = virt_plug_pci,
+    .plug_watchdog = virt_plug_watchdog,
     .power_key = virt_power_key,
     .destroy = virt_destroy,
     .list_options = virt_list_options,

@@ -106,7 +106,7 @@ static const struct option options[] = {
     {"pidfile", "FILE", "write our process number there", TEXT(pid_file)},
     {"sandbox", "on|off", "give up system calls and files that a running machine does not need", CALL(cli_on_sandbox)},
     {"daemonize", NULL, "go to the background", FLAG(daemonize)},
-    {"action", "EVENT=WHAT,...", "panic=none|pause|shutdown|exit-failure, reboot=reset|shutdown, shutdown=poweroff|pause", CALL(cli_on_action)},
+    {"action", "EVENT=WHAT,...", "panic=none|pause|shutdown|exit-failure, reboot=reset|shutdown, shutdown=poweroff|pause, watchdog=reset|shutdown|poweroff|pause|none", CALL(cli_on_action)},
     {"watchdog-timeout", "SECONDS", "end with status 4 when the guest writes nothing for so long", CALL(cli_on_watchdog)},
     {"seed", "N", "repeatable randomness", CALL(cli_on_seed)},
     {"parallel", "none", "accepted", ONLY_NONE},

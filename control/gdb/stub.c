@@ -173,7 +173,8 @@ static void on_machine(void *opaque, const struct machine_event *event)
     case MACHINE_WAS_RESET:
     case MACHINE_SHUT_DOWN:
     case MACHINE_POWER_KEY:
-    case MACHINE_GUEST_PANIC: break;
+    case MACHINE_GUEST_PANIC:
+    case MACHINE_WATCHDOG: break;
     }
 }
 

@@ -294,6 +294,15 @@ static const char *panic_action(const struct machine *machine)
     return "run";
 }
 
+static const char *watchdog_action(const struct machine *machine)
+{
+    static const char *const names[] = {
+        [MACHINE_WATCHDOG_RESET] = "reset",       [MACHINE_WATCHDOG_SHUTDOWN] = "shutdown",
+        [MACHINE_WATCHDOG_POWEROFF] = "poweroff", [MACHINE_WATCHDOG_PAUSE] = "pause",
+        [MACHINE_WATCHDOG_NONE] = "none"};
+    return names[machine_config(machine)->on_watchdog];
+}
+
 static void on_machine(void *opaque, const struct machine_event *event)
 {
     struct qmp *q = opaque;
@@ -315,6 +324,9 @@ static void on_machine(void *opaque, const struct machine_event *event)
     case MACHINE_GUEST_PANIC:
         emit(q, "GUEST_PANICKED",
              qmp_object("action", json_object_new_string(panic_action(q->machine)), NULL));
+        break;
+    case MACHINE_WATCHDOG:
+        emit(q, "WATCHDOG", qmp_object("action", json_object_new_string(watchdog_action(q->machine)), NULL));
         break;
     case MACHINE_ENDING: // what waits for its own consequence has met it
         if (q->busy && q->command->flags & QMP_LATE && !q->call.error_class)

@@ -254,6 +254,28 @@ class Tools:
         finally:
             process.kill()
 
+    def run_watchdog(self):
+        """A guest whose watchdog daemon hangs."""
+        initrd, sock = self.path("hangs"), self.path("watched")
+        guest.make_initrd(initrd, self.files, modules=["sbsa_gwdt"],
+                          run="cat /sys/class/watchdog/watchdog0/identity; exec watchdog -F -T 2 -t 1000 /dev/watchdog\n")
+        process = self.start(["-machine", "virt", "-cpu", "cortex-a72", "-m", "256", "-nographic", "-device", "sbsa_gwdt",
+                              "-qmp", f"unix:{sock},server,nowait", "-action", "watchdog=pause", "-kernel",
+                              self.files.kernel, "-initrd", initrd, "-append", "console=ttyAMA0"], stdout=subprocess.PIPE)
+        try:
+            serial = Serial(process.stdout.fileno())
+            qmp = Qmp.over(sock)
+            serial.expect(b"SBSA Generic Watchdog")
+            if qmp.event("WATCHDOG") != {"action": "pause"}:
+                raise Failed("the watchdog has another action")
+            qmp.event("STOP")
+            if qmp.command("query-status")["status"] != "watchdog":
+                raise Failed("the state is not watchdog")
+            qmp.command("quit")
+            self.finish(process)
+        finally:
+            process.kill()
+
 
 def main():
     emulator, chosen = sys.argv[1], sys.argv[2:]

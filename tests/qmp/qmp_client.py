@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: MIT
 """A QMP client as small as those in test tools: commands in order, events kept aside."""
 import json
+import os
 import socket
 import time
+
+
+REPLY_SECONDS = 60 * float(os.environ.get("ISOMER_PATIENCE", "1"))
 
 
 class QmpError(Exception):
@@ -16,7 +20,7 @@ def connect(address, seconds=10):
         peer = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
         try:
             peer.connect(address)
-            peer.settimeout(seconds)
+            peer.settimeout(REPLY_SECONDS)
             return peer
         except OSError:
             peer.close()

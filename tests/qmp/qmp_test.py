@@ -174,7 +174,8 @@ def lists(program):
         fail(f"query-machines: {machines}")
     if not any(c["name"] == "max" for c in cpus["return"]):
         fail(f"query-cpu-definitions: {cpus}")
-    if {e["name"] for e in events["return"]} != {"SHUTDOWN", "POWERDOWN", "RESET", "STOP", "RESUME", "GUEST_PANICKED"}:
+    if {e["name"] for e in events["return"]} != {"SHUTDOWN", "POWERDOWN", "RESET", "STOP", "RESUME", "GUEST_PANICKED",
+                                                       "WATCHDOG"}:
         fail(f"query-events: {events}")
 
 
