@@ -32,7 +32,7 @@ struct qmp {
     uint8_t pending[PENDING_MAX];
     size_t pending_at, pending_len;
 
-    bool busy, stale; // stale: the connection that asked is gone
+    bool busy, served, stale; // served: has run; stale: the connection that asked is gone
     struct json_object *request, *id; // id borrowed from request
     struct json_object *no_args;
     const struct qmp_command *command;
@@ -129,6 +129,7 @@ static void settled(void *opaque)
 static void serve(void *opaque)
 {
     struct qmp *q = opaque;
+    q->served = true;
     q->command->run(&q->call);
     if (!(q->command->flags & QMP_LATE) || q->call.error_class)
         reply(q);
@@ -206,6 +207,7 @@ static void begin(struct qmp *q)
         return;
     }
     q->busy = true;
+    q->served = false;
     q->serve.stopped = q->command->needs_stop && q->command->needs_stop(call);
     machine_call(q->machine, &q->serve);
 }
@@ -329,7 +331,7 @@ static void on_machine(void *opaque, const struct machine_event *event)
         emit(q, "WATCHDOG", qmp_object("action", json_object_new_string(watchdog_action(q->machine)), NULL));
         break;
     case MACHINE_ENDING: // what waits for its own consequence has met it
-        if (q->busy && q->command->flags & QMP_LATE && !q->call.error_class)
+        if (q->busy && q->served && q->command->flags & QMP_LATE && !q->call.error_class)
             reply(q);
         break;
     }
