@@ -162,6 +162,15 @@ static void watchdog(struct machine *m)
     }
 }
 
+void machine_guest_panicked(void *opaque)
+{
+    struct machine *m = opaque;
+    if (m->panicked)
+        return;
+    m->panicked = true;
+    machine_request(m, MACHINE_PANIC);
+}
+
 void machine_watchdog_expired(struct machine *machine)
 {
     machine_request(machine, MACHINE_WATCHDOG_EXPIRED);

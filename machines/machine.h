@@ -99,6 +99,7 @@ enum machine_event_kind {
     MACHINE_POWER_KEY,   // was pressed
     MACHINE_GUEST_PANIC,
     MACHINE_WATCHDOG, // a watchdog device expired
+    MACHINE_DEVICE_GONE, // device: the guest has let go of it; told by the vCPU's thread
     MACHINE_ENDING,
 };
 enum machine_cause {
@@ -118,6 +119,7 @@ struct machine_event {
     int reason; // enum accel_stop
     int status; // ENDING: the exit status
     enum machine_cause cause;
+    const char *device; // its id
 };
 struct machine_listener {
     void (*notify)(void *opaque, const struct machine_event *event);

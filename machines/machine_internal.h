@@ -45,8 +45,8 @@ struct board {
     int (*start)(struct machine *machine, struct error *err);
     // Give a device the place that machine.place names; it is in machine.devices already. NULL: no such bus.
     int (*plug_virtio)(struct machine *machine, struct virtio_device *vdev, struct error *err);
-    int (*plug_pci)(struct machine *machine, struct pci_device *pdev, struct error *err);
     int (*plug_watchdog)(struct machine *machine, struct error *err); // NULL: has no place for one
+    int (*plug_pci)(struct machine *machine, struct pci_device *pdev, struct error *err);
     void (*power_key)(struct machine *machine); // machine lock held; may be NULL
     void (*destroy)(struct machine *machine);   // the board's own state
     void (*list_options)(FILE *out);
@@ -127,16 +127,19 @@ extern const struct board board_virt, board_none;
 // dev is not allowed.
 int machine_add_device(struct machine *machine, struct device *dev, struct error *err);
 
-// Devices behind PCI ports (hotplug.c): notes that machine.devices from first on are one; destroys what is on a bus that
-// the guest let go; frees the list.
-int machine_note_plugged(struct machine *machine, size_t first, struct error *err);
-void machine_released(void *machine, struct pci_bus *bus);
-void machine_forget_plugged(struct machine *machine);
+// The guest has panicked, for the first time since the last reset: -action panic= says what comes of it. Machine lock held.
+void machine_guest_panicked(void *machine);
 // -action watchdog= says what comes of it. Machine lock held.
 void machine_watchdog_expired(struct machine *machine);
 
 // Tells the listeners. Main thread, machine lock held.
 void machine_tell(struct machine *machine, const struct machine_event *event);
+
+// Devices behind PCI ports (hotplug.c): notes that machine.devices from first on are one; destroys what is on a bus that
+// the guest let go; frees the list.
+int machine_note_plugged(struct machine *machine, size_t first, struct error *err);
+void machine_released(void *machine, struct pci_bus *bus);
+void machine_forget_plugged(struct machine *machine);
 
 // accel_events.stopped of the machine's accelerator; opaque is the machine.
 void machine_vcpu_stopped(void *opaque, unsigned cpu, int reason);

@@ -174,7 +174,8 @@ static void on_machine(void *opaque, const struct machine_event *event)
     case MACHINE_SHUT_DOWN:
     case MACHINE_POWER_KEY:
     case MACHINE_GUEST_PANIC:
-    case MACHINE_WATCHDOG: break;
+    case MACHINE_WATCHDOG:
+    case MACHINE_DEVICE_GONE: break;
     }
 }
 

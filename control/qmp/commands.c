@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns the table of QMP's commands and those of them that change the machine. A command is in the table when it does
 // what QEMU's does, or when tools send it to learn that this machine has no such thing: then it fails with a sentence.
+#include "base/error.h"
 #include "base/types.h"
 #include "control/monitor/monitor.h"
 #include "control/qmp/qmp_internal.h"
@@ -206,14 +207,51 @@ static void run_screendump(struct qmp_call *call)
     qmp_fail(call, "There is no console to take a screendump from");
 }
 
+// As the command line writes it: a comma doubled, a truth as on or off.
+static void put_option(FILE *out, const char *key, struct json_object *value)
+{
+    bool truth = json_object_is_type(value, json_type_boolean);
+    fprintf(out, ",%s=", key);
+    for (const char *c = truth ? json_object_get_boolean(value) ? "on" : "off" : json_object_get_string(value); *c; c++)
+        fprintf(out, *c == ',' ? ",," : "%c", *c);
+}
+
+static bool is_option(const char *key, struct json_object *value)
+{
+    return *key && !key[strcspn(key, ",=")] && !json_object_is_type(value, json_type_object) &&
+           !json_object_is_type(value, json_type_array) && !json_object_is_type(value, json_type_null);
+}
+
 static void run_device_add(struct qmp_call *call)
 {
-    qmp_fail(call, "Devices cannot be added to this machine while it exists");
+    struct keyval_list options;
+    struct error err = {0};
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    if (!out) {
+        qmp_fail(call, "out of memory");
+        return;
+    }
+    json_object_object_foreach(call->args, key, value)
+    {
+        if (is_option(key, value))
+            put_option(out, key, value);
+        else
+            qmp_fail(call, "Parameter '%.100s' is not an option of a device", key);
+    }
+    fclose(out);
+    if (!call->error_class &&
+        (keyval_parse(text + 1, NULL, &options, &err) || machine_device_add(call->machine, &options, &err)))
+        qmp_fail(call, "%s", err.text);
+    free(text);
 }
 
 static void run_device_del(struct qmp_call *call)
 {
-    qmp_fail_as(call, "DeviceNotFound", "Device '%.100s' not found", qmp_arg_text(call, "id"));
+    struct error err = {0};
+    if (machine_device_del(call->machine, qmp_arg_text(call, "id"), &err))
+        qmp_fail_as(call, "DeviceNotFound", "%s", err.text);
 }
 
 // ---- the table -----------------------------------------------------------------------------------------------------

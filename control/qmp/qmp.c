@@ -305,6 +305,13 @@ static const char *watchdog_action(const struct machine *machine)
     return names[machine_config(machine)->on_watchdog];
 }
 
+static struct json_object *device_data(const char *id)
+{
+    char path[160];
+    snprintf(path, sizeof path, "/machine/peripheral/%.120s", id);
+    return qmp_object("device", qmp_text(id, strlen(id)), "path", qmp_text(path, strlen(path)), NULL);
+}
+
 static void on_machine(void *opaque, const struct machine_event *event)
 {
     struct qmp *q = opaque;
@@ -330,6 +337,7 @@ static void on_machine(void *opaque, const struct machine_event *event)
     case MACHINE_WATCHDOG:
         emit(q, "WATCHDOG", qmp_object("action", json_object_new_string(watchdog_action(q->machine)), NULL));
         break;
+    case MACHINE_DEVICE_GONE: emit(q, "DEVICE_DELETED", device_data(event->device)); break;
     case MACHINE_ENDING: // what waits for its own consequence has met it
         if (q->busy && q->served && q->command->flags & QMP_LATE && !q->call.error_class)
             reply(q);

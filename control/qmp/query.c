@@ -79,7 +79,7 @@ void qmp_query_memory(struct qmp_call *call)
 void qmp_query_events(struct qmp_call *call)
 {
     static const char *const events[] = {"SHUTDOWN", "POWERDOWN", "RESET", "STOP", "RESUME", "GUEST_PANICKED",
-                                         "WATCHDOG"};
+                                         "WATCHDOG", "DEVICE_DELETED"};
     call->ret = json_object_new_array();
     for (size_t i = 0; i < ARRAY_SIZE(events); i++)
         json_object_array_add(call->ret, qmp_object("name", text(events[i]), NULL));

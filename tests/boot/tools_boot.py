@@ -254,6 +254,61 @@ class Tools:
         finally:
             process.kill()
 
+    def run_pvpanic(self):
+        """A guest that says by a device that it has panicked; Debian's kernels have no driver, so its shell writes."""
+        initrd, sock = self.path("tells"), self.path("told")
+        guest.make_initrd(initrd, self.files, run="""d=$(dirname $(grep -l 0x0011 /sys/bus/pci/devices/*/device))
+echo 1 >$d/enable
+read start end flags <$d/resource
+echo "events $(devmem $start 8)"
+devmem $start 8 1
+sleep 1000
+""")
+        process = self.start(["-machine", "virt", "-cpu", "cortex-a72", "-m", "256", "-nographic", "-device", "pvpanic-pci",
+                              "-qmp", f"unix:{sock},server,nowait", "-action", "panic=pause", "-kernel",
+                              self.files.kernel, "-initrd", initrd, "-append", "console=ttyAMA0"], stdout=subprocess.PIPE)
+        try:
+            serial = Serial(process.stdout.fileno())
+            qmp = Qmp.over(sock)
+            serial.expect(b"events 0x01")
+            if qmp.event("GUEST_PANICKED") != {"action": "pause"}:
+                raise Failed("the panic has another action")
+            qmp.event("STOP")
+            if qmp.command("query-status")["status"] != "guest-panicked":
+                raise Failed("the state is not guest-panicked")
+            qmp.command("quit")
+            self.finish(process)
+        finally:
+            process.kill()
+
+    def run_hotplug(self):
+        """A device added to a port and taken out again."""
+        initrd, sock = self.path("plugs"), self.path("plugged")
+        guest.make_initrd(initrd, self.files, modules=["virtio_pci", "virtio-rng"],
+                          run="""cd /sys/class/misc/hw_random
+until grep -q virtio rng_current; do sleep 0.1; done
+echo "@there $(head -c 16 /dev/hwrng | wc -c)"
+while grep -q virtio rng_current; do sleep 0.1; done
+poweroff -f
+""")
+        process = self.start(["-machine", "virt", "-cpu", "cortex-a72", "-m", "256", "-nographic", "-device",
+                              "pcie-root-port,id=port1,chassis=1", "-qmp", f"unix:{sock},server,nowait", "-kernel",
+                              self.files.kernel, "-initrd", initrd, "-append", "console=ttyAMA0"], stdout=subprocess.PIPE)
+        try:
+            serial = Serial(process.stdout.fileno())
+            qmp = Qmp.over(sock)
+            serial.expect(USERSPACE)
+            qmp.command("device_add", driver="virtio-rng-pci", bus="port1", id="rng1")
+            serial.expect(b"@there 16")
+            qmp.command("device_del", id="rng1")
+            if qmp.event("DEVICE_DELETED")["device"] != "rng1":
+                raise Failed("another device went")
+            if qmp.event("SHUTDOWN") != {"guest": True, "reason": "guest-shutdown"}:
+                raise Failed("its end has another reason")
+            self.finish(process)
+        finally:
+            process.kill()
+
     def run_watchdog(self):
         """A guest whose watchdog daemon hangs."""
         initrd, sock = self.path("hangs"), self.path("watched")

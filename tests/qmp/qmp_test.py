@@ -124,8 +124,19 @@ TALK = [
     ('{"execute": "send-key", "arguments": {"keys": [{"type": "qcode", "data": "a"}]}}',
      error("This machine has no keyboard; of keys it has 'power'")),
     ('{"execute": "system_wakeup"}', error("Unable to wake up: .*")),
-    ('{"execute": "device_add", "arguments": {"driver": "virtio-rng-pci", "x": 1}}', error("Devices cannot .*")),
-    ('{"execute": "device_del", "arguments": {"id": "x"}}', error("Device 'x' not found", "DeviceNotFound")),
+    ('{"execute": "device_add", "arguments": {"driver": "virtio-rng-pci", "bus": "slot0", "x": 1}}',
+     error("device 'virtio-rng-pci' does not know the property 'x'")),
+    ('{"execute": "device_add", "arguments": {"driver": "virtio-rng-pci", "id": {}}}',
+     error("Invalid parameter type for 'id', expected: string")),
+    ('{"execute": "device_add", "arguments": {"driver": "virtio-rng-pci", "x": {}}}',
+     error("Parameter 'x' is not an option of a device")),
+    ('{"execute": "device_add", "arguments": {"driver": "virtio-rng-pci", "a,b": 1}}',
+     error("Parameter 'a,b' is not an option of a device")),
+    ('{"execute": "device_add", "arguments": {"driver": "no,such"}}', error("there is no device 'no,such'.*")),
+    ('{"execute": "device_add", "arguments": {"driver": "virtio-rng-pci", "bus": "slot0", "id": "rng"}}', OK),
+    ('{"execute": "device_del", "arguments": {"id": "rng"}}', OK),
+    ('{"execute": "device_del", "arguments": {"id": "x"}}',
+     error("there is no device 'x' that can be taken out", "DeviceNotFound")),
 ]
 # on the same machine, with the events between
 LIFE = [
@@ -149,7 +160,8 @@ def at_once(program):
     sent = "\n".join(text for text, _ in TALK + LIFE).encode("latin-1")
     wanted = [GREETING] + [answer for _, answer in TALK] + [answer for _, answers in LIFE for answer in answers]
     asked = ["the greeting"] + [text for text, _ in TALK] + [text for text, answers in LIFE for _ in answers]
-    got = run(program, sent, "-drive", f"file={disk.name},format=raw,if=virtio,id=hd0,readonly=on")
+    got = run(program, sent, "-drive", f"file={disk.name},format=raw,if=virtio,id=hd0,readonly=on",
+              "-device", "pcie-root-port,id=slot0")
     for text, w, g in zip(asked, wanted, got):
         check(text[:100], w, g)
     if len(got) != len(wanted):
@@ -175,7 +187,7 @@ def lists(program):
     if not any(c["name"] == "max" for c in cpus["return"]):
         fail(f"query-cpu-definitions: {cpus}")
     if {e["name"] for e in events["return"]} != {"SHUTDOWN", "POWERDOWN", "RESET", "STOP", "RESUME", "GUEST_PANICKED",
-                                                       "WATCHDOG"}:
+                                                       "WATCHDOG", "DEVICE_DELETED"}:
         fail(f"query-events: {events}")
 
 
