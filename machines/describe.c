@@ -22,8 +22,10 @@ bool machine_get_drive(const struct machine *machine, size_t index, struct machi
         return false;
     const struct machine_drive *d = &machine->drives[index];
     *ret_info = (struct machine_drive_info){.id = d->id,
-                                            .file = keyval_get(&machine->config.drives[index], "file"),
-                                            .format = "raw",
+                                            .file = index < machine->config.drive_count
+                                                        ? keyval_get(&machine->config.drives[index], "file")
+                                                        : NULL,
+                                            .format = block_format(d->block),
                                             .size = block_size(d->block),
                                             .readonly = block_readonly(d->block),
                                             .used = d->taken};
@@ -72,7 +74,7 @@ void machine_print_drives(struct machine *machine, FILE *out)
 {
     for (size_t i = 0; i < machine->drive_count; i++) {
         const struct machine_drive *d = &machine->drives[i];
-        fprintf(out, "%s: %" PRIu64 " bytes, raw%s%s\n", d->id, block_size(d->block),
+        fprintf(out, "%s: %" PRIu64 " bytes, %s%s%s\n", d->id, block_size(d->block), block_format(d->block),
                 block_readonly(d->block) ? ", read-only" : "", d->taken ? "" : ", not in use");
     }
 }

@@ -59,6 +59,7 @@ struct machine_config {
     struct keyval_list *devices, *drives, *chardevs, *fw_cfg;
     size_t device_count, drive_count, chardev_count, fw_cfg_count;
     const char *serial[MACHINE_MAX_SERIALS]; // chardev ids; NULL: nothing connected
+    bool snapshot;                           // writes to disks are thrown away
     bool no_reboot, no_shutdown, start_stopped;
     enum machine_panic on_panic;
     enum machine_watchdog on_watchdog;

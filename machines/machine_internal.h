@@ -74,6 +74,7 @@ struct machine_drive {
     struct device *user; // the disk device that took it
     bool automatic; // makes its own disk device
     bool taken;
+    uint64_t queues; // of its disk device; 0: one
 };
 
 struct machine {
