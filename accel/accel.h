@@ -54,6 +54,9 @@ int accel_cpu_start(struct accel *accel, unsigned cpu, uint64_t entry, uint64_t 
 void accel_cpu_off(struct accel *accel, unsigned cpu);
 bool accel_cpu_on(const struct accel *accel, unsigned cpu);
 
+// (any) the host's number of the vCPU's thread, for tools that pin it or measure it.
+int accel_cpu_thread(const struct accel *accel, unsigned cpu);
+
 // (any) the number of the vCPU whose thread this is, or -1.
 int accel_current_cpu(const struct accel *accel);
 

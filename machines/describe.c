@@ -6,6 +6,51 @@
 
 #include <inttypes.h>
 
+const char *machine_run_state_name(enum machine_run_state state)
+{
+    static const char *const names[] = {
+        [MACHINE_STATE_PRELAUNCH] = "prelaunch", [MACHINE_STATE_RUNNING] = "running",
+        [MACHINE_STATE_PAUSED] = "paused",       [MACHINE_STATE_SHUT_DOWN] = "shutdown",
+        [MACHINE_STATE_PANICKED] = "guest-panicked", [MACHINE_STATE_DEBUG] = "debug",
+        [MACHINE_STATE_WATCHDOG] = "watchdog"};
+    return names[state];
+}
+
+bool machine_get_drive(const struct machine *machine, size_t index, struct machine_drive_info *ret_info)
+{
+    if (index >= machine->drive_count)
+        return false;
+    const struct machine_drive *d = &machine->drives[index];
+    *ret_info = (struct machine_drive_info){.id = d->id,
+                                            .file = index < machine->config.drive_count
+                                                        ? keyval_get(&machine->config.drives[index], "file")
+                                                        : NULL,
+                                            .format = block_format(d->block),
+                                            .size = block_size(d->block),
+                                            .readonly = block_readonly(d->block),
+                                            .used = d->taken};
+    return true;
+}
+
+bool machine_get_chardev(const struct machine *machine, size_t index, struct machine_chardev_info *ret_info)
+{
+    if (index >= machine->chardev_count)
+        return false;
+    const struct machine_chardev *c = &machine->chardevs[index];
+    *ret_info = (struct machine_chardev_info){
+        .id = c->id, .backend = keyval_get(&machine->config.chardevs[index], "backend"), .used = c->taken || c->mux};
+    return true;
+}
+
+bool machine_get_device(const struct machine *machine, size_t index, struct machine_device_info *ret_info)
+{
+    if (index >= machine->device_count)
+        return false;
+    *ret_info = (struct machine_device_info){.type = machine->devices[index]->class->type,
+                                             .path = machine->devices[index]->path};
+    return true;
+}
+
 void machine_print_map(struct machine *machine, FILE *out)
 {
     const struct mem_view *view = machine->mem ? atomic_load(&machine->mem->view) : NULL;

@@ -4,6 +4,7 @@
 // virtio device, and its row is that of its PCI form ("-pci"), too: constructors know nothing of transports,
 // device_place.c reads what they share.
 #include "machines/devices.h"
+#include "hw/misc/pvpanic_pci.h"
 #include "hw/pci/pci_testdev.h"
 #include "hw/pci/pcie_port.h"
 #include "hw/virtio/virtio_blk.h"
@@ -151,6 +152,30 @@ static int create_virtio_rng(struct machine *m, struct keyval_list *o, struct er
     return r ? r : devices_plug_virtio(m, vdev, err);
 }
 
+static int create_watchdog(struct machine *m, struct keyval_list *o, struct error *err)
+{
+    if (!m->board->plug_watchdog)
+        return error_set(err, -ENODEV, "machine '%s' has no place for a watchdog", m->board->name);
+    return m->board->plug_watchdog(m, err);
+}
+
+static int plug_pci(struct machine *m, struct pci_device *pdev, struct error *err)
+{
+    int r = machine_add_device(m, &pdev->dev, err);
+    if (!r && !m->board->plug_pci)
+        r = error_set(err, -ENODEV, "machine '%s' has no PCI bus", m->board->name);
+    return r ? r : m->board->plug_pci(m, pdev, err);
+}
+
+static int create_pvpanic(struct machine *m, struct keyval_list *o, struct error *err)
+{
+    struct pci_device *pdev;
+    const struct pvpanic_pci_config config = {
+        .multifunction = m->place.multifunction, .panicked = machine_guest_panicked, .opaque = m};
+    int r = pvpanic_pci_create(&config, &pdev, err);
+    return r ? r : plug_pci(m, pdev, err);
+}
+
 static int create_pci_testdev(struct machine *m, struct keyval_list *o, struct error *err)
 {
     struct pci_device *pdev;
@@ -197,6 +222,8 @@ static const struct device_kind kinds[] = {
     {"virtio-blk-device", "virtio disk", "drive=<str>\nnum-queues=<uint16>\nserial=<str>\n", create_virtio_blk},
     {"virtio-net-device", "virtio network card", NETS_PROPERTIES, nets_create_virtio_net},
     {"virtio-rng-device", "virtio entropy source", "", create_virtio_rng},
+    {"pvpanic-pci", "tells of a guest's panic", "", create_pvpanic, .pci = true},
+    {"sbsa_gwdt", "watchdog of Arm's base system architecture", "", create_watchdog},
     {"loader", "puts a file or a number into memory",
      "addr=<uint64>\ncpu-num=<uint32>\ndata=<uint64>\ndata-be=<bool>\ndata-len=<uint8>\nfile=<str>\nforce-"
      "raw=<bool>\n",

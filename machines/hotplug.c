@@ -62,6 +62,8 @@ void machine_released(void *opaque, struct pci_bus *bus)
         memmove(&m->plugged[i], &m->plugged[i + 1], (--m->plugged_count - i) * sizeof entry);
         while (entry.part_count)
             destroy_part(m, entry.parts[--entry.part_count]);
+        if (entry.id)
+            machine_tell(m, &(struct machine_event){.kind = MACHINE_DEVICE_GONE, .device = entry.id});
         keyval_free(&entry.options);
     }
     pcie_port_changed(bus->bridge);

@@ -55,19 +55,27 @@ static bool take_debug_stop(struct machine *m, struct machine_event *ret_event)
     return true;
 }
 
+void machine_tell(struct machine *m, const struct machine_event *event)
+{
+    for (struct machine_listener *l = m->listeners; l; l = l->next)
+        l->notify(l->opaque, event);
+}
+
 static void notify(struct machine *m, const struct machine_event *event)
 {
     pthread_mutex_lock(&m->lock);
-    for (struct machine_listener *l = m->listeners; l; l = l->next)
-        l->notify(l->opaque, event);
+    machine_tell(m, event);
     pthread_mutex_unlock(&m->lock);
 }
 
-static void stop_and_tell(struct machine *m)
+static void stop_and_tell(struct machine *m, enum machine_run_state why)
 {
     struct machine_event event = {.kind = MACHINE_STOPPED};
+    if (atomic_load(&m->running))
+        m->stopped_by = why;
     stop(m);
-    take_debug_stop(m, &event);
+    if (take_debug_stop(m, &event))
+        m->stopped_by = MACHINE_STATE_DEBUG;
     if (event.debug && event.reason == ACCEL_STOP_LOCKSTEP_DIFFERENCE)
         machine_quit(m, MACHINE_TIERS_DIFFER);
     notify(m, &event);
@@ -88,7 +96,7 @@ static int start_from_reset(struct machine *m, struct error *err)
     return r;
 }
 
-static void reset(struct machine *m)
+static void reset(struct machine *m, enum machine_cause cause)
 {
     struct error err = {0};
     bool was_running = atomic_load(&m->running);
@@ -100,7 +108,8 @@ static void reset(struct machine *m)
         machine_quit(m, MACHINE_FAILED);
         return;
     }
-    notify(m, &(struct machine_event){.kind = MACHINE_WAS_RESET});
+    m->stopped_by = MACHINE_STATE_PRELAUNCH;
+    notify(m, &(struct machine_event){.kind = MACHINE_WAS_RESET, .cause = cause});
     if (was_running)
         let_run(m);
 }
@@ -110,23 +119,90 @@ static int ended_by_itself(const struct machine *m)
     return m->panicked ? MACHINE_GUEST_PANICKED : MACHINE_POWERED_OFF;
 }
 
+static void tell_shutdown(struct machine *m, enum machine_cause cause)
+{
+    m->shutdown_told = true;
+    notify(m, &(struct machine_event){.kind = MACHINE_SHUT_DOWN, .cause = cause});
+}
+
+// The end of a run that nothing in here brought about.
+static enum machine_cause cause_of(int status)
+{
+    if (status > MACHINE_KILLED)
+        return MACHINE_BY_HOST_SIGNAL;
+    return status == MACHINE_POWERED_OFF ? MACHINE_BY_HOST_UI : MACHINE_BY_HOST_ERROR;
+}
+
+static void panic(struct machine *m)
+{
+    notify(m, &(struct machine_event){.kind = MACHINE_GUEST_PANIC});
+    switch (m->config.on_panic) {
+    case MACHINE_PANIC_IS_NOTED: break;
+    case MACHINE_PANIC_PAUSES: stop_and_tell(m, MACHINE_STATE_PANICKED); break;
+    case MACHINE_PANIC_ENDS:
+        tell_shutdown(m, MACHINE_BY_GUEST_PANIC);
+        machine_quit(m, MACHINE_GUEST_PANICKED);
+        break;
+    }
+}
+
+static void watchdog(struct machine *m)
+{
+    notify(m, &(struct machine_event){.kind = MACHINE_WATCHDOG});
+    switch (m->config.on_watchdog) {
+    case MACHINE_WATCHDOG_RESET: machine_request(m, MACHINE_RESET); break;
+    case MACHINE_WATCHDOG_SHUTDOWN:
+        pthread_mutex_lock(&m->lock);
+        machine_power_key(m);
+        pthread_mutex_unlock(&m->lock);
+        break;
+    case MACHINE_WATCHDOG_POWEROFF: machine_quit(m, MACHINE_HUNG); break;
+    case MACHINE_WATCHDOG_PAUSE: stop_and_tell(m, MACHINE_STATE_WATCHDOG); break;
+    case MACHINE_WATCHDOG_NONE: break;
+    }
+}
+
+void machine_guest_panicked(void *opaque)
+{
+    struct machine *m = opaque;
+    if (m->panicked)
+        return;
+    m->panicked = true;
+    machine_request(m, MACHINE_PANIC);
+}
+
+void machine_watchdog_expired(struct machine *machine)
+{
+    machine_request(machine, MACHINE_WATCHDOG_EXPIRED);
+}
+
 static void serve(struct machine *m, uint32_t requests)
 {
-    if (requests & MACHINE_QUIT)
+    if (requests & MACHINE_WATCHDOG_EXPIRED)
+        watchdog(m);
+    if (requests & MACHINE_PANIC)
+        panic(m);
+    if (requests & MACHINE_QUIT) {
+        tell_shutdown(m, MACHINE_BY_HOST_QUIT);
         machine_quit(m, MACHINE_POWERED_OFF);
+    }
     if (requests & MACHINE_POWER_OFF) {
+        tell_shutdown(m, MACHINE_BY_GUEST_SHUTDOWN);
         if (m->config.no_shutdown)
-            stop_and_tell(m);
+            stop_and_tell(m, MACHINE_STATE_SHUT_DOWN);
         else
             machine_quit(m, ended_by_itself(m));
+        m->shutdown_told = !m->config.no_shutdown; // else the run's own end is still to come
         return;
     }
-    if (requests & MACHINE_RESET && m->config.no_reboot)
+    if (requests & MACHINE_RESET && m->config.no_reboot) {
+        tell_shutdown(m, MACHINE_BY_GUEST_RESET);
         machine_quit(m, ended_by_itself(m));
-    else if (requests & (MACHINE_RESET | MACHINE_HARD_RESET))
-        reset(m);
+    } else if (requests & (MACHINE_RESET | MACHINE_HARD_RESET)) {
+        reset(m, requests & MACHINE_RESET ? MACHINE_BY_GUEST_RESET : MACHINE_BY_HOST_RESET);
+    }
     if (requests & MACHINE_STOP || atomic_load(&m->debug_stops))
-        stop_and_tell(m);
+        stop_and_tell(m, MACHINE_STATE_PAUSED);
     if (requests & MACHINE_CONT) {
         let_run(m);
         notify(m, &(struct machine_event){.kind = MACHINE_RESUMED});
@@ -211,6 +287,8 @@ int machine_run(struct machine *m)
     }
     pthread_mutex_unlock(&m->lock);
     stop(m);
+    if (!m->shutdown_told)
+        tell_shutdown(m, cause_of(atomic_load(&m->quit_status)));
     notify(m, &(struct machine_event){.kind = MACHINE_ENDING, .status = atomic_load(&m->quit_status)});
     return atomic_load(&m->quit_status);
 }

@@ -35,6 +35,15 @@ void machine_list_board_options(const char *board, FILE *out)
         b->list_options(out);
 }
 
+bool machine_get_board(size_t index, struct machine_board_info *ret_info)
+{
+    if (index >= ARRAY_SIZE(boards))
+        return false;
+    const struct board *b = boards[index];
+    *ret_info = (struct machine_board_info){b->name, b->description, b->default_cpu, b->cpu_max};
+    return true;
+}
+
 static void mux_quit(void *opaque)
 {
     machine_quit(opaque, MACHINE_POWERED_OFF);
@@ -243,8 +252,14 @@ void machine_destroy(struct machine *m)
 
 void machine_power_key(struct machine *machine)
 {
+    machine_tell(machine, &(struct machine_event){.kind = MACHINE_POWER_KEY});
     if (machine->board->power_key)
         machine->board->power_key(machine);
+}
+
+enum machine_run_state machine_run_state(const struct machine *machine)
+{
+    return machine_running(machine) ? MACHINE_STATE_RUNNING : machine->stopped_by;
 }
 
 bool machine_running(const struct machine *machine)
@@ -278,4 +293,4 @@ static int none_create(struct machine *machine, struct error *err)
 }
 
 const struct board board_none = {
-    .name = "none", .description = "empty machine", .default_cpu = "max", .create = none_create};
+    .name = "none", .description = "empty machine", .default_cpu = "max", .cpu_max = 1, .create = none_create};

@@ -33,6 +33,14 @@ enum machine_outcome {
 };
 
 enum machine_panic { MACHINE_PANIC_IS_NOTED, MACHINE_PANIC_PAUSES, MACHINE_PANIC_ENDS };
+// What a watchdog device's expiry does; the names are QEMU's.
+enum machine_watchdog {
+    MACHINE_WATCHDOG_RESET,
+    MACHINE_WATCHDOG_SHUTDOWN, // presses the power key
+    MACHINE_WATCHDOG_POWEROFF,
+    MACHINE_WATCHDOG_PAUSE,
+    MACHINE_WATCHDOG_NONE,
+};
 
 struct machine_config {
     const char *board; // "virt", "none"
@@ -57,6 +65,7 @@ struct machine_config {
     bool snapshot;                           // writes to disks are thrown away
     bool no_reboot, no_shutdown, start_stopped;
     enum machine_panic on_panic;
+    enum machine_watchdog on_watchdog;
     unsigned watchdog_timeout; // seconds without progress, 0: off
     bool seeded;               // repeatable randomness from seed
     uint64_t seed;
@@ -78,19 +87,43 @@ enum machine_request {
     MACHINE_POWER_OFF = 1 << 4,  // by the guest: -no-shutdown stops instead
     MACHINE_QUIT = 1 << 5,
     MACHINE_VCPU_STOPPED = 1 << 6, // by the accelerator
+    MACHINE_PANIC = 1 << 7,        // the guest has: -action panic= says what comes of it
+    MACHINE_WATCHDOG_EXPIRED = 1 << 8,
 };
 void machine_request(struct machine *machine, enum machine_request what);
 // (any) Ends the run with this status; the first one wins.
 void machine_quit(struct machine *machine, int status);
 
 // What listeners hear, on the main thread with the machine lock held, after it has happened.
-enum machine_event_kind { MACHINE_STOPPED, MACHINE_RESUMED, MACHINE_WAS_RESET, MACHINE_ENDING };
+enum machine_event_kind {
+    MACHINE_STOPPED,
+    MACHINE_RESUMED,
+    MACHINE_WAS_RESET,   // cause
+    MACHINE_SHUT_DOWN,   // cause; once a run that ends, and at each power-off under -no-shutdown
+    MACHINE_POWER_KEY,   // was pressed
+    MACHINE_GUEST_PANIC,
+    MACHINE_WATCHDOG, // a watchdog device expired
+    MACHINE_DEVICE_GONE, // device: the guest has let go of it; told by the vCPU's thread
+    MACHINE_ENDING,
+};
+enum machine_cause {
+    MACHINE_BY_HOST_ERROR,
+    MACHINE_BY_HOST_QUIT,
+    MACHINE_BY_HOST_RESET,
+    MACHINE_BY_HOST_SIGNAL,
+    MACHINE_BY_HOST_UI,
+    MACHINE_BY_GUEST_SHUTDOWN,
+    MACHINE_BY_GUEST_RESET,
+    MACHINE_BY_GUEST_PANIC,
+};
 struct machine_event {
     enum machine_event_kind kind;
     bool debug; // STOPPED by a vCPU, for the debugger: cpu and reason say which and why
     unsigned cpu;
     int reason; // enum accel_stop
     int status; // ENDING: the exit status
+    enum machine_cause cause;
+    const char *device; // its id
 };
 struct machine_listener {
     void (*notify)(void *opaque, const struct machine_event *event);
@@ -122,6 +155,18 @@ int machine_device_del(struct machine *machine, const char *id, struct error *er
 // Presses the board's power button.
 void machine_power_key(struct machine *machine);
 bool machine_running(const struct machine *machine);
+// Why the machine does not run, or that it does. Main thread. The names are QEMU's.
+enum machine_run_state {
+    MACHINE_STATE_PRELAUNCH, // nothing ran since the start or the last reset
+    MACHINE_STATE_RUNNING,
+    MACHINE_STATE_PAUSED,
+    MACHINE_STATE_SHUT_DOWN, // the guest powered off under -no-shutdown
+    MACHINE_STATE_PANICKED,
+    MACHINE_STATE_DEBUG,
+    MACHINE_STATE_WATCHDOG,
+};
+enum machine_run_state machine_run_state(const struct machine *machine);
+const char *machine_run_state_name(enum machine_run_state state);
 
 // For the control layer.
 struct chardev *machine_chardev(struct machine *machine, const char *id); // NULL: no such chardev
@@ -130,6 +175,28 @@ struct accel *machine_accel(struct machine *machine); // NULL for the board "non
 struct mem_space *machine_mem(struct machine *machine);
 const struct machine_config *machine_config(const struct machine *machine);
 const struct guest_isa *machine_isa(const struct machine *machine);
+// The parts of a machine one by one; false behind the last one. Strings live as long as the machine.
+struct machine_drive_info {
+    const char *id, *file, *format;
+    uint64_t size; // bytes
+    bool readonly, used;
+};
+bool machine_get_drive(const struct machine *machine, size_t index, struct machine_drive_info *ret_info);
+struct machine_chardev_info {
+    const char *id, *backend;
+    bool used;
+};
+bool machine_get_chardev(const struct machine *machine, size_t index, struct machine_chardev_info *ret_info);
+struct machine_device_info {
+    const char *type, *path;
+};
+bool machine_get_device(const struct machine *machine, size_t index, struct machine_device_info *ret_info);
+struct machine_board_info {
+    const char *name, *description, *default_cpu;
+    unsigned cpu_max;
+};
+bool machine_get_board(size_t index, struct machine_board_info *ret_info);
+
 // Lists for people: memory map, devices with their state.
 void machine_print_map(struct machine *machine, FILE *out);
 void machine_print_devices(struct machine *machine, FILE *out);

@@ -37,6 +37,7 @@ struct board {
     const char *name, *description;
     const char *default_cpu;
     uint64_t default_ram; // bytes
+    unsigned cpu_max;
     // Builds everything; on failure what was made is left in *machine for machine_destroy.
     int (*create)(struct machine *machine, struct error *err);
     // Machine stopped, devices and vCPUs reset: puts the start-up contents into memory and starts the first
@@ -44,6 +45,7 @@ struct board {
     int (*start)(struct machine *machine, struct error *err);
     // Give a device the place that machine.place names; it is in machine.devices already. NULL: no such bus.
     int (*plug_virtio)(struct machine *machine, struct virtio_device *vdev, struct error *err);
+    int (*plug_watchdog)(struct machine *machine, struct error *err); // NULL: has no place for one
     int (*plug_pci)(struct machine *machine, struct pci_device *pdev, struct error *err);
     void (*power_key)(struct machine *machine); // machine lock held; may be NULL
     void (*destroy)(struct machine *machine);   // the board's own state
@@ -123,6 +125,8 @@ struct machine {
     sigset_t old_signals;
     struct serial_watch *serial_watch; // or NULL
     bool panicked; // since the last reset; main loop and serial line, machine lock held
+    enum machine_run_state stopped_by; // while not running; main thread
+    bool shutdown_told;
 };
 
 extern const struct board board_virt, board_none;
@@ -130,6 +134,14 @@ extern const struct board board_virt, board_none;
 // Adds dev to the machine (its path set by the caller); destroys it and fails when there is no memory. NULL
 // dev is not allowed.
 int machine_add_device(struct machine *machine, struct device *dev, struct error *err);
+
+// The guest has panicked, for the first time since the last reset: -action panic= says what comes of it. Machine lock held.
+void machine_guest_panicked(void *machine);
+// -action watchdog= says what comes of it. Machine lock held.
+void machine_watchdog_expired(struct machine *machine);
+
+// Tells the listeners. Main thread, machine lock held.
+void machine_tell(struct machine *machine, const struct machine_event *event);
 
 // Devices behind PCI ports (hotplug.c): notes that machine.devices from first on are one; destroys what is on a bus that
 // the guest let go; frees the list.

@@ -50,23 +50,13 @@ static bool announces_panic(const char *line)
     return !strncmp(line, panic_text, sizeof panic_text - 1);
 }
 
-static void panicked(struct machine *machine)
-{
-    machine->panicked = true;
-    switch (machine->config.on_panic) {
-    case MACHINE_PANIC_IS_NOTED: break;
-    case MACHINE_PANIC_PAUSES: machine_request(machine, MACHINE_STOP); break;
-    case MACHINE_PANIC_ENDS: machine_quit(machine, MACHINE_GUEST_PANICKED); break;
-    }
-}
-
 static void read_lines(struct serial_watch *w, const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         if (text[i] == '\n') {
             w->line[w->line_len] = 0;
-            if (!w->machine->panicked && announces_panic(w->line))
-                panicked(w->machine);
+            if (announces_panic(w->line))
+                machine_guest_panicked(w->machine);
             w->line_len = 0;
         } else if (w->line_len < LINE_HEAD && text[i] != '\r') {
             w->line[w->line_len++] = text[i];

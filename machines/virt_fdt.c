@@ -256,11 +256,12 @@ static void add_device(struct tree *t, const struct virt_fdt_device *d)
 {
     begin(t, "%s@%" PRIx64, d->name, d->base);
     strings(t, "compatible", d->compatible);
-    if (d->node == VIRT_NODE_FLASH) { // two banks of half the size
+    if (d->node == VIRT_NODE_FLASH || d->node == VIRT_NODE_WATCHDOG) { // two banks, or frames, of half the size
         uint64_t half = d->size / 2, second = d->base + half;
         cells(t, "reg", 8, HI(d->base), LO(d->base), HI(half), LO(half), HI(second), LO(second), HI(half),
               LO(half));
-        cells(t, "bank-width", 1, 4);
+        if (d->node == VIRT_NODE_FLASH)
+            cells(t, "bank-width", 1, 4);
     } else {
         reg64(t, d->base, d->size);
     }

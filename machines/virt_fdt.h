@@ -21,6 +21,7 @@ enum virt_node {
     VIRT_NODE_VIRTIO_MMIO, // edge-triggered, as QEMU says
     VIRT_NODE_FLASH,
     VIRT_NODE_PCIE, // base and size are the memory window, spi the first of four
+    VIRT_NODE_WATCHDOG, // two frames of half the size
 };
 
 struct virt_fdt_device {

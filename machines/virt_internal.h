@@ -27,6 +27,7 @@ enum virt_slot {
     VIRT_GPIO,
     VIRT_SECURE_UART,
     VIRT_SMMU,
+    VIRT_WATCHDOG,
     VIRT_VIRTIO,
     VIRT_PLATFORM_BUS,
     VIRT_PCIE_MMIO,
@@ -114,6 +115,7 @@ int virt_plug_pci(struct machine *machine, struct pci_device *pdev, struct error
 int virt_plug_virtio_pci(struct machine *machine, struct virtio_device *vdev, struct error *err);
 enum virt_slot virt_ecam_slot(const struct virt *v);
 struct msi_port virt_msi_port(struct machine *machine);
+int virt_plug_watchdog(struct machine *machine, struct error *err);
 int virt_create_fw_cfg(struct machine *machine, const struct virt_device *row, unsigned instance,
                        struct error *err);
 

@@ -6,10 +6,11 @@
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # Needed to build and run the emulator, and what the tests need on top of that.
-BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkg-config python3-minimal python3 libfdt-dev libslirp-dev zlib1g-dev libzstd-dev llvm-19-dev"
+BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkg-config python3-minimal python3 libfdt-dev libslirp-dev zlib1g-dev
+    libzstd-dev libjson-c-dev llvm-19-dev"
 TEST_PACKAGES="g++ binutils libcriterion-dev libunicorn-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross
     libmpfr-dev qemu-user-static qemu-system-arm ipxe-qemu qemu-utils
-    device-tree-compiler tmux gdb-multiarch"
+    device-tree-compiler tmux gdb-multiarch lldb-19"
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 die() { say "$*"; exit 1; }

@@ -83,6 +83,11 @@ static int wrap_helpers(struct accel *accel, struct error *err)
     return 0;
 }
 
+int accel_cpu_thread(const struct accel *accel, unsigned cpu)
+{
+    return atomic_load(&accel->cpus[cpu].thread_id);
+}
+
 static void wait_until_parked(struct accel *accel)
 {
     pthread_mutex_lock(&accel->lock);

@@ -130,6 +130,7 @@ struct vcpu {
     unsigned index;
     pthread_t thread;
     bool thread_started;
+    _Atomic int thread_id; // the host's
 
     _Atomic uint32_t requests; // enum vcpu_request
     _Atomic uint32_t in_code;  // enum vcpu_whereabouts

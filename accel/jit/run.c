@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 static bool must_park(const struct vcpu *vcpu)
 {
@@ -281,6 +282,7 @@ void *vcpu_main(void *opaque)
     struct backend_exit *exit = NULL;
     uint64_t evictions = 0;
     bool hot = false;
+    atomic_store(&vcpu->thread_id, gettid());
     atomic_fetch_or(&vcpu->requests, REQ_PARK);
     while (attend(vcpu)) {
         do {

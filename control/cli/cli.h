@@ -15,6 +15,7 @@ enum cli_action { CLI_RUN, CLI_EXIT };
 
 struct cli_monitor {
     const char *chardev;
+    bool control, pretty; // QMP; over several lines
 };
 
 struct cli {
@@ -28,9 +29,11 @@ struct cli {
     const char *gdb_chardev;                 // id; NULL: no debugger port
     const char *serial[MACHINE_MAX_SERIALS]; // as written
     size_t serial_count;
-    const char *monitor[CLI_MAX_MONITORS];
+    const char *monitor[CLI_MAX_MONITORS]; // as written
+    struct cli_monitor monitor_kind[CLI_MAX_MONITORS];
     size_t monitor_text_count;
     bool nographic, nodefaults, daemonize, has_serial, has_monitor;
+    bool sandbox;
     uint8_t escape;             // of a multiplexed terminal
     char *texts[CLI_MAX_ITEMS]; // strings made here
     size_t text_count;
@@ -56,6 +59,9 @@ int cli_parse_demo(struct cli *cli, int argc, char *const argv[], enum cli_actio
 // "chardev:id") as a character device. *ret_id is NULL for "none". *ret_monitor: a monitor shares it.
 int cli_chardev(struct cli *cli, const char *text, const char *id, const char **ret_id, bool *ret_monitor,
                 struct error *err);
+
+// -sandbox on: everything is open, and nothing has run. What this kernel lacks is said on standard error.
+int cli_enter_sandbox(struct cli *cli, struct error *err);
 
 // The list that -h prints.
 void cli_usage(const char *program, FILE *out);

@@ -6,6 +6,7 @@
 #include "control/gdb/gdb.h"
 #include "control/img/img.h"
 #include "control/monitor/monitor.h"
+#include "control/qmp/qmp.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -63,11 +64,10 @@ static int go_to_background(bool daemonize)
     return ends[1];
 }
 
-static void report_up(int pipe_end)
+static void report_up(int pipe_end, int null)
 {
     if (pipe_end < 0)
         return;
-    int null = open("/dev/null", O_RDWR);
     for (int fd = 0; fd < 3 && null >= 0; fd++)
         dup2(null, fd);
     if (null > 2)
@@ -76,17 +76,26 @@ static void report_up(int pipe_end)
     close(pipe_end);
 }
 
-static int open_monitors(struct cli *cli, struct machine *machine, struct monitor **monitors,
-                         struct error *err)
+// Of each index one at most is there.
+struct monitors {
+    struct monitor *human[CLI_MAX_MONITORS];
+    struct qmp *qmp[CLI_MAX_MONITORS];
+};
+
+static int open_monitors(struct cli *cli, struct machine *machine, struct monitors *monitors, struct error *err)
 {
     int r = 0;
     pthread_mutex_lock(machine_lock(machine));
     for (size_t i = 0; !r && i < cli->monitor_count; i++) {
-        struct chardev *chardev = machine_chardev(machine, cli->monitors[i].chardev);
-        r = chardev ? monitor_create(machine, chardev, &monitors[i], err)
-                    : error_set(err, -ENOENT,
-                                "a monitor wants the character device '%s', which is not there or in use",
-                                cli->monitors[i].chardev);
+        const struct cli_monitor *m = &cli->monitors[i];
+        struct chardev *chardev = machine_chardev(machine, m->chardev);
+        if (!chardev)
+            r = error_set(err, -ENOENT, "a monitor wants the character device '%s', which is not there or in use",
+                          m->chardev);
+        else if (m->control)
+            r = qmp_create(machine, chardev, m->pretty, &monitors->qmp[i], err);
+        else
+            r = monitor_create(machine, chardev, &monitors->human[i], err);
     }
     pthread_mutex_unlock(machine_lock(machine));
     return r;
@@ -104,33 +113,37 @@ static int open_gdb(const char *id, struct machine *machine, struct gdb **ret_gd
     return r ? error_prefix(err, r, "-gdb") : 0;
 }
 
-static void close_monitors(struct machine *machine, struct monitor **monitors)
+static void close_monitors(struct machine *machine, struct monitors *monitors)
 {
     pthread_mutex_lock(machine_lock(machine));
-    for (size_t i = 0; i < CLI_MAX_MONITORS; i++)
-        monitor_destroy(monitors[i]);
+    for (size_t i = 0; i < CLI_MAX_MONITORS; i++) {
+        monitor_destroy(monitors->human[i]);
+        qmp_destroy(monitors->qmp[i]);
+    }
     pthread_mutex_unlock(machine_lock(machine));
 }
 
 static int run_machine(struct cli *cli, struct error *err)
 {
     struct machine *machine;
-    struct monitor *monitors[CLI_MAX_MONITORS] = {NULL};
+    struct monitors monitors = {0};
     struct gdb *gdb = NULL;
-    int parent = go_to_background(cli->daemonize);
+    int parent = go_to_background(cli->daemonize), null = parent < 0 ? -1 : open("/dev/null", O_RDWR);
     int r = machine_create(&cli->machine, &machine, err);
     if (r)
         return complain(err);
-    r = open_monitors(cli, machine, monitors, err);
+    r = open_monitors(cli, machine, &monitors, err);
     if (!r && cli->gdb_chardev)
         r = open_gdb(cli->gdb_chardev, machine, &gdb, err);
     if (!r && cli->pid_file)
         r = write_pid(cli->pid_file, err);
+    if (!r && cli->sandbox)
+        r = cli_enter_sandbox(cli, err);
     if (!r)
-        report_up(parent);
+        report_up(parent, null);
     int status = r ? complain(err) : machine_run(machine);
     gdb_destroy(gdb);
-    close_monitors(machine, monitors);
+    close_monitors(machine, &monitors);
     machine_destroy(machine);
     if (cli->pid_file)
         unlink(cli->pid_file);

@@ -92,7 +92,9 @@ static const struct option options[] = {
     {"chardev", "BACKEND,id=ID...", "define a character device (-chardev help)", CALL(cli_on_chardev)},
     {"serial", "DEV", "a serial line: [mon:]stdio, pty, tcp:..., unix:..., file:..., null, none, chardev:ID", CALL(cli_on_serial)},
     {"monitor", "DEV", "where a monitor goes, as -serial", CALL(cli_on_monitor)},
-    {"mon", "[chardev=]ID[,mode=readline]", "a monitor on a character device", CALL(cli_on_mon)},
+    {"qmp", "DEV", "where a QMP monitor goes, as -serial", CALL(cli_on_qmp)},
+    {"qmp-pretty", "DEV", "the same, replies over several lines", CALL(cli_on_qmp_pretty)},
+    {"mon", "[chardev=]ID[,mode=readline|control][,pretty=on|off]", "a monitor on a character device", CALL(cli_on_mon)},
     {"echr", "N", "the terminal's escape character (1: Ctrl-A)", CALL(cli_on_echr)},
     {"nographic", NULL, "no display; serial line and monitor share the terminal", FLAG(nographic)},
     {"display", "none", "no display", ONLY_NONE},
@@ -108,8 +110,9 @@ static const struct option options[] = {
     {"name", "TEXT", "the machine's name", TEXT(machine.name)},
     {"rtc", "[base=utc][,clock=host|vm]", "the real-time clock", CALL(cli_on_rtc)},
     {"pidfile", "FILE", "write our process number there", TEXT(pid_file)},
+    {"sandbox", "on|off", "give up system calls and files that a running machine does not need", CALL(cli_on_sandbox)},
     {"daemonize", NULL, "go to the background", FLAG(daemonize)},
-    {"action", "EVENT=WHAT,...", "panic=none|pause|shutdown|exit-failure, reboot=reset|shutdown, shutdown=poweroff|pause", CALL(cli_on_action)},
+    {"action", "EVENT=WHAT,...", "panic=none|pause|shutdown|exit-failure, reboot=reset|shutdown, shutdown=poweroff|pause, watchdog=reset|shutdown|poweroff|pause|none", CALL(cli_on_action)},
     {"watchdog-timeout", "SECONDS", "end with status 4 when the guest writes nothing for so long", CALL(cli_on_watchdog)},
     {"seed", "N", "repeatable randomness", CALL(cli_on_seed)},
     {"parallel", "none", "accepted", ONLY_NONE},
@@ -122,7 +125,6 @@ static const struct option options[] = {
     {"no-acpi", NULL, "accepted", IGNORED},
     {"semihosting", NULL, NULL, REFUSED("semihosting is not supported")},
     {"semihosting-config", "ARGS", NULL, REFUSED("semihosting is not supported")},
-    {"qmp", "DEV", NULL, REFUSED("QMP is not supported yet")},
     {"icount", "ARGS", NULL, REFUSED("deterministic time is not supported yet")},
     {"loadvm", "NAME", NULL, REFUSED("snapshots are not supported yet")},
     {"incoming", "URI", NULL, REFUSED("migration is not supported yet")},
@@ -140,7 +142,6 @@ static const struct option options[] = {
     {"plugin", "ARGS", NULL, REFUSED("plugins are not supported yet")},
     {"runas", "USER", NULL, REFUSED("start us as that user instead")},
     {"chroot", "DIR", NULL, REFUSED("is not supported")},
-    {"sandbox", "ARGS", NULL, REFUSED("is not supported yet")},
 };
 // clang-format on
 

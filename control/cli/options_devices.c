@@ -61,13 +61,29 @@ int cli_on_serial(struct cli *cli, const char *arg, enum cli_action *action, str
     return 0;
 }
 
-int cli_on_monitor(struct cli *cli, const char *arg, enum cli_action *action, struct error *err)
+static int add_monitor(struct cli *cli, const char *arg, struct cli_monitor kind, struct error *err)
 {
     if (cli->monitor_text_count == CLI_MAX_MONITORS)
-        return error_set(err, -EINVAL, "-monitor: there can be at most %d monitors", CLI_MAX_MONITORS);
+        return error_set(err, -EINVAL, "there can be at most %d monitors", CLI_MAX_MONITORS);
+    cli->monitor_kind[cli->monitor_text_count] = kind;
     cli->monitor[cli->monitor_text_count++] = arg;
     cli->has_monitor = true;
     return 0;
+}
+
+int cli_on_monitor(struct cli *cli, const char *arg, enum cli_action *action, struct error *err)
+{
+    return add_monitor(cli, arg, (struct cli_monitor){0}, err);
+}
+
+int cli_on_qmp(struct cli *cli, const char *arg, enum cli_action *action, struct error *err)
+{
+    return add_monitor(cli, arg, (struct cli_monitor){.control = true}, err);
+}
+
+int cli_on_qmp_pretty(struct cli *cli, const char *arg, enum cli_action *action, struct error *err)
+{
+    return add_monitor(cli, arg, (struct cli_monitor){.control = true, .pretty = true}, err);
 }
 
 int cli_on_mon(struct cli *cli, const char *arg, enum cli_action *action, struct error *err)
@@ -77,15 +93,22 @@ int cli_on_mon(struct cli *cli, const char *arg, enum cli_action *action, struct
     if (r)
         return r;
     const char *id = keyval_get(&list, "chardev"), *mode = keyval_get(&list, "mode");
-    keyval_get(&list, "pretty");
-    if (!id)
+    struct cli_monitor monitor = {.control = mode && !strcmp(mode, "control")};
+    r = keyval_bool(&list, "pretty", &monitor.pretty, err);
+    if (r)
+        error_prefix(err, r, "-mon");
+    else if (!id)
         r = error_set(err, -EINVAL, "-mon needs a chardev=");
-    else if (mode && !strcmp(mode, "control"))
-        r = error_set(err, -ENOTSUP, "-mon: mode=control (QMP) is not supported yet");
+    else if (mode && !monitor.control && strcmp(mode, "readline"))
+        r = error_set(err, -EINVAL, "-mon: mode=%s is neither readline nor control", mode);
+    else if (keyval_unused(&list))
+        r = error_set(err, -EINVAL, "-mon does not know the option '%s'", keyval_unused(&list));
     else if (cli->monitor_count == CLI_MAX_MONITORS)
         r = error_set(err, -EINVAL, "-mon: there can be at most %d monitors", CLI_MAX_MONITORS);
-    else
-        cli->monitors[cli->monitor_count++] = (struct cli_monitor){.chardev = cli_keep(cli, "%s", id)};
+    else {
+        monitor.chardev = cli_keep(cli, "%s", id);
+        cli->monitors[cli->monitor_count++] = monitor;
+    }
     cli->has_monitor = true;
     keyval_free(&list);
     return r;

@@ -227,19 +227,24 @@ int cli_on_action(struct cli *cli, const char *arg, enum cli_action *action, str
     struct machine_config *m = &cli->machine;
     static const struct row {
         const char *event, *what;
-        enum { PANIC, REBOOT, SHUTDOWN } kind;
+        enum { PANIC, REBOOT, SHUTDOWN, WATCHDOG } kind;
         int value;
     } rows[] = {
         {"panic", "none", PANIC, MACHINE_PANIC_IS_NOTED},   {"panic", "pause", PANIC, MACHINE_PANIC_PAUSES},
         {"panic", "shutdown", PANIC, MACHINE_PANIC_ENDS},   {"panic", "exit-failure", PANIC, MACHINE_PANIC_ENDS},
         {"reboot", "reset", REBOOT, false},                 {"reboot", "shutdown", REBOOT, true},
         {"shutdown", "poweroff", SHUTDOWN, false},          {"shutdown", "pause", SHUTDOWN, true},
+        {"watchdog", "reset", WATCHDOG, MACHINE_WATCHDOG_RESET},
+        {"watchdog", "shutdown", WATCHDOG, MACHINE_WATCHDOG_SHUTDOWN},
+        {"watchdog", "poweroff", WATCHDOG, MACHINE_WATCHDOG_POWEROFF},
+        {"watchdog", "pause", WATCHDOG, MACHINE_WATCHDOG_PAUSE},
+        {"watchdog", "none", WATCHDOG, MACHINE_WATCHDOG_NONE},
     };
     struct keyval_list list;
     int r = keyval_parse(arg, NULL, &list, err);
     if (r)
         return r;
-    static const char *const events[] = {"panic", "reboot", "shutdown"};
+    static const char *const events[] = {"panic", "reboot", "shutdown", "watchdog"};
     for (size_t e = 0; !r && e < sizeof events / sizeof *events; e++) {
         const char *what = keyval_get(&list, events[e]);
         const struct row *row = rows, *end = rows + sizeof rows / sizeof *rows;
@@ -251,6 +256,8 @@ int cli_on_action(struct cli *cli, const char *arg, enum cli_action *action, str
             r = error_set(err, -EINVAL, "-action: %s cannot be answered by '%s'", events[e], what);
         else if (row->kind == PANIC)
             m->on_panic = (enum machine_panic)row->value;
+        else if (row->kind == WATCHDOG)
+            m->on_watchdog = (enum machine_watchdog)row->value;
         else
             *(row->kind == REBOOT ? &m->no_reboot : &m->no_shutdown) = row->value;
     }

@@ -34,11 +34,13 @@ int cli_add(struct cli *cli, struct keyval_list *lists, size_t *count, const cha
     return 0;
 }
 
-static int add_monitor(struct cli *cli, const char *chardev, struct error *err)
+static int add_monitor(struct cli *cli, const char *chardev, const struct cli_monitor *kind, struct error *err)
 {
     if (cli->monitor_count == CLI_MAX_MONITORS)
         return error_set(err, -EINVAL, "there can be at most %d monitors", CLI_MAX_MONITORS);
-    cli->monitors[cli->monitor_count++] = (struct cli_monitor){.chardev = chardev};
+    struct cli_monitor *monitor = &cli->monitors[cli->monitor_count++];
+    *monitor = *kind;
+    monitor->chardev = chardev;
     return 0;
 }
 
@@ -50,7 +52,7 @@ static int connect_serials(struct cli *cli, struct error *err)
         r = cli_chardev(cli, cli->serial[i], cli_keep(cli, "serial%zu", i), &cli->machine.serial[i], &monitor,
                         err);
         if (!r && monitor)
-            r = add_monitor(cli, cli->machine.serial[i], err);
+            r = add_monitor(cli, cli->machine.serial[i], &(struct cli_monitor){0}, err);
     }
     return r;
 }
@@ -63,7 +65,7 @@ static int connect_monitors(struct cli *cli, struct error *err)
         bool shared;
         r = cli_chardev(cli, cli->monitor[i], cli_keep(cli, "monitor%zu", i), &id, &shared, err);
         if (!r && id)
-            r = add_monitor(cli, id, err);
+            r = add_monitor(cli, id, &cli->monitor_kind[i], err);
     }
     return r;
 }

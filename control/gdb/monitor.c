@@ -27,12 +27,13 @@ void gdb_monitor(struct gdb *gdb, const char *line)
         gdb->borrowed = false;
         return;
     }
+    struct monitor_session session = {.cpu = gdb->cpu};
     char *text;
     size_t len;
     FILE *out = open_memstream(&text, &len);
     if (!out)
         return;
-    monitor_command(gdb->machine, line, out);
+    monitor_session_command(&session, gdb->machine, line, out);
     if (!fclose(out))
         print(gdb, text, len);
     free(text);

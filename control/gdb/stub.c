@@ -170,7 +170,12 @@ static void on_machine(void *opaque, const struct machine_event *event)
         gdb->interrupt = false;
         break;
     case MACHINE_ENDING: on_ending(gdb, event->status); break;
-    case MACHINE_WAS_RESET: break;
+    case MACHINE_WAS_RESET:
+    case MACHINE_SHUT_DOWN:
+    case MACHINE_POWER_KEY:
+    case MACHINE_GUEST_PANIC:
+    case MACHINE_WATCHDOG:
+    case MACHINE_DEVICE_GONE: break;
     }
 }
 

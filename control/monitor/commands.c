@@ -16,11 +16,13 @@ struct command {
     const char *arguments, *help;
     bool stopped; // needs the vCPUs parked
     void (*run)(struct machine *machine, const char *args, FILE *out);
+    // In place of run, for what depends on the chosen CPU.
+    void (*run_at)(struct monitor_session *session, struct machine *machine, const char *args, FILE *out);
 };
 
 static void run_quit(struct machine *m, const char *args, FILE *out)
 {
-    machine_quit(m, MACHINE_POWERED_OFF);
+    machine_request(m, MACHINE_QUIT);
 }
 
 static void run_stop(struct machine *m, const char *args, FILE *out)
@@ -30,7 +32,10 @@ static void run_stop(struct machine *m, const char *args, FILE *out)
 
 static void run_cont(struct machine *m, const char *args, FILE *out)
 {
-    machine_request(m, MACHINE_CONT);
+    if (machine_run_state(m) == MACHINE_STATE_SHUT_DOWN)
+        fprintf(out, "Error: Resetting the Virtual Machine is required\n");
+    else
+        machine_request(m, MACHINE_CONT);
 }
 
 static void run_reset(struct machine *m, const char *args, FILE *out)
@@ -45,7 +50,11 @@ static void run_powerdown(struct machine *m, const char *args, FILE *out)
 
 static void info_status(struct machine *m, const char *args, FILE *out)
 {
-    fprintf(out, "VM status: %s\n", machine_running(m) ? "running" : "paused");
+    enum machine_run_state state = machine_run_state(m);
+    fprintf(out, "VM status: %s", machine_running(m) ? "running" : "paused");
+    if (state != MACHINE_STATE_RUNNING && state != MACHINE_STATE_PAUSED)
+        fprintf(out, " (%s)", machine_run_state_name(state));
+    fputc('\n', out);
 }
 
 static void info_version(struct machine *m, const char *args, FILE *out)
@@ -113,10 +122,26 @@ static void info_jit(struct machine *m, const char *args, FILE *out)
         accel_print_stats(machine_accel(m), out);
 }
 
-static void info_cpus(struct machine *m, const char *args, FILE *out)
+static unsigned count_cpus(struct machine *m)
 {
-    for (unsigned i = 0; machine_accel(m) && i < machine_config(m)->cpu_count; i++)
-        fprintf(out, "%c CPU #%u: %s\n", i ? ' ' : '*', i, accel_cpu_on(machine_accel(m), i) ? "on" : "off");
+    return machine_accel(m) ? machine_config(m)->cpu_count : 0;
+}
+
+static void info_cpus(struct monitor_session *session, struct machine *m, const char *args, FILE *out)
+{
+    for (unsigned i = 0; i < count_cpus(m); i++)
+        fprintf(out, "%c CPU #%u: %s thread_id=%d\n", i == session->cpu ? '*' : ' ', i,
+                accel_cpu_on(machine_accel(m), i) ? "on" : "off", accel_cpu_thread(machine_accel(m), i));
+}
+
+static void run_cpu(struct monitor_session *session, struct machine *m, const char *args, FILE *out)
+{
+    char *end;
+    unsigned long n = strtoul(args, &end, 10);
+    if (!isdigit((unsigned char)*args) || *end || n >= count_cpus(m))
+        fprintf(out, "cpu: the machine has CPUs 0 to %u\n", count_cpus(m) ? count_cpus(m) - 1 : 0);
+    else
+        session->cpu = (unsigned)n;
 }
 
 static void print_registers(struct machine *m, unsigned cpu, FILE *out)
@@ -142,14 +167,11 @@ static void print_registers(struct machine *m, unsigned cpu, FILE *out)
         fputc('\n', out);
 }
 
-static void info_registers(struct machine *m, const char *args, FILE *out)
+static void info_registers(struct monitor_session *session, struct machine *m, const char *args, FILE *out)
 {
-    if (!machine_accel(m))
-        return;
-    unsigned count = machine_config(m)->cpu_count;
     bool all = !strcmp(args, "-a");
-    unsigned first = isdigit((unsigned char)*args) ? (unsigned)strtoul(args, NULL, 10) : 0;
-    for (unsigned i = first; i < count && (all || i == first); i++)
+    unsigned first = all ? 0 : isdigit((unsigned char)*args) ? (unsigned)strtoul(args, NULL, 10) : session->cpu;
+    for (unsigned i = first; i < count_cpus(m) && (all || i == first); i++)
         print_registers(m, i, out);
 }
 
@@ -206,7 +228,7 @@ static void print_item(FILE *out, const struct dump *d, uint64_t value)
     }
 }
 
-static void dump_memory(struct machine *m, const char *args, FILE *out, bool physical)
+static void dump_memory(struct machine *m, unsigned cpu, const char *args, FILE *out, bool physical)
 {
     enum { MAX = 4096, LINE = 16 };
     struct dump d;
@@ -219,7 +241,7 @@ static void dump_memory(struct machine *m, const char *args, FILE *out, bool phy
             fprintf(out, "%s%016" PRIx64 ":", i ? "\n" : "", addr);
         bool bad = physical
                        ? mem_read(machine_mem(m), (struct gpa){addr}, &value, d.size, true) != MEM_OK
-                       : !machine_accel(m) || accel_debug_read(machine_accel(m), 0, addr, &value, d.size);
+                       : !machine_accel(m) || accel_debug_read(machine_accel(m), cpu, addr, &value, d.size);
         if (bad) {
             fprintf(out, " cannot access memory\n");
             return;
@@ -229,14 +251,14 @@ static void dump_memory(struct machine *m, const char *args, FILE *out, bool phy
     fputc('\n', out);
 }
 
-static void run_x(struct machine *m, const char *args, FILE *out)
+static void run_x(struct monitor_session *session, struct machine *m, const char *args, FILE *out)
 {
-    dump_memory(m, args, out, false);
+    dump_memory(m, session->cpu, args, out, false);
 }
 
 static void run_xp(struct machine *m, const char *args, FILE *out)
 {
-    dump_memory(m, args, out, true);
+    dump_memory(m, 0, args, out, true);
 }
 
 static void run_device_add(struct machine *m, const char *args, FILE *out)
@@ -255,12 +277,12 @@ static void run_device_del(struct machine *m, const char *args, FILE *out)
 }
 
 static void run_help(struct machine *m, const char *args, FILE *out);
-static void run_info(struct machine *m, const char *args, FILE *out);
+static void run_info(struct monitor_session *session, struct machine *m, const char *args, FILE *out);
 
 // clang-format off
 static const struct command commands[] = {
     {"help", "?", "[command]", "show the help", false, run_help},
-    {"info", NULL, "[subcommand]", "show various information about the system state", false, run_info},
+    {"info", NULL, "[subcommand]", "show various information about the system state", false, .run_at = run_info},
     {"cont", "c", "", "resume emulation", false, run_cont},
     {"stop", "s", "", "stop emulation", false, run_stop},
     {"quit", "q", "", "quit the emulator", false, run_quit},
@@ -269,22 +291,23 @@ static const struct command commands[] = {
     {"device_add", NULL, "driver[,prop=value][,...]", "add device, like -device on the command line", false,
      run_device_add},
     {"device_del", NULL, "device", "remove device", false, run_device_del},
+    {"cpu", NULL, "index", "set the default CPU", false, .run_at = run_cpu},
     {"hostfwd_add", NULL, "[netdev_id] [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport", "forward a port of the host", false, run_hostfwd_add},
     {"hostfwd_remove", NULL, "[netdev_id] [tcp|udp]:[hostaddr]:hostport", "no longer forward a port", false, run_hostfwd_remove},
-    {"x", NULL, "/fmt addr", "virtual memory dump starting at 'addr'", true, run_x},
+    {"x", NULL, "/fmt addr", "virtual memory dump starting at 'addr'", true, .run_at = run_x},
     {"xp", NULL, "/fmt addr", "physical memory dump starting at 'addr'", true, run_xp},
 };
 
 static const struct command infos[] = {
     {"block", NULL, "", "show the disks", false, info_block},
     {"chardev", NULL, "", "show the character devices", false, info_chardev},
-    {"cpus", NULL, "", "show the CPUs", false, info_cpus},
+    {"cpus", NULL, "", "show the CPUs", false, .run_at = info_cpus},
     {"jit", NULL, "", "show translation counters", true, info_jit},
     {"mtree", NULL, "", "show memory tree", false, info_mtree},
     {"name", NULL, "", "show the machine's name", false, info_name},
     {"network", NULL, "", "show the networks", false, info_network},
     {"qtree", NULL, "", "show the devices and their state", false, info_qtree},
-    {"registers", NULL, "[-a|cpu]", "show the cpu registers", true, info_registers},
+    {"registers", NULL, "[-a|cpu]", "show the cpu registers", true, .run_at = info_registers},
     {"status", NULL, "", "show whether the machine runs", false, info_status},
     {"usernet", NULL, "", "show the connections of user-mode networks", false, info_usernet},
     {"version", NULL, "", "show the version", false, info_version},
@@ -325,22 +348,31 @@ static void run_help(struct machine *m, const char *args, FILE *out)
 {
     const char *rest;
     const struct command *one = *args ? find(commands, ARRAY_SIZE(commands), args, &rest) : NULL;
-    if (one && one->run == run_info)
+    if (one && one->run_at == run_info)
         args = "info";
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
         if (!*args || one == &commands[i])
             print_command("", &commands[i], out);
-    if (one && one->run == run_info)
+    if (one && one->run_at == run_info)
         for (size_t i = 0; i < ARRAY_SIZE(infos); i++)
             print_command("info ", &infos[i], out);
 }
 
-static void run_info(struct machine *m, const char *args, FILE *out)
+static void run(const struct command *c, struct monitor_session *session, struct machine *m, const char *args,
+                FILE *out)
+{
+    if (c->run_at)
+        c->run_at(session, m, args, out);
+    else
+        c->run(m, args, out);
+}
+
+static void run_info(struct monitor_session *session, struct machine *m, const char *args, FILE *out)
 {
     const char *rest;
     const struct command *c = find(infos, ARRAY_SIZE(infos), args, &rest);
     if (c)
-        c->run(m, rest, out);
+        run(c, session, m, rest, out);
     else if (*args)
         fprintf(out, "unknown command: 'info %s'\n", args);
     else
@@ -357,12 +389,18 @@ bool monitor_needs_stop(const char *line)
     const char *args, *rest;
     line = rest_of(line, 0);
     const struct command *c = look_up(line, &args);
-    if (c && c->run == run_info)
+    if (c && c->run_at == run_info)
         c = find(infos, ARRAY_SIZE(infos), args, &rest);
     return c && c->stopped;
 }
 
 void monitor_command(struct machine *machine, const char *line, FILE *out)
+{
+    struct monitor_session session = {0};
+    monitor_session_command(&session, machine, line, out);
+}
+
+void monitor_session_command(struct monitor_session *session, struct machine *machine, const char *line, FILE *out)
 {
     const char *args;
     line = rest_of(line, 0);
@@ -370,7 +408,7 @@ void monitor_command(struct machine *machine, const char *line, FILE *out)
         return;
     const struct command *c = look_up(line, &args);
     if (c)
-        c->run(machine, args, out);
+        run(c, session, machine, args, out);
     else
         fprintf(out, "unknown command: '%.*s'\n", (int)strcspn(line, " "), line);
 }

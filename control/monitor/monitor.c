@@ -16,6 +16,7 @@ struct monitor {
     struct machine *machine;
     struct chardev *chardev;
     struct machine_call call, settled;
+    struct monitor_session session;
     char line[LINE_MAX_BYTES], last[LINE_MAX_BYTES];
     size_t len;
     unsigned escape; // inside an escape sequence: 1 after ESC, 2 after ESC [
@@ -65,7 +66,7 @@ static void run(void *opaque)
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     if (out) {
-        monitor_command(mon->machine, mon->line, out);
+        monitor_session_command(&mon->session, mon->machine, mon->line, out);
         fclose(out);
         put(mon, text, size);
         free(text);

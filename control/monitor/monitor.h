@@ -19,4 +19,10 @@ void monitor_destroy(struct monitor *monitor); // NULL is allowed
 void monitor_command(struct machine *machine, const char *line, FILE *out);
 bool monitor_needs_stop(const char *line);
 
+// The same for one who has chosen a CPU with "cpu N" before, or does it with this command.
+struct monitor_session {
+    unsigned cpu;
+};
+void monitor_session_command(struct monitor_session *session, struct machine *machine, const char *line, FILE *out);
+
 #endif

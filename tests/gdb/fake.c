@@ -116,7 +116,7 @@ void machine_quit(struct machine *m, int status)
 }
 
 // Stands for the human monitor.
-void monitor_command(struct machine *m, const char *line, FILE *out)
+void monitor_session_command(struct monitor_session *session, struct machine *m, const char *line, FILE *out)
 {
     if (!strcmp(line, "cont"))
         machine_request(m, MACHINE_CONT);

@@ -11,6 +11,7 @@
 #include "hw/char/pl011.h"
 #include "hw/core/state.h"
 #include "hw/gpio/pl061.h"
+#include "hw/misc/sbsa_gwdt.h"
 #include "hw/intc/arm_ports.h"
 #include "hw/intc/gicv2.h"
 #include "hw/intc/gicv3.h"
@@ -106,6 +107,14 @@ static void make_pl031(struct bench *b)
     struct device *dev;
     struct pl031_config config = {"/rtc", 1u << 31, {set_output, b->irq, 0}, &b->clock, b->loop};
     cr_assert_eq(pl031_create(&config, &dev, NULL), 0);
+    add_device(b, dev);
+}
+
+static void make_gwdt(struct bench *b)
+{
+    struct device *dev;
+    struct sbsa_gwdt_config config = {"/watchdog", {set_output, b->irq, 0}, {set_output, b->fiq, 0}, &b->clock, b->loop};
+    cr_assert_eq(sbsa_gwdt_create(&config, &dev, NULL), 0);
     add_device(b, dev);
 }
 
@@ -315,6 +324,11 @@ Test(fuzz, pl031)
 {
     fuzz(make_pl031);
 }
+Test(fuzz, watchdog)
+{
+    fuzz(make_gwdt);
+}
+
 Test(fuzz, pl061)
 {
     fuzz(make_pl061);

@@ -11,6 +11,7 @@
 #include "hw/char/pl011.h"
 #include "hw/core/state.h"
 #include "hw/gpio/pl061.h"
+#include "hw/misc/sbsa_gwdt.h"
 #include "hw/rtc/pl031.h"
 
 #include <criterion/criterion.h>
@@ -66,6 +67,12 @@ static int make_pl061(struct bench *b)
     for (unsigned i = 0; i < PL061_LINES; i++)
         config.out[i] = (struct irq){set_output, b->out, i};
     return pl061_create(&config, &b->dev, NULL);
+}
+
+static int make_gwdt(struct bench *b)
+{
+    struct sbsa_gwdt_config config = {"/watchdog", {set_output, &b->irq, 0}, {set_output, b->out, 0}, &b->clock, b->loop};
+    return sbsa_gwdt_create(&config, &b->dev, NULL);
 }
 
 static void bench_make(struct bench *b, int (*make)(struct bench *))
@@ -191,6 +198,14 @@ static const struct {
      "14?0"},
     {"pl031 masked alarm", make_pl031, "4=3ea t+5000000000 14?0"},
     {"pl031 alarm now", make_pl031, "10=1 4=3e8 irq? 1c=1 !irq? 8=77 4=77 irq? 10=0 !irq? 14?1"},
+    {"watchdog expires", make_gwdt,
+     "fcc?1043b 10fcc?1043b 0?0 8=64 8?64 0=1 0?1 10?64 t+1600 !irq? t+16 irq? !out0? 0?3 t+1600 !out0? t+16 out0? 0?7 "
+     "t+999999 0?7"},
+    {"watchdog refreshed", make_gwdt, "8=64 0=1 t+1600 10000=0 t+1600 !irq? 10?c8 t+16 irq? 10000=0 !irq? 0?1"},
+    {"watchdog disabled", make_gwdt, "8=64 t+9999 !irq? 0=1 t+1616 irq? 0=0 !irq? t+99999 !irq? 0?0"},
+    {"watchdog compare", make_gwdt, "8=64 0=1 10=1000 14=0 t+3200 !irq? t+62352 irq? c=ffffffff c?ffff !irq? 14?ffff"},
+    {"watchdog far off", make_gwdt, "0=1 14=ffffffff t+99999999 !irq? 10=ffffffff t+99999999 !irq? 0?1"},
+    {"watchdog without offset", make_gwdt, "0=1 t+16 irq? t+16 out0? 0?7 0=1 !out0? 0?1"},
     {"pl061 data", make_pl061,
      "fe0?61 fe4?10 fe8?4 400=f 3fc=ff out0? out3? !out4? 3fc?f in5+ 3fc?2f 80?20 7c?f "
      "4=0 !out0? out1? 3fc?2e 400=0 !out1? 3fc?20 400=f out1?"},
@@ -220,6 +235,7 @@ Test(primecells, save_load_save)
     } rows[] = {
         {make_pl011, "2c=70 24=d 38=7ff 34=3 rx:hello t+100 0?68", "irq? 0?65 24?d t+290000 3c?50"},
         {make_pl031, "t+5000000000 4=3ef 10=1 8=3e9", "0?3e9 4?3ef t+6000000000 irq?"},
+        {make_gwdt, "8=64 c=1 0=1 t+3000 14=0 t+16 0?3", "irq? 0?3 8?64 c?1 10?120 14?1"},
         {make_pl061, "400=f0 3fc=50 408=1 410=3 in0+ 40c=2", "out4? !out5? out6? irq? 414?1 3fc?51"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

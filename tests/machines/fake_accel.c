@@ -42,6 +42,11 @@ void accel_cpu_off(struct accel *accel, unsigned cpu)
     accel->on[cpu] = false;
 }
 
+int accel_cpu_thread(const struct accel *accel, unsigned cpu)
+{
+    return 1000 + (int)cpu;
+}
+
 int accel_current_cpu(const struct accel *accel)
 {
     return -1;

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// Owns -sandbox: what of a command line has to stay reachable by name once the machine is set up. Everything else is open
+// by then.
+#include "host/sandbox.h"
+#include "base/error.h"
+#include "control/cli/options.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+// QEMU's single refusals are all part of "on"; permissions cannot be had.
+int cli_on_sandbox(struct cli *cli, const char *arg, enum cli_action *action, struct error *err)
+{
+    static const char *const parts[] = {"obsolete", "elevateprivileges", "spawn", "resourcecontrol"};
+    struct keyval_list list;
+    int r = keyval_parse(arg, "enable", &list, err);
+    if (r)
+        return error_prefix(err, r, "-sandbox");
+    r = keyval_bool(&list, "enable", &cli->sandbox, err);
+    for (size_t i = 0; !r && i < sizeof parts / sizeof *parts; i++) {
+        const char *value = keyval_get(&list, parts[i]);
+        if (value && strcmp(value, "deny") && cli->sandbox)
+            r = error_set(err, -ENOTSUP, "%s=%s is not supported (only deny)", parts[i], value);
+    }
+    if (!r && keyval_unused(&list))
+        r = error_set(err, -EINVAL, "there is no option '%s'", keyval_unused(&list));
+    keyval_free(&list);
+    return r ? error_prefix(err, r, "-sandbox") : 0;
+}
+
+// The folder of path, by cli_keep.
+static const char *folder_of(struct cli *cli, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return ".";
+    return cli_keep(cli, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+int cli_enter_sandbox(struct cli *cli, struct error *err)
+{
+    enum { MAX = 2 * CLI_MAX_ITEMS + 2 };
+    struct sandbox_path paths[MAX];
+    size_t n = 0;
+    char program[PATH_MAX], missing[256];
+    ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (len > 0) { // the optimiser's module is beside the program
+        program[len] = 0;
+        paths[n++] = (struct sandbox_path){folder_of(cli, program), SANDBOX_READ};
+    }
+    if (cli->pid_file)
+        paths[n++] = (struct sandbox_path){folder_of(cli, cli->pid_file), SANDBOX_REMOVE};
+    for (size_t i = 0; i < cli->machine.chardev_count; i++) { // a server's socket is removed at the end
+        const char *path = keyval_get(&cli->chardevs[i], "path");
+        if (path)
+            paths[n++] = (struct sandbox_path){folder_of(cli, path), SANDBOX_REMOVE};
+    }
+    for (size_t i = 0; i < cli->machine.drive_count; i++) {
+        const char *path = keyval_get(&cli->drives[i], "file");
+        if (path)
+            paths[n++] = (struct sandbox_path){path, SANDBOX_WRITE};
+    }
+    for (size_t i = 0; i < n; i++)
+        if (!paths[i].path)
+            return error_set(err, -ENOMEM, "-sandbox: out of memory");
+    struct sandbox_config config = {.paths = paths, .path_count = n};
+    int r = sandbox_enter(&config, missing, sizeof missing, err);
+    if (r)
+        return error_prefix(err, r, "-sandbox");
+    if (*missing)
+        fprintf(stderr, "isomer: -sandbox: %s\n", missing);
+    return 0;
+}
