@@ -147,6 +147,7 @@ struct vcpu {
     // under accel.lock
     bool powered, start_pending, off_pending, parked;
     uint64_t start_entry, start_arg;
+    uint32_t yields; // ever; its own thread only
     bool step;
 
     // own thread only
@@ -276,6 +277,7 @@ struct accel {
     struct mem_space *mem;
     const struct log *log;
     unsigned cpu_count;
+    bool crowded;      // far more vCPUs than the host has processors
     struct vcpu *cpus; // cpu_count
     struct jit jit;
 
