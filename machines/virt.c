@@ -209,12 +209,15 @@ static int parse_options(struct machine *m, struct error *err)
 static int check_size(struct machine *m, struct error *err)
 {
     struct virt *v = virt_of(m);
-    unsigned max = v->gic_version == 2 ? 8 : VIRT_MAX_CPUS;
+    // The second region of redistributors is above RAM.
+    unsigned max = v->gic_version == 2 ? 8
+                   : v->highmem        ? VIRT_MAX_CPUS
+                                       : (unsigned)(virt_map[VIRT_GIC_REDIST].size / GICV3_REDIST_SIZE);
     uint64_t ram_max = v->highmem ? virt_map[VIRT_RAM].size : GiB(3);
     if (!m->config.cpu_count || m->config.cpu_count > max)
         return error_set(err, -EINVAL, "%u CPUs are too many for a GICv%u (at most %u)%s",
                          m->config.cpu_count, v->gic_version, max,
-                         v->gic_version == 2 ? "; gic-version=3 takes more" : "");
+                         v->gic_version == 2 ? "; gic-version=3 takes more" : v->highmem ? "" : " with highmem=off");
     if (m->config.ram_size > ram_max)
         return error_set(err, -EINVAL, "-m: this machine has room for %" PRIu64 " GiB of RAM%s",
                          ram_max >> 30, v->highmem ? "" : " with highmem=off");

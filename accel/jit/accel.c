@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void request_all(struct accel *accel, uint32_t bits)
 {
@@ -108,6 +109,8 @@ int accel_create(const struct accel_config *config, struct accel **ret_accel, st
     accel->log = config->log;
     accel->pause_count = 1;
     accel->step_cpu = -1;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    accel->crowded = processors > 0 && config->cpu_count > 2 * (unsigned long)processors;
     pthread_mutex_init(&accel->lock, NULL);
     pthread_cond_init(&accel->changed, NULL);
     accel->cpus = calloc(config->cpu_count, sizeof *accel->cpus);

@@ -148,6 +148,7 @@ struct vcpu {
     // under accel.lock
     bool powered, start_pending, off_pending, parked;
     uint64_t start_entry, start_arg;
+    uint32_t yields; // ever; its own thread only
     bool step;
 
     // own thread only
@@ -277,6 +278,7 @@ struct accel {
     struct mem_space *mem;
     const struct log *log;
     unsigned cpu_count;
+    bool crowded;      // far more vCPUs than the host has processors
     struct vcpu *cpus; // cpu_count
     struct jit jit;
 

@@ -211,11 +211,43 @@ static int run_unit(struct vcpu *vcpu, struct unit *unit)
     }
 }
 
-static bool awake(struct vcpu *vcpu, bool for_event)
+// All end with an interrupt or a request; the latter two also with an event, which the second takes, and after a while.
+// Interrupts that pended before the third began do not count: they are masked, and others come as requests.
+enum wait_kind { FOR_INTERRUPT, FOR_EVENT, FOR_A_WHILE };
+
+static bool awake(struct vcpu *vcpu, enum wait_kind kind)
 {
     if (atomic_load(&vcpu->requests) & ~(uint32_t)(REQ_SAFE | REQ_SAMPLE))
         return true;
-    return vcpu->accel->isa->wakes(vcpu->env) || (for_event && atomic_load(&vcpu->event));
+    if (kind != FOR_INTERRUPT && atomic_load(&vcpu->event))
+        return true;
+    return kind != FOR_A_WHILE && vcpu->accel->isa->wakes(vcpu->env);
+}
+
+static void sleep_in_wait(struct vcpu *vcpu, enum wait_kind kind)
+{
+    vcpu_leave_code(vcpu);
+    atomic_store(&vcpu->activity, VCPU_SLEEPS);
+    pthread_mutex_lock(&vcpu->lock);
+    if (kind != FOR_INTERRUPT) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += 100000;
+        if (until.tv_nsec >= 1000000000) {
+            until.tv_nsec -= 1000000000;
+            until.tv_sec++;
+        }
+        if (!awake(vcpu, kind))
+            pthread_cond_timedwait(&vcpu->wake, &vcpu->lock, &until);
+        if (kind == FOR_EVENT)
+            atomic_store(&vcpu->event, 0);
+    } else {
+        while (!awake(vcpu, kind))
+            pthread_cond_wait(&vcpu->wake, &vcpu->lock);
+    }
+    pthread_mutex_unlock(&vcpu->lock);
+    tier_wake(vcpu);
+    vcpu_enter_code(vcpu);
 }
 
 // WFI and WFE. A WFE gives up after a while: the architecture lets it wake at any time, and spinning guests rely on
@@ -224,27 +256,18 @@ static void wait_for_interrupt(struct vcpu *vcpu, bool for_event)
 {
     if (for_event && atomic_exchange(&vcpu->event, 0))
         return;
-    vcpu_leave_code(vcpu);
-    atomic_store(&vcpu->activity, VCPU_SLEEPS);
-    pthread_mutex_lock(&vcpu->lock);
-    if (for_event) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += 100000;
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_nsec -= 1000000000;
-            until.tv_sec++;
-        }
-        if (!awake(vcpu, true))
-            pthread_cond_timedwait(&vcpu->wake, &vcpu->lock, &until);
-        atomic_store(&vcpu->event, 0);
-    } else {
-        while (!awake(vcpu, false))
-            pthread_cond_wait(&vcpu->wake, &vcpu->lock);
-    }
-    pthread_mutex_unlock(&vcpu->lock);
-    tier_wake(vcpu);
-    vcpu_enter_code(vcpu);
+    sleep_in_wait(vcpu, for_event ? FOR_EVENT : FOR_INTERRUPT);
+}
+
+// YIELD, and WFE with the exclusive monitor set, which is how a guest waits for a lock: a store to it is no event here.
+// Where vCPUs crowd, dozens of such waiters would leave the one that works little of the host, so they rest in between.
+static void yield(struct vcpu *vcpu)
+{
+    enum { YIELDS_A_REST = 4 };
+    if (vcpu->accel->crowded && !vcpu->step && ++vcpu->yields % YIELDS_A_REST == 0)
+        sleep_in_wait(vcpu, FOR_A_WHILE);
+    else
+        sched_yield();
 }
 
 static void after(struct vcpu *vcpu, int code)
@@ -261,7 +284,7 @@ static void after(struct vcpu *vcpu, int code)
         if (!vcpu->step)
             wait_for_interrupt(vcpu, code == IR_EXIT_WAIT_EVENT);
         break;
-    case IR_EXIT_YIELD: sched_yield(); break;
+    case IR_EXIT_YIELD: yield(vcpu); break;
     default: break;
     }
 }

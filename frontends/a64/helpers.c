@@ -61,16 +61,21 @@ int a64_help_wfi(struct ir_env *env, const union ir_value *args, union ir_value 
 }
 
 // A plain store by another vCPU that would clear our exclusive monitor, and so be an event, goes unseen: with
-// the monitor set, WFE only yields.
+// the monitor set, WFE only yields. So it does where an interrupt pends, which is masked as a rule: spinning with
+// interrupts off and the timer's pending must not take the host from who is waited for.
 int a64_help_wfe(struct ir_env *env, const union ir_value *args, union ir_value *ret)
 {
     struct a64_cpu *cpu = a64_cpu_of(env);
     bool event = cpu->event_local;
 
     cpu->event_local = 0;
-    if (vcpu_test_event(env) || event || a64_isa_wakes(env)) {
+    if (vcpu_test_event(env) || event) {
         env->pc += 4;
         return IR_EXIT_STATE;
+    }
+    if (a64_isa_wakes(env)) {
+        env->pc += 4;
+        return IR_EXIT_YIELD;
     }
     if (wait_traps(cpu, SCTLR_NTWE, 1))
         return IR_EXIT_STATE;

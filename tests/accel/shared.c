@@ -106,7 +106,7 @@ Test(shared, counters)
 
 // ---- events --------------------------------------------------------------------------------------------------------
 
-enum { TURNS = 2000 };
+enum { TURNS = 1000 };
 
 // A token goes round: each waits by WFE until it is its turn, and passes it on, with SEV or without.
 static void pass_token(bool exclusive, bool send)
@@ -170,7 +170,7 @@ Test(shared, an_event_is_not_lost_before_the_wait)
 // ---- what one changes under the others -----------------------------------------------------------------------------
 
 // Each of the page's versions waits for every CPU to leave its loop.
-enum { CODE_VERSIONS = 1000, PAGE_VERSIONS = 120 };
+enum { CODE_VERSIONS = 1000, PAGE_VERSIONS = 50 };
 
 // x4 counts up from 1; after each change of what x10 points to the version is published at x1.
 static void put_writer(struct words *w, const uint32_t *change, unsigned count)

@@ -204,6 +204,35 @@ Test(gicv3, reset_covers_the_cpus)
     bench_free(&b);
 }
 
+static uint64_t redist_read(struct gicv3_redist_map map, uint64_t offset)
+{
+    uint64_t value = 0;
+    cr_assert_eq(map.ops->read(map.opaque, offset, 8, &value), MEM_OK);
+    return value;
+}
+
+// Each region ends with a redistributor that says it is the last; the numbers go on.
+Test(gicv3, two_regions_of_redistributors)
+{
+    struct gicv3 *gic;
+    struct gicv3_config config = {.path = "/gic", .cpu_count = 200, .spi_count = 64, .region_cpus = {123, 77}};
+    cr_assert_eq(gicv3_create(&config, &gic, NULL), 0);
+    struct gicv3_redist_map low = gicv3_redist(gic, 0), high = gicv3_redist(gic, 1);
+    cr_expect_eq(low.size, 123 * 0x20000);
+    cr_expect_eq(high.size, 77 * 0x20000);
+    cr_expect_eq(redist_read(low, 121 * 0x20000 + 8), 0x709ull << 32 | 121 << 8);
+    cr_expect_eq(redist_read(low, 122 * 0x20000 + 8), 0x70aull << 32 | 122 << 8 | 1 << 4);
+    cr_expect_eq(redist_read(high, 8), 0x70bull << 32 | 123 << 8);
+    cr_expect_eq(redist_read(high, 76 * 0x20000 + 8), 0xc07ull << 32 | 199 << 8 | 1 << 4);
+    uint64_t value;
+    cr_expect_eq(low.ops->read(low.opaque, 123 * 0x20000, 4, &value), MEM_REFUSED);
+    // An SGI reaches a CPU of the second region.
+    cr_assert_eq(high.ops->write(high.opaque, 76 * 0x20000 + 0x10080, 4, 1), MEM_OK);
+    cr_assert(gicv3_icc_write(gic, 0, ICC_SGI1R, 0xc0000 | 1 << 7));
+    cr_expect_eq(redist_read(high, 76 * 0x20000 + 0x10200), 1);
+    device_destroy(gicv3_device(gic));
+}
+
 Test(gicv3, save_load_save)
 {
     struct bench a, b;
