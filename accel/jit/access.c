@@ -82,7 +82,8 @@ static void fill_inline(struct vcpu *vcpu, uint64_t va, enum guest_access access
         // another vCPU said where it has the page
     }
     atomic_store(&e->write, tag);
-    access_mark_dirty(x->range->ram, x->offset >> MEM_PAGE_BITS); // after the tag: see accel_withdraw_writes
+    if (!atomic_load(&x->range->ram->dirty[x->offset >> MEM_PAGE_BITS])) // after the tag: see accel_withdraw_writes
+        atomic_store(&x->range->ram->dirty[x->offset >> MEM_PAGE_BITS], 1);
     if (atomic_load(&x->range->ram->code_lines[x->offset >> MEM_PAGE_BITS]))
         e->write = IR_TLB_INVALID;
 }

@@ -394,7 +394,7 @@ void unit_replace(struct accel *accel, struct unit *unit, struct unit *region);
 int unit_compile(struct accel *accel, struct vcpu *self, struct unit *unit, uint64_t pc);
 void jit_flush(struct accel *accel, struct vcpu *self); // every unit; at a safepoint, no lock held
 
-// After bytes of the page were written, or may be unseen from now on: orders the mark behind them.
+// After bytes of the page were written: orders the mark behind them.
 static inline void access_mark_dirty(struct mem_ram *ram, uint64_t page)
 {
     atomic_thread_fence(memory_order_seq_cst);

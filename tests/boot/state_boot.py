@@ -5,7 +5,8 @@
 Two processors compute checksums while the machine moves: by a file, a command, a socket; compressed and not; from the
 compiler to the interpreter and back. What the guest computed is compared with what the host computes, its kernel must have
 complained of nothing, and its clock must have gone on: neither back, nor by the time that passed between the
-processes. state_boot.py EMULATOR [OPTIONS...]. Exit 77 where there is no guest."""
+processes. A machine that was only loaded and saved again gives the same file, so every device's state comes back.
+state_boot.py EMULATOR GIC [OPTIONS...]. Exit 77 where there is no guest."""
 import hashlib
 import os
 import re
@@ -50,11 +51,9 @@ def wanted(seed, rounds):
 
 class Machine:
     """A machine's console; it ends when it has been sent away."""
-    def __init__(self, emulator, options, folder, accel, incoming=None):
-        self.folder = folder
-        self.command = [emulator, "-M", "virt,gic-version=3", "-cpu", "cortex-a72", "-smp", "2", "-m", "256", "-nographic",
-                        "-accel", accel, *options, *(["-incoming", incoming] if incoming else [])]
-        self.console = Console(self.command)
+    def __init__(self, emulator, options, accel, incoming=None):
+        self.console = Console([emulator, "-cpu", "cortex-a72", "-smp", "2", "-m", "256", "-nographic", "-accel", accel,
+                                *options, *(["-incoming", incoming] if incoming else [])])
 
     def move(self, uri):
         said = self.console.monitor(f"migrate {uri}", PATIENCE)
@@ -69,6 +68,23 @@ class Machine:
         text = self.console.text()
         self.console.close()
         return text
+
+
+def check_same(emulator, options, machine, folder):
+    """Stops the machine, sends it to a file, from there through another process to a second file, and on."""
+    files = [os.path.join(folder, name) for name in ("first", "second")]
+    machine.console.monitor("stop", PATIENCE)
+    machine.move(f"file:{files[0]}")
+    copy = Machine(emulator, options, "interp", f"file:{files[0]}")
+    deadline = time.monotonic() + PATIENCE
+    while "Error" in copy.console.monitor(f"migrate file:{files[1]}", PATIENCE):  # while it is not there yet
+        if time.monotonic() > deadline:
+            raise ConsoleError("the machine does not arrive")
+    copy.end()
+    with open(files[0], "rb") as first, open(files[1], "rb") as second:
+        if first.read() != second.read():
+            raise ConsoleError("a machine that was loaded and saved again differs")
+    machine.console.monitor("cont", PATIENCE)
 
 
 def steps(folder):
@@ -88,7 +104,7 @@ def chain(emulator, options, folder):
     for n, (accel, source, goes_to, commands) in enumerate(plan):
         socket = source and source.startswith("unix:")
         if socket:  # the receiver listens before the sender goes
-            receiver = Machine(emulator, options, folder, accel, source)
+            receiver = Machine(emulator, options, accel, source)
             deadline = time.monotonic() + PATIENCE
             while not os.path.exists(source[5:]) and time.monotonic() < deadline:
                 time.sleep(0.01)
@@ -96,13 +112,15 @@ def chain(emulator, options, folder):
         else:
             if machine:
                 machine.move(plan[n - 1][2])
-            receiver = Machine(emulator, options, folder, accel, source)
+            receiver = Machine(emulator, options, accel, source)
         said += machine.end() if machine else ""
         machine = receiver
         for command in commands:
             machine.console.monitor(command, PATIENCE)
         for seed in ("one", "two", "one"):  # some of the work is done here
             machine.console.expect(f"@step {seed}", PATIENCE)
+        if goes_to and goes_to.startswith("unix:"):
+            check_same(emulator, options, machine, folder)
     machine.console.send("\r")
     machine.console.expect(r"@complaints \d+\r", 3 * PATIENCE)
     status = machine.console.wait(PATIENCE)
@@ -132,7 +150,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         initrd = os.path.join(folder, "initrd")
         guest.make_initrd(initrd, files, run=WORK)
-        options = ["-kernel", files.kernel, "-initrd", initrd, "-append", "console=ttyAMA0 quiet nokaslr", *sys.argv[2:]]
+        options = ["-M", f"virt,gic-version={sys.argv[2]}", "-kernel", files.kernel, "-initrd", initrd, "-append", "console=ttyAMA0 quiet nokaslr", *sys.argv[3:]]
         started, said = time.monotonic(), ""
         try:
             said = chain(sys.argv[1], options, folder)
