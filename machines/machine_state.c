@@ -274,6 +274,13 @@ int machine_load_stream(struct machine_load *load, struct state_reader *from, bo
     return r;
 }
 
+void machine_load_failed(struct machine *m)
+{
+    if (m->accel)
+        accel_reset(m->accel); // nothing runs until the requests are served
+    machine_request(m, MACHINE_HARD_RESET | MACHINE_STOP);
+}
+
 static void set_own(struct machine *m, const struct machine_fields *own)
 {
     m->panicked = own->panicked;
@@ -310,6 +317,7 @@ int machine_load_apply(struct machine_load *load, bool *ret_was_running, struct 
         r = error_set(err, -EINVAL, "the saved state has the time %" PRId64 ", which no machine shows", own.clock);
     if (r)
         return r;
+    clock_stop(&m->clock);
     clock_set(&m->clock, own.clock);
     for (size_t i = 0; m->accel && (ram = mem_ram_nth(m->mem, i)); i++)
         accel_code_written(m->accel, ram, 0, ram->size);
@@ -322,5 +330,7 @@ int machine_load_apply(struct machine_load *load, bool *ret_was_running, struct 
         set_own(m, &own);
     if (!r)
         *ret_was_running = own.running;
+    if (atomic_load(&m->running))
+        clock_start(&m->clock);
     return r;
 }

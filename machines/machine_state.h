@@ -65,9 +65,12 @@ void machine_load_end(struct machine_load *load); // NULL is allowed
 // Any thread, vCPUs parked. Reads a whole stream, checks all but the insides of device and CPU state, and puts RAM in
 // place unless only_check. What it fails after may have changed RAM.
 int machine_load_stream(struct machine_load *load, struct state_reader *from, bool only_check, struct error *err);
-// Main thread, lock held, vCPUs parked, after a successful stream: time, vCPUs, devices. After a failure the machine must be
-// reset. *ret_was_running: whether the machine ran when it was saved.
+// Main thread, lock held, vCPUs parked, after a successful stream: time, vCPUs, devices. After a failure the machine is in no
+// state to run. *ret_was_running: whether the machine ran when it was saved.
 int machine_load_apply(struct machine_load *load, bool *ret_was_running, struct error *err);
+
+// The same, after a load has failed that had begun to put state in place: the machine is reset and stands.
+void machine_load_failed(struct machine *machine);
 
 // What saves and loads this machine on behalf of its users (control/snapshot/), or NULL. Borrowed.
 struct snapshot;
