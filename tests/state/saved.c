@@ -45,8 +45,10 @@ struct machine *saved_machine(const char *gic, void (*change)(struct machine_con
 
 void saved_destroy(struct machine *m)
 {
+    struct keyval_list options = machine_config(m)->board_options;
     pthread_mutex_unlock(machine_lock(m));
     machine_destroy(m);
+    keyval_free(&options);
 }
 
 void saved_save(struct machine *m, enum state_compression compression, struct stream *ret)
