@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns the description of what a machine is made of, as far as its state depends on it: a list of lines that are equal
 // on both sides, or the first that is not is named.
+#include "host/block.h"
 #include "machines/machine_state_internal.h"
 
 #include <errno.h>
@@ -19,6 +20,8 @@ char *config_text(struct machine *m)
             m->config.ram_size);
     for (size_t i = 0; mem_ram_nth(m->mem, i); i++)
         fprintf(out, "memory %s=%" PRIu64 "\n", mem_ram_nth(m->mem, i)->name, mem_ram_nth(m->mem, i)->size);
+    for (size_t i = 0; i < m->drive_count; i++)
+        fprintf(out, "bytes of drive %zu=%" PRIu64 "\n", i, block_size(m->drives[i].block));
     for (size_t i = 0; i < m->device_count; i++)
         fprintf(out, "device %s=%s\n", m->devices[i]->path, m->devices[i]->class->type);
     if (fclose(out)) {

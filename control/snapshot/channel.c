@@ -88,27 +88,41 @@ static int run_command(struct channel *c, const char *command, bool write, struc
     return set_nonblocking(c->fd) ? error_set(err, -errno, "cannot use the pipe of '%s'", command) : 0;
 }
 
-// A bound or connected socket.
-static int use_address(int fd, const struct sockaddr *address, socklen_t size, bool listens)
+// Connects a socket that does not block. 0 or a positive errno; a cancel is ECANCELED.
+static int connect_to(const struct channel *c, int fd, const struct sockaddr *address, socklen_t size)
+{
+    int e = 0;
+    socklen_t e_size = sizeof e;
+    if (!connect(fd, address, size))
+        return 0;
+    if (errno != EINPROGRESS)
+        return errno;
+    if (wait_for(c, fd, POLLOUT, NULL))
+        return ECANCELED;
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &e_size) ? errno : e;
+}
+
+// A bound or connected socket. 0 or a positive errno.
+static int use_address(const struct channel *c, int fd, const struct sockaddr *address, socklen_t size, bool listens)
 {
     int on = 1;
     if (!listens)
-        return connect(fd, address, size);
+        return connect_to(c, fd, address, size);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    return bind(fd, address, size) || listen(fd, 1);
+    return bind(fd, address, size) || listen(fd, 1) ? errno : 0;
 }
 
-static int open_unix(const char *path, bool listens, int *ret_fd, struct error *err)
+static int open_unix(const struct channel *c, const char *path, bool listens, int *ret_fd, struct error *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof address.sun_path)
         return error_set(err, -ENAMETOOLONG, "the path '%s' is too long for a socket", path);
     strcpy(address.sun_path, path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (listens)
         unlink(path);
-    if (fd < 0 || use_address(fd, (struct sockaddr *)&address, sizeof address, listens)) {
-        int e = errno;
+    int e = fd < 0 ? errno : use_address(c, fd, (struct sockaddr *)&address, sizeof address, listens);
+    if (e) {
         if (fd >= 0)
             close(fd);
         return error_set(err, -e, "cannot %s 'unix:%s': %s", listens ? "listen on" : "connect to", path, strerror(e));
@@ -118,7 +132,7 @@ static int open_unix(const char *path, bool listens, int *ret_fd, struct error *
 }
 
 // "HOST:PORT"; an IPv6 address stands in brackets, an empty host is any or this one.
-static int open_tcp(const char *text, bool listens, int *ret_fd, struct error *err)
+static int open_tcp(const struct channel *c, const char *text, bool listens, int *ret_fd, struct error *err)
 {
     const char *colon = strrchr(text, ':');
     char host[256] = "";
@@ -135,11 +149,10 @@ static int open_tcp(const char *text, bool listens, int *ret_fd, struct error *e
     if (e)
         return error_set(err, -EINVAL, "'tcp:%s': %s", text, gai_strerror(e));
     for (const struct addrinfo *a = found; a && fd < 0; a = a->ai_next) {
-        fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0 || use_address(fd, a->ai_addr, a->ai_addrlen, listens)) {
-            failed = errno;
-            if (fd >= 0)
-                close(fd);
+        fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        failed = fd < 0 ? errno : use_address(c, fd, a->ai_addr, a->ai_addrlen, listens);
+        if (failed && fd >= 0) {
+            close(fd);
             fd = -1;
         }
     }
@@ -166,18 +179,13 @@ static int unknown(const char *uri, struct error *err)
 int channel_connect(struct channel *c, const char *uri, struct error *err)
 {
     const char *rest;
-    int r;
     if (starts(uri, "file:", &rest))
         return open_file(c, rest, true, err);
     if (starts(uri, "exec:", &rest))
         return run_command(c, rest, true, err);
     if (starts(uri, "unix:", &rest))
-        r = open_unix(rest, false, &c->fd, err);
-    else if (starts(uri, "tcp:", &rest))
-        r = open_tcp(rest, false, &c->fd, err);
-    else
-        return unknown(uri, err);
-    return r || !set_nonblocking(c->fd) ? r : error_set(err, -errno, "cannot use '%s': %s", uri, strerror(errno));
+        return open_unix(c, rest, false, &c->fd, err);
+    return starts(uri, "tcp:", &rest) ? open_tcp(c, rest, false, &c->fd, err) : unknown(uri, err);
 }
 
 int channel_listen(struct channel *c, const char *uri, struct error *err)
@@ -188,11 +196,11 @@ int channel_listen(struct channel *c, const char *uri, struct error *err)
     if (starts(uri, "exec:", &rest))
         return run_command(c, rest, false, err);
     if (starts(uri, "unix:", &rest)) {
-        int r = open_unix(rest, true, &c->listener, err);
+        int r = open_unix(c, rest, true, &c->listener, err);
         c->path = r ? NULL : rest;
         return r;
     }
-    return starts(uri, "tcp:", &rest) ? open_tcp(rest, true, &c->listener, err) : unknown(uri, err);
+    return starts(uri, "tcp:", &rest) ? open_tcp(c, rest, true, &c->listener, err) : unknown(uri, err);
 }
 
 int channel_accept(struct channel *c, struct error *err)

@@ -98,7 +98,7 @@ static void catch_rest(void *opaque)
 {
     struct migration *out = opaque;
     struct state_writer to = {.write = memory_write, .opaque = &out->last,
-                              .compression = (uint8_t)out->snapshot->compression};
+                              .compression = (uint8_t)out->compression};
     if (machine_running(out->snapshot->machine)) // someone let it go on again
         out->last_result = error_set(&out->last_error, -EBUSY, "the machine was continued");
     else
@@ -129,7 +129,7 @@ static int stop_and_catch(struct migration *out, struct error *err)
 
 static int send_all(struct migration *out, struct error *err)
 {
-    struct state_writer to = {.write = send, .opaque = out, .compression = (uint8_t)out->snapshot->compression};
+    struct state_writer to = {.write = send, .opaque = out, .compression = (uint8_t)out->compression};
     int r = channel_connect(&out->channel, out->uri, err);
     to.aligned = out->channel.file;
     if (!r)
@@ -199,7 +199,8 @@ int snapshot_migrate(struct snapshot *s, const char *uri, struct error *err)
         return error_set(err, -EBUSY, "this machine waits for a saved state itself");
     if (out->joinable)
         reap(out); // it has said that it is through
-    *out = (struct migration){.snapshot = s, .started = snapshot_host_ns(), .uri = strdup(uri)};
+    *out = (struct migration){
+        .snapshot = s, .started = snapshot_host_ns(), .uri = strdup(uri), .compression = s->compression};
     if (!out->uri)
         return error_set(err, -ENOMEM, "out of memory");
     int r = channel_create(&out->channel, err);

@@ -19,6 +19,7 @@ struct migration {
     struct snapshot *snapshot;
     enum migration_state state;
     char *uri;
+    enum state_compression compression;
     pthread_t thread;
     bool joinable;
     bool cancelled;

@@ -106,6 +106,8 @@ def refusals(program, folder, state):
         (["-incoming", f"file:{sys.argv[0]}"], "this is not the state of an Isomer machine"),
         (["-incoming", f"file:{state}", "-smp", "3"], "the saved machine has cpus=2, this one has cpus=3"),
         (["-incoming", f"file:{state}", "-m", "32"], "the saved machine has ram=16777216, this one has ram=33554432"),
+        (["-incoming", f"file:{state}", "-drive", f"file={folder}/load,format=raw"],
+         "the saved machine has 'device /virt/.*' where this one has 'bytes of drive 0'"),
         (["-incoming", f"exec:head -c 5000 {state}"], "the saved state ends early"),
         (["-incoming", "defer", "-loadvm", "x"], "-incoming and -loadvm exclude each other"),
         (["-loadvm", "x"], "-loadvm: no disk of this machine can hold a snapshot"),
@@ -142,8 +144,6 @@ def monitor_words(program, folder):
 def cancelled(program, folder):
     """A receiver that takes nothing: the machine goes on, and a cancel ends it; so does quitting."""
     path, load = os.path.join(folder, "deaf"), os.path.join(folder, "load")
-    with open(load, "wb") as stream:
-        stream.write(os.urandom(8 << 20))
     with socket.socket(socket.AF_UNIX) as deaf:
         deaf.bind(path)
         deaf.listen(2)
@@ -189,6 +189,8 @@ def over_tcp(program):
 def main():
     program = sys.argv[1]
     with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, "load"), "wb") as stream:
+            stream.write(os.urandom(8 << 20))
         try:
             state = there_and_back(program, folder)
             refusals(program, folder, state)
