@@ -126,7 +126,7 @@ def refusals(program, folder, state):
 
 
 def monitor_words(program, folder):
-    out, _, _ = talk(program, ["migrate", "migrate nowhere", "info migrate", "migrate -d exec:exit", "migrate_cancel",
+    out, _, _ = talk(program, ["migrate", "migrate nowhere", "info migrate", "migrate_cancel",
                                "migrate_set_parameter speed 3", "migrate_set_parameter multifd-compression lzo",
                                "savevm x", "loadvm x", "delvm x", "savevm", "info snapshots", "migrate_incoming file:x",
                                f"migrate file:{folder}/no/such", "info migrate", "info status", "quit"])
