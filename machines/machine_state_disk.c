@@ -3,54 +3,13 @@
 // them or, where one fails, on none.
 #include "machines/machine_state_disk.h"
 #include "host/block.h"
+#include "host/image.h"
 #include "machines/machine_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#if __has_include("host/image.h")
-#include "host/image.h"
-#else // block back ends that have no snapshots
-struct image_snapshot {
-    char id[24], name[256];
-    uint64_t disk_size, vm_state_size, vm_clock_ns;
-    uint32_t date_s, date_ns;
-};
-static int refuse(struct error *err)
-{
-    return error_set(err, -ENOTSUP, "disks cannot hold snapshots");
-}
-static int block_snapshot_list(struct block *block, struct image_snapshot **ret, size_t *ret_count, struct error *err)
-{
-    return refuse(err);
-}
-static int block_snapshot_create(struct block *block, struct image_snapshot *snapshot, struct error *err)
-{
-    return refuse(err);
-}
-static int block_snapshot_apply(struct block *block, const char *name, struct error *err)
-{
-    return refuse(err);
-}
-static int block_snapshot_delete(struct block *block, const char *name, struct error *err)
-{
-    return refuse(err);
-}
-static int block_vmstate_write(struct block *block, uint64_t offset, const void *data, size_t size)
-{
-    return -ENOTSUP;
-}
-static int block_vmstate_read(struct block *block, uint64_t offset, void *data, size_t size)
-{
-    return -ENOTSUP;
-}
-static const char *block_format(const struct block *block)
-{
-    return "raw";
-}
-#endif
 
 static bool takes_part(const struct machine_drive *drive)
 {
