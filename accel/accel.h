@@ -74,6 +74,18 @@ void accel_set_irq(struct accel *accel, unsigned cpu, enum vcpu_irq irq, bool le
 void accel_code_written(struct accel *accel, struct mem_ram *ram, uint64_t offset, uint64_t len);
 void accel_memory_map_changed(struct accel *accel, const struct mem_view *old_view); // waits, then frees old_view
 
+// (any, without the machine lock; may wait for vCPUs) Takes from translated code the right to write pages of RAM unseen:
+// afterwards each page that a vCPU writes has its mem_ram.dirty set, after the write or before more than one is made.
+void accel_withdraw_writes(struct accel *accel);
+
+// (stopped) The architectural state of a vCPU in its snapshot form: records {u32 register number, u8 bytes, 3 bytes of
+// zero, value}, little-endian, always of the same size. save fills accel_cpu_state_size bytes. load takes any bytes:
+// -EINVAL and a sentence for what is not the state of such a vCPU, which is then in reset state. What the vCPU had
+// cached is dropped; the state of its interrupt inputs comes from the devices that drive them.
+size_t accel_cpu_state_size(const struct accel *accel, unsigned cpu);
+void accel_cpu_save(struct accel *accel, unsigned cpu, uint8_t *buf);
+int accel_cpu_load(struct accel *accel, unsigned cpu, const uint8_t *data, size_t size, struct error *err);
+
 // Debugger, (stopped). Addresses are guest virtual as the vCPU sees them.
 struct ir_env *accel_env(struct accel *accel, unsigned cpu);
 int accel_debug_read(struct accel *accel, unsigned cpu, uint64_t va, void *buf, size_t len);

@@ -105,6 +105,15 @@ struct guest_debug_reg {
     uint16_t bits;            // 32, 64 or 128
 };
 
+// A register of the architectural state, as snapshots hold it: id is stable for ever and not below GUEST_STATE_FIRST
+// (smaller ones are accel's own).
+struct guest_state_reg {
+    uint32_t id;
+    uint8_t bytes; // 1, 2, 4, 8 or 16, little-endian
+    const char *name;
+};
+enum { GUEST_STATE_FIRST = 0x100 };
+
 struct guest_isa {
     struct ir_guest ir;  // name, state layout, helpers
     unsigned mmu_count;  // MMU indices used
@@ -147,6 +156,16 @@ struct guest_isa {
     bool (*debug_get)(struct ir_env *env, unsigned reg, void *ret_value);
     bool (*debug_set)(struct ir_env *env, unsigned reg, const void *value);
     const char *gdb_feature_prefix; // "org.gnu.gdb.aarch64"
+
+    // The architectural state, while the vCPU is stopped. has: this vCPU has that register. A load is a reset, a set of
+    // every register, and loaded; set takes any value, and is false for one that no vCPU holds. What the registers do
+    // not say (exclusive monitors) is clear afterwards. The machine's clock shows its time already.
+    const struct guest_state_reg *state_regs;
+    unsigned state_reg_count;
+    bool (*state_has)(const struct ir_env *env, unsigned n);
+    void (*state_get)(struct ir_env *env, unsigned n, void *ret_value);
+    bool (*state_set)(struct ir_env *env, unsigned n, const void *value);
+    void (*state_loaded)(struct ir_env *env);
 
     const char *const *cpu_names; // NULL-terminated list for -cpu help
 };

@@ -91,7 +91,7 @@ static int start_from_reset(struct machine *m, struct error *err)
     if (m->accel)
         accel_reset(m->accel);
     pthread_mutex_lock(&m->lock);
-    int r = m->board->start ? m->board->start(m, err) : 0;
+    int r = m->board->start && !m->config.incoming ? m->board->start(m, err) : 0;
     pthread_mutex_unlock(&m->lock);
     return r;
 }
@@ -203,7 +203,9 @@ static void serve(struct machine *m, uint32_t requests)
     }
     if (requests & MACHINE_STOP || atomic_load(&m->debug_stops))
         stop_and_tell(m, MACHINE_STATE_PAUSED);
-    if (requests & MACHINE_CONT) {
+    if (requests & MACHINE_CONT && m->config.incoming) {
+        m->config.start_stopped = false; // when it has arrived
+    } else if (requests & MACHINE_CONT) {
         let_run(m);
         notify(m, &(struct machine_event){.kind = MACHINE_RESUMED});
     }
@@ -269,7 +271,7 @@ int machine_run(struct machine *m)
         fprintf(stderr, "isomer: %s\n", err.text);
         return MACHINE_FAILED;
     }
-    if (!m->config.start_stopped)
+    if (!m->config.start_stopped && !m->config.incoming)
         let_run(m);
     pthread_mutex_lock(&m->lock);
     while (atomic_load(&m->quit_status) < 0) {

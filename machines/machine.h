@@ -64,6 +64,7 @@ struct machine_config {
     const char *serial[MACHINE_MAX_SERIALS]; // chardev ids; NULL: nothing connected
     bool snapshot;                           // writes to disks are thrown away
     bool no_reboot, no_shutdown, start_stopped;
+    bool incoming; // nothing is loaded or started: a saved state comes (machine_state.h)
     enum machine_panic on_panic;
     enum machine_watchdog on_watchdog;
     unsigned watchdog_timeout; // seconds without progress, 0: off

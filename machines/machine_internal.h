@@ -124,6 +124,7 @@ struct machine {
     int signal_fd;
     sigset_t old_signals;
     struct serial_watch *serial_watch; // or NULL
+    struct snapshot *snapshot;         // machine_state.h; or NULL
     bool panicked; // since the last reset; main loop and serial line, machine lock held
     enum machine_run_state stopped_by; // while not running; main thread
     bool shutdown_told;

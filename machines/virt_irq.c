@@ -100,6 +100,10 @@ static int create_gicv3(struct machine *m, struct gicv3 **ret_gic, struct error 
     r = machine_add_device(m, gicv3_device(gic), err);
     if (r)
         return r;
+    for (unsigned i = 0; !r && i < count; i++)
+        r = machine_add_device(m, gicv3_cpu_device(gic, i), err);
+    if (r)
+        return r;
     v->gic = gicv3_device(gic);
     const enum virt_slot region_slot[GICV3_REGIONS] = {VIRT_GIC_REDIST, VIRT_GIC_REDIST2};
     r = mem_add_mmio(m->mem, "gic-dist", (struct gpa){virt_map[VIRT_GIC_DIST].base}, GICV3_DIST_SIZE,

@@ -46,7 +46,7 @@ struct mem_ram {
     uint8_t *host;                // page-aligned, zero-filled anonymous memory
     uint64_t size;                // bytes, a multiple of 4096
     _Atomic uint64_t *code_lines; // one word a page, bit n = line n holds translated code
-    _Atomic uint8_t *dirty;       // one byte a page, for migration; not yet maintained by the fast path
+    _Atomic uint8_t *dirty;       // one byte a page: it may have changed since dirty.c last took the mark
     char name[32];
 };
 
@@ -112,6 +112,21 @@ enum mem_result mem_mmio_write(struct mem_space *space, const struct mem_range *
 // range. For DMA: the caller reports writes with mem_wrote.
 void *mem_host(struct mem_space *space, struct gpa addr, uint64_t len);
 void mem_wrote(struct mem_space *space, struct gpa addr, uint64_t len);
+
+// Dirty pages (dirty.c). Whoever writes RAM marks its pages after the write; translated code writes pages unseen for as
+// long as accel_withdraw_writes is not called, so who wants all of them takes the marks first and calls that afterwards.
+// Any thread; one taker. take clears the marks and sets the bits of the pages in bitmap (mem_bitmap_words of them),
+// leaving other bits; it returns how many pages were marked.
+static inline size_t mem_bitmap_words(const struct mem_ram *ram)
+{
+    return ((ram->size >> MEM_PAGE_BITS) + 63) / 64;
+}
+uint64_t mem_dirty_take(struct mem_ram *ram, uint64_t *bitmap);
+uint64_t mem_dirty_count(const struct mem_ram *ram);
+// Makes a block all zeros and gives its memory back to the host. The caller sees to what was cached of it.
+void mem_ram_clear(struct mem_ram *ram);
+// The nth block of RAM of a space, mapped or not, in an order that does not change; NULL: no more.
+struct mem_ram *mem_ram_nth(struct mem_space *space, size_t n);
 
 // True when any of the len bytes at offset lies in a line with translated code.
 static inline bool mem_has_code(const struct mem_ram *ram, uint64_t offset, uint64_t len)

@@ -82,6 +82,8 @@ static void fill_inline(struct vcpu *vcpu, uint64_t va, enum guest_access access
         // another vCPU said where it has the page
     }
     atomic_store(&e->write, tag);
+    if (!atomic_load(&x->range->ram->dirty[x->offset >> MEM_PAGE_BITS])) // after the tag: see accel_withdraw_writes
+        atomic_store(&x->range->ram->dirty[x->offset >> MEM_PAGE_BITS], 1);
     if (atomic_load(&x->range->ram->code_lines[x->offset >> MEM_PAGE_BITS]))
         e->write = IR_TLB_INVALID;
 }
@@ -232,7 +234,7 @@ void access_store_host(uint8_t *host, const uint8_t *from, unsigned size)
 // since its lines were last looked at, and another vCPU must not translate the old bytes after it was.
 static void wrote(struct vcpu *vcpu, const struct xlat *x, uint64_t len)
 {
-    atomic_thread_fence(memory_order_seq_cst);
+    access_mark_dirty(x->range->ram, x->offset >> MEM_PAGE_BITS);
     if (atomic_load_explicit(&x->range->ram->code_lines[x->offset >> MEM_PAGE_BITS], memory_order_relaxed))
         code_invalidate(vcpu->accel, vcpu, x->range->ram, x->offset, len);
 }

@@ -29,6 +29,15 @@ void code_protect_page(struct accel *accel, struct vcpu *self, struct code_page 
         safepoint_wait(accel, self);
 }
 
+// A vCPU gives itself a tag and then marks the page. Whoever took the marks before this call finds either the tag here,
+// or the mark the next time; and who holds a tag that was checked has left it at its next safepoint.
+void accel_withdraw_writes(struct accel *accel)
+{
+    for (unsigned i = 0; i < accel->cpu_count; i++)
+        context_forget_all_writes(&accel->cpus[i]);
+    safepoint_wait(accel, NULL);
+}
+
 static uint64_t line_mask(uint32_t offset, uint32_t bytes)
 {
     unsigned first = offset >> MEM_CODE_LINE_BITS;
@@ -114,5 +123,6 @@ void code_store(struct accel *accel, struct vcpu *self, struct mem_ram *ram, uin
     if (!memcmp(old, bytes, len))
         return;
     access_store_host(host, bytes, (unsigned)len);
+    access_mark_dirty(ram, offset >> MEM_PAGE_BITS);
     code_invalidate(accel, self, ram, offset, len);
 }

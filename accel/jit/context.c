@@ -296,6 +296,18 @@ void context_forget_writes(struct vcpu *vcpu, const struct mem_ram *ram, uint64_
         }
 }
 
+void context_forget_all_writes(struct vcpu *vcpu)
+{
+    for (unsigned i = 0; i < CONTEXTS; i++)
+        for (unsigned m = 0; m < IR_MMU_INDICES; m++) {
+            const struct inline_table *t = &vcpu->contexts[i].tables[m];
+            struct ir_tlb_entry *entries = __atomic_load_n(&t->entries, __ATOMIC_ACQUIRE);
+            for (unsigned e = 0, size = entries ? atomic_load(&t->size) : 0; e < size; e++)
+                if (!(atomic_load(&entries[e].write) & IR_TLB_INVALID))
+                    atomic_store(&entries[e].write, IR_TLB_INVALID);
+        }
+}
+
 void context_free(struct vcpu *vcpu)
 {
     for (unsigned i = 0; i < CONTEXTS; i++) {

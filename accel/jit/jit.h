@@ -6,6 +6,7 @@
 //   tlb.c       the tagged TLB of a vCPU                                          context.c   inline tables, pages of code
 //   access.c    slow paths of guest memory                                        code_write.c stores into code
 //   carry.c     code that outlives a flush, or comes from another context
+//   cpu_state.c vCPUs' state for snapshots
 //   debug.c     breakpoints, watchpoints, debugger memory                         stats.c     counters
 //   lockstep.c  compiled code against the interpreter
 //   heat.c      counting executions, asking for regions                           queue.c     what waits to be compiled
@@ -332,6 +333,7 @@ void context_invalidate(struct vcpu *vcpu, const struct guest_tlbi *tlbi); // in
 void context_forget_code(struct vcpu *vcpu);                         // all pages of code
 void context_forget_all(struct vcpu *vcpu);
 void context_forget_writes(struct vcpu *vcpu, const struct mem_ram *ram, uint64_t page, uint64_t va_hint);
+void context_forget_all_writes(struct vcpu *vcpu); // any thread, as the one above
 void context_free(struct vcpu *vcpu);
 void context_empty(struct vcpu *vcpu, struct context *ctx); // its inline tables and its pages of code
 // The entry for va in the context in use, to be filled: it counts as live from now on. May grow the table.
@@ -394,6 +396,14 @@ void unit_replace(struct accel *accel, struct unit *unit, struct unit *region);
 // Compiles jit.scratch into the code buffer, making room if need be; translate_lock held, self at a safepoint.
 int unit_compile(struct accel *accel, struct vcpu *self, struct unit *unit, uint64_t pc);
 void jit_flush(struct accel *accel, struct vcpu *self); // every unit; at a safepoint, no lock held
+
+// After bytes of the page were written: orders the mark behind them.
+static inline void access_mark_dirty(struct mem_ram *ram, uint64_t page)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!atomic_load_explicit(&ram->dirty[page], memory_order_relaxed))
+        atomic_store_explicit(&ram->dirty[page], 1, memory_order_relaxed);
+}
 
 // ---- run.c, debug.c ----------------------------------------------------------------------------------------------
 void *vcpu_main(void *vcpu);

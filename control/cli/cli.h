@@ -26,6 +26,7 @@ struct cli {
     size_t monitor_count;
     const char *program; // name we were called by, without folders
     const char *gdb, *log_mask, *log_file, *pid_file;
+    const char *incoming, *loadvm;
     const char *gdb_chardev;                 // id; NULL: no debugger port
     const char *serial[MACHINE_MAX_SERIALS]; // as written
     size_t serial_count;

@@ -7,6 +7,7 @@
 #include "control/img/img.h"
 #include "control/monitor/monitor.h"
 #include "control/qmp/qmp.h"
+#include "control/snapshot/snapshot.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -113,6 +114,17 @@ static int open_gdb(const char *id, struct machine *machine, struct gdb **ret_gd
     return r ? error_prefix(err, r, "-gdb") : 0;
 }
 
+// A machine that does not begin at the beginning.
+static int begin_saved(struct cli *cli, struct snapshot *snapshot, struct error *err)
+{
+    int r = cli->incoming ? snapshot_incoming(snapshot, cli->incoming, err) : 0;
+    if (r)
+        return error_prefix(err, r, "-incoming");
+    if (cli->loadvm)
+        snapshot_start_from(snapshot, cli->loadvm);
+    return 0;
+}
+
 static void close_monitors(struct machine *machine, struct monitors *monitors)
 {
     pthread_mutex_lock(machine_lock(machine));
@@ -128,11 +140,16 @@ static int run_machine(struct cli *cli, struct error *err)
     struct machine *machine;
     struct monitors monitors = {0};
     struct gdb *gdb = NULL;
+    struct snapshot *snapshot = NULL;
     int parent = go_to_background(cli->daemonize), null = parent < 0 ? -1 : open("/dev/null", O_RDWR);
     int r = machine_create(&cli->machine, &machine, err);
     if (r)
         return complain(err);
-    r = open_monitors(cli, machine, &monitors, err);
+    r = snapshot_create(machine, &snapshot, err);
+    if (!r)
+        r = open_monitors(cli, machine, &monitors, err);
+    if (!r)
+        r = begin_saved(cli, snapshot, err);
     if (!r && cli->gdb_chardev)
         r = open_gdb(cli->gdb_chardev, machine, &gdb, err);
     if (!r && cli->pid_file)
@@ -142,6 +159,7 @@ static int run_machine(struct cli *cli, struct error *err)
     if (!r)
         report_up(parent, null);
     int status = r ? complain(err) : machine_run(machine);
+    snapshot_destroy(snapshot);
     gdb_destroy(gdb);
     close_monitors(machine, &monitors);
     machine_destroy(machine);

@@ -132,6 +132,9 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], FILE *out, enum cli
         r = cli_parse_options(cli, argc, argv, ret_action, err);
     if (r || *ret_action == CLI_EXIT)
         return r;
+    if (cli->incoming && cli->loadvm)
+        return error_set(err, -EINVAL, "-incoming and -loadvm exclude each other");
+    cli->machine.incoming = cli->incoming || cli->loadvm;
     add_defaults(cli);
     r = connect_serials(cli, err);
     if (!r)

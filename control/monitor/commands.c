@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/types.h"
 #include "control/monitor/monitor.h"
+#include "control/snapshot/snapshot.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -284,6 +285,13 @@ static const struct command commands[] = {
     {"help", "?", "[command]", "show the help", false, run_help},
     {"info", NULL, "[subcommand]", "show various information about the system state", false, .run_at = run_info},
     {"cont", "c", "", "resume emulation", false, run_cont},
+    {"delvm", NULL, "tag", "delete a VM snapshot from its tag", true, snapshot_hmp_delvm},
+    {"loadvm", NULL, "tag", "restore a VM snapshot from its tag", true, snapshot_hmp_loadvm},
+    {"migrate", NULL, "[-d] uri", "migrate to URI (using -d to not wait for completion)", false, snapshot_hmp_migrate},
+    {"migrate_cancel", NULL, "", "cancel the current VM migration", false, snapshot_hmp_migrate_cancel},
+    {"migrate_incoming", NULL, "uri", "continue an incoming migration from an -incoming defer", false, snapshot_hmp_migrate_incoming},
+    {"migrate_set_parameter", NULL, "parameter value", "set the parameter for migration", false, snapshot_hmp_migrate_set_parameter},
+    {"savevm", NULL, "tag", "save a VM snapshot", true, snapshot_hmp_savevm},
     {"stop", "s", "", "stop emulation", false, run_stop},
     {"quit", "q", "", "quit the emulator", false, run_quit},
     {"system_powerdown", NULL, "", "send system power down event", false, run_powerdown},
@@ -303,11 +311,13 @@ static const struct command infos[] = {
     {"chardev", NULL, "", "show the character devices", false, info_chardev},
     {"cpus", NULL, "", "show the CPUs", false, .run_at = info_cpus},
     {"jit", NULL, "", "show translation counters", true, info_jit},
+    {"migrate", NULL, "", "show migration status", false, snapshot_hmp_info_migrate},
     {"mtree", NULL, "", "show memory tree", false, info_mtree},
     {"name", NULL, "", "show the machine's name", false, info_name},
     {"network", NULL, "", "show the networks", false, info_network},
     {"qtree", NULL, "", "show the devices and their state", false, info_qtree},
     {"registers", NULL, "[-a|cpu]", "show the cpu registers", true, .run_at = info_registers},
+    {"snapshots", NULL, "", "show the currently saved VM snapshots", false, snapshot_hmp_info_snapshots},
     {"status", NULL, "", "show whether the machine runs", false, info_status},
     {"usernet", NULL, "", "show the connections of user-mode networks", false, info_usernet},
     {"version", NULL, "", "show the version", false, info_version},

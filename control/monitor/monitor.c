@@ -4,6 +4,7 @@
 // life is finished only when the change has happened, so that the next one sees it.
 #include "control/monitor/monitor.h"
 #include "base/error.h"
+#include "control/snapshot/snapshot.h"
 #include "host/chardev.h"
 
 #include <errno.h>
@@ -72,7 +73,8 @@ static void run(void *opaque)
         free(text);
     }
     mon->len = 0;
-    machine_call(mon->machine, &mon->settled);
+    if (!snapshot_hmp_waits(mon->machine, &mon->settled))
+        machine_call(mon->machine, &mon->settled);
 }
 
 static void enter(struct monitor *mon)

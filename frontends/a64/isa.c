@@ -5,6 +5,7 @@
 
 #include "accel/guest_api.h"
 #include "base/error.h"
+#include "frontends/a64/cpu_state.h"
 #include "frontends/a64/exception.h"
 #include "frontends/a64/helpers.h"
 #include "frontends/a64/key.h"
@@ -122,5 +123,11 @@ const struct guest_isa a64_isa = {
     .debug_get = a64_isa_debug_get,
     .debug_set = a64_isa_debug_set,
     .gdb_feature_prefix = "org.gnu.gdb.aarch64",
+    .state_regs = a64_state_regs,
+    .state_reg_count = A64_STATE_REG_COUNT,
+    .state_has = a64_isa_state_has,
+    .state_get = a64_isa_state_get,
+    .state_set = a64_isa_state_set,
+    .state_loaded = a64_isa_state_loaded,
     .cpu_names = a64_cpu_model_names,
 };

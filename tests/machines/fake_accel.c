@@ -2,6 +2,7 @@
 // Owns the fake accelerator's answers. Invariant: it has the real one's rules for start, off and pause, no
 // threads.
 #include "tests/machines/fake_accel.h"
+#include "base/error.h"
 #include "frontends/a64/a64.h"
 
 #include <errno.h>
@@ -86,6 +87,26 @@ void accel_set_irq(struct accel *accel, unsigned cpu, enum vcpu_irq irq, bool le
 }
 
 void accel_code_written(struct accel *accel, struct mem_ram *ram, uint64_t offset, uint64_t len) {}
+
+void accel_withdraw_writes(struct accel *accel) {}
+
+size_t accel_cpu_state_size(const struct accel *accel, unsigned cpu)
+{
+    return 1;
+}
+
+void accel_cpu_save(struct accel *accel, unsigned cpu, uint8_t *buf)
+{
+    *buf = accel->on[cpu];
+}
+
+int accel_cpu_load(struct accel *accel, unsigned cpu, const uint8_t *data, size_t size, struct error *err)
+{
+    if (size != 1 || *data > 1)
+        return error_set(err, -EINVAL, "the state of CPU %u is no state", cpu);
+    accel->on[cpu] = *data;
+    return 0;
+}
 
 struct ir_env *accel_env(struct accel *accel, unsigned cpu)
 {

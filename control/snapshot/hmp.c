@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+// Owns the human monitor's commands about a machine's state, in QEMU's words.
+#include "base/error.h"
+#include "base/types.h"
+#include "control/snapshot/snapshot_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct snapshot *of(struct machine *machine, FILE *out)
+{
+    struct snapshot *s = machine_snapshot(machine);
+    if (!s)
+        fprintf(out, "Error: this machine's state cannot be saved or loaded\n");
+    return s;
+}
+
+static void complain(FILE *out, int r, const struct error *err)
+{
+    if (r)
+        fprintf(out, "Error: %s\n", err->text);
+}
+
+void snapshot_hmp_migrate(struct machine *machine, const char *args, FILE *out)
+{
+    struct snapshot *s = of(machine, out);
+    struct error err = {0};
+    bool detached = !strncmp(args, "-d ", 3);
+    if (!s)
+        return;
+    args += detached ? 3 : 0;
+    args += strspn(args, " ");
+    int r = *args ? snapshot_migrate(s, args, &err) : error_set(&err, -EINVAL, "migrate needs an address");
+    s->attached = !r && !detached;
+    complain(out, r, &err);
+}
+
+bool snapshot_hmp_waits(struct machine *machine, struct machine_call *done)
+{
+    struct snapshot *s = machine_snapshot(machine);
+    bool waits = s && s->attached && snapshot_migrate_wait(s, done);
+    if (s)
+        s->attached = false;
+    return waits;
+}
+
+void snapshot_hmp_migrate_cancel(struct machine *machine, const char *args, FILE *out)
+{
+    struct snapshot *s = of(machine, out);
+    if (s)
+        snapshot_migrate_cancel(s);
+}
+
+void snapshot_hmp_migrate_incoming(struct machine *machine, const char *args, FILE *out)
+{
+    struct snapshot *s = of(machine, out);
+    struct error err = {0};
+    char *uri = s ? strdup(args) : NULL;
+    if (!s)
+        return;
+    int r = uri ? snapshot_incoming(s, uri, &err) : error_set(&err, -ENOMEM, "out of memory");
+    if (!r)
+        s->in.uri = uri; // the channel's until the end
+    else
+        free(uri);
+    complain(out, r, &err);
+}
+
+static const char *const compressions[] = {[STATE_PLAIN] = "none", [STATE_ZLIB] = "zlib", [STATE_ZSTD] = "zstd"};
+
+void snapshot_hmp_migrate_set_parameter(struct machine *machine, const char *args, FILE *out)
+{
+    static const char name[] = "multifd-compression ";
+    struct snapshot *s = of(machine, out);
+    struct error err = {0};
+    if (!s)
+        return;
+    if (strncmp(args, name, sizeof name - 1)) {
+        fprintf(out, "Error: the only parameter is multifd-compression\n");
+        return;
+    }
+    args += strlen(name);
+    for (size_t i = 0; i < ARRAY_SIZE(compressions); i++)
+        if (!strcmp(args, compressions[i])) {
+            complain(out, snapshot_set_compression(s, (enum state_compression)i, &err), &err);
+            return;
+        }
+    fprintf(out, "Error: multifd-compression is none, zlib or zstd\n");
+}
+
+void snapshot_hmp_info_migrate(struct machine *machine, const char *args, FILE *out)
+{
+    struct snapshot *s = of(machine, out);
+    struct migration_status status;
+    if (!s)
+        return;
+    snapshot_migrate_status(s, &status);
+    if (status.state == MIGRATION_NONE)
+        return;
+    fprintf(out, "Migration status: %s%s%s%s\n", migration_state_name(status.state), *status.error ? " (" : "",
+            status.error, *status.error ? ")" : "");
+    fprintf(out, "total time: %" PRIu64 " ms\n", status.total_ms);
+    if (status.state == MIGRATION_COMPLETED)
+        fprintf(out, "downtime: %" PRIu64 " ms\n", status.downtime_ms);
+    fprintf(out, "transferred ram: %" PRIu64 " kbytes\nremaining ram: %" PRIu64 " kbytes\ntotal ram: %" PRIu64
+                 " kbytes\nnormal: %" PRIu64 " pages\ndirty sync count: %" PRIu64 "\ncompression: %s\n",
+            status.ram_transferred >> 10, status.ram_remaining >> 10, status.ram_total >> 10, status.normal_pages,
+            status.rounds, compressions[snapshot_compression(s)]);
+}
+
+static void with_name(struct machine *machine, const char *args, FILE *out,
+                      int (*fn)(struct snapshot *, const char *, struct error *))
+{
+    struct snapshot *s = of(machine, out);
+    struct error err = {0};
+    if (s)
+        complain(out, *args ? fn(s, args, &err) : error_set(&err, -EINVAL, "a snapshot needs a name"), &err);
+}
+
+void snapshot_hmp_savevm(struct machine *machine, const char *args, FILE *out)
+{
+    with_name(machine, args, out, snapshot_save);
+}
+
+void snapshot_hmp_loadvm(struct machine *machine, const char *args, FILE *out)
+{
+    with_name(machine, args, out, snapshot_load);
+}
+
+void snapshot_hmp_delvm(struct machine *machine, const char *args, FILE *out)
+{
+    with_name(machine, args, out, snapshot_delete);
+}
+
+void snapshot_hmp_info_snapshots(struct machine *machine, const char *args, FILE *out)
+{
+    struct snapshot *s = of(machine, out);
+    struct error err = {0};
+    if (s)
+        complain(out, snapshot_list(s, out, &err), &err);
+}
