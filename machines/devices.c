@@ -86,9 +86,11 @@ static const char *driver_of(struct keyval_list *o)
     return keyval_get(o, "driver");
 }
 
-static int plug(struct machine *m, struct virtio_device *vdev, struct error *err)
+int devices_plug_virtio(struct machine *m, struct virtio_device *vdev, struct error *err)
 {
     int r = machine_add_device(m, &vdev->dev, err);
+    if (!r && m->split_rings_only)
+        vdev->features &= ~VIRTIO_F_RING_PACKED;
     if (!r && !m->board->plug_virtio)
         r = error_set(err, -ENODEV, "machine '%s' has no place for a virtio device", m->board->name);
     return r ? r : m->board->plug_virtio(m, vdev, err);
@@ -110,7 +112,7 @@ int devices_add_virtio_blk(struct machine *m, struct machine_drive *drive, const
         return r;
     drive->taken = true;
     drive->user = &vdev->dev;
-    return plug(m, vdev, err);
+    return devices_plug_virtio(m, vdev, err);
 }
 
 // Properties of QEMU's that make no difference here.
@@ -146,7 +148,7 @@ static int create_virtio_rng(struct machine *m, struct keyval_list *o, struct er
     struct virtio_rng_config config = {.path = path, .mem = m->mem, .entropy = &m->entropy};
     struct virtio_device *vdev;
     int r = virtio_rng_create(&config, &vdev, err);
-    return r ? r : plug(m, vdev, err);
+    return r ? r : devices_plug_virtio(m, vdev, err);
 }
 
 static int create_pci_testdev(struct machine *m, struct keyval_list *o, struct error *err)
@@ -193,6 +195,7 @@ static int create_root_port(struct machine *m, struct keyval_list *o, struct err
 
 static const struct device_kind kinds[] = {
     {"virtio-blk-device", "virtio disk", "drive=<str>\nnum-queues=<uint16>\nserial=<str>\n", create_virtio_blk},
+    {"virtio-9p-device", "shared host folder", "fsdev=<str>\nmount_tag=<str>\n", devices_create_virtio_9p},
     {"virtio-rng-device", "virtio entropy source", "", create_virtio_rng},
     {"loader", "puts a file or a number into memory",
      "addr=<uint64>\ncpu-num=<uint32>\ndata=<uint64>\ndata-be=<bool>\ndata-len=<uint8>\nfile=<str>\nforce-"
@@ -244,8 +247,13 @@ int devices_add(struct machine *machine, struct keyval_list *options, struct err
         r = error_set(
             err, -ENOTSUP,
             "device '%s' can be added to this machine only with bus= and the id of a pcie-root-port", name);
+    bool packed = true;
+    if (!r && transport != NO_TRANSPORT && virtio_stem(kind))
+        r = keyval_bool(options, "packed", &packed, err);
+    machine->split_rings_only = !packed;
     if (!r)
         r = kind->create(machine, options, err);
+    machine->split_rings_only = false;
     if (!r && keyval_unused(options))
         r = error_set(err, -EINVAL, "device '%s' does not know the property '%s'", name,
                       keyval_unused(options));

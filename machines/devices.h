@@ -8,6 +8,12 @@
 // Makes the device that options name ("driver") and adds it. Unknown devices and properties are errors.
 int devices_add(struct machine *machine, struct keyval_list *options, struct error *err);
 
+// Adds a virtio device to the machine, which owns it from then on, and gives it a place.
+int devices_plug_virtio(struct machine *machine, struct virtio_device *vdev, struct error *err);
+
+// Rows of the table whose constructors are elsewhere.
+int devices_create_virtio_9p(struct machine *machine, struct keyval_list *options, struct error *err); // fsdevs.c
+
 // A virtio disk over an open drive.
 int devices_add_virtio_blk(struct machine *machine, struct machine_drive *drive, const char *serial,
                            struct error *err);

@@ -157,6 +157,8 @@ static int create_parts(struct machine *m, struct error *err)
         r = open_chardev(m, &m->config.chardevs[i], err);
     for (size_t i = 0; !r && i < m->config.drive_count; i++)
         r = machine_open_drive(m, &m->config.drives[i], err);
+    for (size_t i = 0; !r && i < m->config.fsdev_count; i++)
+        r = machine_open_fsdev(m, &m->config.fsdevs[i], err);
     if (!r)
         r = m->board->create(m, err);
     if (r)
@@ -214,6 +216,7 @@ void machine_destroy(struct machine *m)
         m->board->destroy(m);
     machine_forget_plugged(m);
     machine_close_drives(m);
+    machine_close_fsdevs(m);
     machine_serial_watch_destroy(m);
     for (size_t i = m->chardev_count; i-- > 0;) {
         chardev_mux_destroy(m->chardevs[i].mux);

@@ -50,6 +50,8 @@ struct machine_config {
     size_t kernel_size;         // bytes
     struct keyval_list *devices, *drives, *chardevs, *fw_cfg;
     size_t device_count, drive_count, chardev_count, fw_cfg_count;
+    struct keyval_list *fsdevs; // -fsdev, and -virtfs with virtfs=on
+    size_t fsdev_count;
     const char *serial[MACHINE_MAX_SERIALS]; // chardev ids; NULL: nothing connected
     bool snapshot;                           // writes to disks are thrown away
     bool no_reboot, no_shutdown, start_stopped;

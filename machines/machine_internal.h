@@ -18,6 +18,7 @@
 #include <signal.h>
 
 struct block;
+struct fs;
 struct pci_bus;
 struct pci_device;
 struct virtio_device;
@@ -75,6 +76,12 @@ struct machine_drive {
     uint64_t queues; // of its disk device; 0: one
 };
 
+struct machine_fsdev {
+    const char *id, *mount_tag; // mount_tag: makes its own device
+    struct fs *fs;
+    bool taken;
+};
+
 struct machine {
     struct machine_config config;
     const struct board *board;
@@ -95,13 +102,15 @@ struct machine {
     size_t chardev_count;
     struct machine_drive *drives;
     size_t drive_count;
+    struct machine_fsdev *fsdevs;
+    size_t fsdev_count;
     struct device **devices;
     size_t device_count;
     struct device_place place;
     bool hot; // a device is added to a machine that exists
     struct machine_plugged *plugged;
     size_t plugged_count;
-    
+    bool split_rings_only; // of the -device being made: packed=off
     _Atomic uint32_t requests;  // enum machine_request
     _Atomic int quit_status;    // -1: keep running
     _Atomic bool running;       // vCPUs are let run
@@ -146,5 +155,10 @@ int machine_open_drive(struct machine *machine, struct keyval_list *options, str
 int machine_add_drive_devices(struct machine *machine, struct error *err);
 struct machine_drive *machine_find_drive(struct machine *machine, const char *id);
 void machine_close_drives(struct machine *machine);
+
+// The same for shared folders (fsdevs.c).
+int machine_open_fsdev(struct machine *machine, struct keyval_list *options, struct error *err);
+int machine_add_fs_devices(struct machine *machine, struct error *err);
+void machine_close_fsdevs(struct machine *machine);
 
 #endif

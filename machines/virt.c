@@ -317,7 +317,9 @@ static int create_devices(struct machine *m, struct error *err)
             r = virt_map[i].create(m, &virt_map[i], n, err);
     for (size_t i = 0; !r && i < m->config.device_count; i++)
         r = devices_add(m, &m->config.devices[i], err);
-    return r ? r : machine_add_drive_devices(m, err);
+    if (!r)
+        r = machine_add_drive_devices(m, err);
+    return r ? r : machine_add_fs_devices(m, err);
 }
 
 static int virt_create(struct machine *m, struct error *err)
