@@ -196,6 +196,11 @@ static int create_root_port(struct machine *m, struct keyval_list *o, struct err
 static const struct device_kind kinds[] = {
     {"virtio-blk-device", "virtio disk", "drive=<str>\nnum-queues=<uint16>\nserial=<str>\n", create_virtio_blk},
     {"virtio-9p-device", "shared host folder", "fsdev=<str>\nmount_tag=<str>\n", devices_create_virtio_9p},
+    {"virtio-serial-device", "virtio console with ports", "max_ports=<uint32>\n", devices_create_virtio_serial},
+    {"virtconsole", "terminal on a virtio console", "bus=<str>\nchardev=<str>\nname=<str>\nnr=<uint32>\n",
+     devices_create_virtconsole},
+    {"virtserialport", "port of a virtio console", "bus=<str>\nchardev=<str>\nname=<str>\nnr=<uint32>\n",
+     devices_create_virtserialport},
     {"virtio-rng-device", "virtio entropy source", "", create_virtio_rng},
     {"loader", "puts a file or a number into memory",
      "addr=<uint64>\ncpu-num=<uint32>\ndata=<uint64>\ndata-be=<bool>\ndata-len=<uint8>\nfile=<str>\nforce-"

@@ -12,7 +12,10 @@ int devices_add(struct machine *machine, struct keyval_list *options, struct err
 int devices_plug_virtio(struct machine *machine, struct virtio_device *vdev, struct error *err);
 
 // Rows of the table whose constructors are elsewhere.
-int devices_create_virtio_9p(struct machine *machine, struct keyval_list *options, struct error *err); // fsdevs.c
+typedef int devices_create(struct machine *machine, struct keyval_list *options, struct error *err);
+devices_create devices_create_virtio_9p; // fsdevs.c
+devices_create devices_create_virtio_serial, devices_create_virtconsole,
+    devices_create_virtserialport; // devices_virtio.c
 
 // A virtio disk over an open drive.
 int devices_add_virtio_blk(struct machine *machine, struct machine_drive *drive, const char *serial,

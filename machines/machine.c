@@ -40,6 +40,11 @@ static void mux_quit(void *opaque)
     machine_quit(opaque, MACHINE_POWERED_OFF);
 }
 
+static void test_quit(void *opaque, int status)
+{
+    machine_quit(opaque, status);
+}
+
 static int open_chardev(struct machine *m, struct keyval_list *options, struct error *err)
 {
     const char *id = keyval_get(options, "id");
@@ -63,6 +68,7 @@ static int open_chardev(struct machine *m, struct keyval_list *options, struct e
         chardev_destroy(entry.chardev);
         return error_set(err, -EINVAL, "chardev '%s' does not know the option '%s'", id, unknown);
     }
+    chardev_on_quit(entry.chardev, test_quit, m);
     if (mux) {
         struct chardev *below = entry.chardev;
         entry.chardev = NULL;

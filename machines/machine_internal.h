@@ -82,6 +82,13 @@ struct machine_fsdev {
     bool taken;
 };
 
+enum { MACHINE_MAX_SERIAL_BUSES = 8 };
+
+struct machine_serial_bus {
+    const char *id;             // or NULL
+    struct virtio_device *vdev; // a virtio console, for its ports
+};
+
 struct machine {
     struct machine_config config;
     const struct board *board;
@@ -104,6 +111,8 @@ struct machine {
     size_t drive_count;
     struct machine_fsdev *fsdevs;
     size_t fsdev_count;
+    struct machine_serial_bus serial_buses[MACHINE_MAX_SERIAL_BUSES];
+    unsigned serial_bus_count;
     struct device **devices;
     size_t device_count;
     struct device_place place;

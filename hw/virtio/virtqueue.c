@@ -31,11 +31,6 @@ enum virtq_result virtqueue_pop(struct virtqueue *vq, struct mem_space *mem, str
     return (vq->packed ? virtq_packed_pop : virtq_split_pop)(vq, mem, ret_chain);
 }
 
-bool virtqueue_waiting(const struct virtqueue *vq)
-{
-    return vq->ready && !vq->broken && (vq->packed ? virtq_packed_waiting : virtq_split_waiting)(vq);
-}
-
 void virtqueue_push_batch(struct virtqueue *vq, struct mem_space *mem, const struct virtq_used *used,
                           unsigned count)
 {

@@ -56,8 +56,6 @@ bool virtqueue_enable(struct virtqueue *vq, struct mem_space *mem);
 
 enum virtq_result { VIRTQ_EMPTY, VIRTQ_GOT, VIRTQ_BROKEN };
 enum virtq_result virtqueue_pop(struct virtqueue *vq, struct mem_space *mem, struct virtq_chain *ret_chain);
-// Whether a request waits, without taking it. Asks for no notification: a pop that finds nothing does.
-bool virtqueue_waiting(const struct virtqueue *vq);
 // Returns a request with the number of bytes written into its in segments.
 void virtqueue_push(struct virtqueue *vq, struct mem_space *mem, uint16_t head, uint32_t written);
 // Returns several requests at once: the driver sees all of them or none (Virtio 1.2, 5.1.6.4).

@@ -49,13 +49,11 @@ enum virtq_result virtq_split_pop(struct virtqueue *vq, struct mem_space *mem, s
 void virtq_split_push(struct virtqueue *vq, struct mem_space *mem, const struct virtq_used *used,
                       unsigned count);
 bool virtq_split_wants_interrupt(struct virtqueue *vq);
-bool virtq_split_waiting(const struct virtqueue *vq);
 bool virtq_packed_enable(struct virtqueue *vq, struct mem_space *mem);
 enum virtq_result virtq_packed_pop(struct virtqueue *vq, struct mem_space *mem,
                                    struct virtq_chain *ret_chain);
 void virtq_packed_push(struct virtqueue *vq, struct mem_space *mem, const struct virtq_used *used,
                        unsigned count);
 bool virtq_packed_wants_interrupt(struct virtqueue *vq);
-bool virtq_packed_waiting(const struct virtqueue *vq);
 
 #endif

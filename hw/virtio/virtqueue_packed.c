@@ -41,7 +41,7 @@ bool virtq_packed_enable(struct virtqueue *vq, struct mem_space *mem)
     return vq->desc_host && vq->avail_host && vq->used_host;
 }
 
-bool virtq_packed_waiting(const struct virtqueue *vq)
+static bool is_available(const struct virtqueue *vq)
 {
     uint16_t flags = virtq_load16(slot(vq, vq->last_avail) + DESC_FLAGS);
     return !!(flags & VIRTQ_DESC_F_AVAIL) == vq->avail_wrap &&
@@ -83,10 +83,10 @@ static bool follow_table(struct virtq_chain *chain, struct mem_space *mem, const
 
 enum virtq_result virtq_packed_pop(struct virtqueue *vq, struct mem_space *mem, struct virtq_chain *ret_chain)
 {
-    if (!virtq_packed_waiting(vq)) {
+    if (!is_available(vq)) {
         ask_for_notification(vq, mem);
         atomic_thread_fence(memory_order_seq_cst); // they see what we ask before we look again
-        if (!virtq_packed_waiting(vq))
+        if (!is_available(vq))
             return VIRTQ_EMPTY;
     }
     unsigned at = vq->last_avail, taken = 0;

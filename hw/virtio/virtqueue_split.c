@@ -78,11 +78,6 @@ static void set_avail_event(struct virtqueue *vq)
         virtq_store16(vq->used_host + AVAIL_RING + (size_t)USED_ELEM_SIZE * vq->size, vq->last_avail);
 }
 
-bool virtq_split_waiting(const struct virtqueue *vq)
-{
-    return virtq_load16(vq->avail_host + 2) != vq->last_avail;
-}
-
 enum virtq_result virtq_split_pop(struct virtqueue *vq, struct mem_space *mem, struct virtq_chain *ret_chain)
 {
     uint16_t waiting = (uint16_t)(virtq_load16(vq->avail_host + 2) - vq->last_avail);
