@@ -201,6 +201,10 @@ static const struct device_kind kinds[] = {
      devices_create_virtconsole},
     {"virtserialport", "port of a virtio console", "bus=<str>\nchardev=<str>\nname=<str>\nnr=<uint32>\n",
      devices_create_virtserialport},
+    {"virtio-balloon-device", "memory balloon", "deflate-on-oom=<bool>\n", devices_create_virtio_balloon},
+    {"virtio-keyboard-device", "virtio keyboard", "", devices_create_virtio_keyboard},
+    {"virtio-mouse-device", "virtio mouse", "", devices_create_virtio_mouse},
+    {"virtio-tablet-device", "virtio tablet", "", devices_create_virtio_tablet},
     {"virtio-rng-device", "virtio entropy source", "", create_virtio_rng},
     {"loader", "puts a file or a number into memory",
      "addr=<uint64>\ncpu-num=<uint32>\ndata=<uint64>\ndata-be=<bool>\ndata-len=<uint8>\nfile=<str>\nforce-"

@@ -15,7 +15,8 @@ int devices_plug_virtio(struct machine *machine, struct virtio_device *vdev, str
 typedef int devices_create(struct machine *machine, struct keyval_list *options, struct error *err);
 devices_create devices_create_virtio_9p; // fsdevs.c
 devices_create devices_create_virtio_serial, devices_create_virtconsole,
-    devices_create_virtserialport; // devices_virtio.c
+    devices_create_virtserialport, devices_create_virtio_balloon, devices_create_virtio_keyboard,
+    devices_create_virtio_mouse, devices_create_virtio_tablet; // devices_virtio.c
 
 // A virtio disk over an open drive.
 int devices_add_virtio_blk(struct machine *machine, struct machine_drive *drive, const char *serial,

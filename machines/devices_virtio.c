@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Owns the -device rows of virtio consoles: the device with its ports, and each port on it.
+// Owns the -device rows of virtio consoles, with each port on one, of the balloon and of input devices; and
+// what the control layer wants of these.
+#include "hw/virtio/virtio_balloon.h"
 #include "hw/virtio/virtio_console.h"
+#include "hw/virtio/virtio_input.h"
 #include "machines/devices.h"
 
 #include <errno.h>
@@ -71,4 +74,81 @@ int devices_create_virtconsole(struct machine *m, struct keyval_list *o, struct 
 int devices_create_virtserialport(struct machine *m, struct keyval_list *o, struct error *err)
 {
     return create_port(m, o, false, err);
+}
+
+int devices_create_virtio_balloon(struct machine *m, struct keyval_list *o, struct error *err)
+{
+    struct virtio_balloon_config config = {.path = "/virtio-balloon", .mem = m->mem};
+    if (m->balloon)
+        return error_set(err, -EBUSY, "there is a virtio balloon already");
+    int r = keyval_bool(o, "deflate-on-oom", &config.deflate_on_oom, err);
+    struct virtio_device *vdev;
+    if (!r)
+        r = virtio_balloon_create(&config, &vdev, err);
+    if (!r)
+        r = devices_plug_virtio(m, vdev, err);
+    if (!r)
+        m->balloon = vdev;
+    return r;
+}
+
+enum { BALLOON_PAGE = 4096 };
+
+int machine_balloon(struct machine *machine, uint64_t bytes)
+{
+    if (!machine->balloon)
+        return -ENODEV;
+    uint64_t ram = machine->config.ram_size;
+    virtio_balloon_set_target(machine->balloon,
+                              (uint32_t)((ram - (bytes < ram ? bytes : ram)) / BALLOON_PAGE));
+    return 0;
+}
+
+int machine_balloon_size(struct machine *machine, uint64_t *ret_bytes)
+{
+    if (!machine->balloon)
+        return -ENODEV;
+    uint64_t ram = machine->config.ram_size,
+             away = virtio_balloon_actual(machine->balloon) * (uint64_t)BALLOON_PAGE;
+    *ret_bytes = ram - (away < ram ? away : ram);
+    return 0;
+}
+
+static int create_input(struct machine *m, enum virtio_input_kind kind, struct error *err)
+{
+    char path[48];
+    snprintf(path, sizeof path, "/virtio-input/%u", m->input_count);
+    struct virtio_input_config config = {.path = path, .mem = m->mem, .kind = kind};
+    if (m->input_count == MACHINE_MAX_INPUTS)
+        return error_set(err, -ENOSPC, "there can be at most %d virtio input devices", MACHINE_MAX_INPUTS);
+    struct virtio_device *vdev;
+    int r = virtio_input_create(&config, &vdev, err);
+    if (!r)
+        r = devices_plug_virtio(m, vdev, err);
+    if (!r)
+        m->inputs[m->input_count++] = vdev;
+    return r;
+}
+
+int devices_create_virtio_keyboard(struct machine *m, struct keyval_list *o, struct error *err)
+{
+    return create_input(m, VIRTIO_INPUT_KEYBOARD, err);
+}
+
+int devices_create_virtio_mouse(struct machine *m, struct keyval_list *o, struct error *err)
+{
+    return create_input(m, VIRTIO_INPUT_MOUSE, err);
+}
+
+int devices_create_virtio_tablet(struct machine *m, struct keyval_list *o, struct error *err)
+{
+    return create_input(m, VIRTIO_INPUT_TABLET, err);
+}
+
+int machine_input(struct machine *machine, const struct virtio_input_event *events, unsigned count)
+{
+    for (unsigned i = 0; count && i < machine->input_count; i++)
+        if (virtio_input_has(machine->inputs[i], events->type, events->code))
+            return virtio_input_send(machine->inputs[i], events, count) ? 0 : -EAGAIN;
+    return -ENODEV;
 }

@@ -118,6 +118,15 @@ int machine_device_add(struct machine *machine, struct keyval_list *options, str
 // Asks the guest to let go of a device behind a PCI port; it is destroyed when the guest has.
 int machine_device_del(struct machine *machine, const char *id, struct error *err);
 
+// The memory balloon (virtio-balloon): how much of its RAM the guest should keep, and how much it says it keeps. -ENODEV
+// without one.
+int machine_balloon(struct machine *machine, uint64_t bytes);
+int machine_balloon_size(struct machine *machine, uint64_t *ret_bytes);
+// Hands the guest input events that belong together (Linux's types, codes and values), to the input device that has the
+// first one. -ENODEV where none has, -EAGAIN where the guest does not take them.
+struct virtio_input_event;
+int machine_input(struct machine *machine, const struct virtio_input_event *events, unsigned count);
+
 // Presses the board's power button.
 void machine_power_key(struct machine *machine);
 bool machine_running(const struct machine *machine);

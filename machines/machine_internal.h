@@ -82,7 +82,7 @@ struct machine_fsdev {
     bool taken;
 };
 
-enum { MACHINE_MAX_SERIAL_BUSES = 8 };
+enum { MACHINE_MAX_SERIAL_BUSES = 8, MACHINE_MAX_INPUTS = 8 };
 
 struct machine_serial_bus {
     const char *id;             // or NULL
@@ -113,6 +113,8 @@ struct machine {
     size_t fsdev_count;
     struct machine_serial_bus serial_buses[MACHINE_MAX_SERIAL_BUSES];
     unsigned serial_bus_count;
+    struct virtio_device *balloon, *inputs[MACHINE_MAX_INPUTS]; // or NULL
+    unsigned input_count;
     struct device **devices;
     size_t device_count;
     struct device_place place;

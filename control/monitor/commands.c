@@ -43,6 +43,26 @@ static void run_powerdown(struct machine *m, const char *args, FILE *out)
     machine_power_key(m);
 }
 
+static void run_balloon(struct machine *m, const char *args, FILE *out)
+{
+    char *end;
+    errno = 0;
+    unsigned long long mib = strtoull(args, &end, 0);
+    if (!isdigit((unsigned char)*args) || *end || errno || mib > UINT64_MAX >> 20)
+        fprintf(out, "balloon: '%s' is not a number of MiB\n", args);
+    else if (machine_balloon(m, (uint64_t)mib << 20))
+        fprintf(out, "Error: No balloon device has been activated\n");
+}
+
+static void info_balloon(struct machine *m, const char *args, FILE *out)
+{
+    uint64_t bytes;
+    if (machine_balloon_size(m, &bytes))
+        fprintf(out, "Error: No balloon device has been activated\n");
+    else
+        fprintf(out, "balloon: actual=%" PRIu64 "\n", bytes >> 20);
+}
+
 static void info_status(struct machine *m, const char *args, FILE *out)
 {
     fprintf(out, "VM status: %s\n", machine_running(m) ? "running" : "paused");
@@ -234,6 +254,7 @@ static void run_info(struct machine *m, const char *args, FILE *out);
 static const struct command commands[] = {
     {"help", "?", "[command]", "show the help", false, run_help},
     {"info", NULL, "[subcommand]", "show various information about the system state", false, run_info},
+    {"balloon", NULL, "MiB", "say how much of its RAM the guest should keep", false, run_balloon},
     {"cont", "c", "", "resume emulation", false, run_cont},
     {"stop", "s", "", "stop emulation", false, run_stop},
     {"quit", "q", "", "quit the emulator", false, run_quit},
@@ -247,6 +268,7 @@ static const struct command commands[] = {
 };
 
 static const struct command infos[] = {
+    {"balloon", NULL, "", "show how much of its RAM the guest keeps", false, info_balloon},
     {"block", NULL, "", "show the disks", false, info_block},
     {"chardev", NULL, "", "show the character devices", false, info_chardev},
     {"cpus", NULL, "", "show the CPUs", false, info_cpus},

@@ -143,7 +143,7 @@ int folder_chmod(int path_fd, mode_t mode)
         return -errno;
     char name[32];
     snprintf(name, sizeof name, "/proc/self/fd/%d", path_fd);
-    return chmod(name, mode) ? -errno : 0;
+    return fchmodat(AT_FDCWD, name, mode, 0) ? -errno : 0;
 }
 
 int folder_own(const struct fs *fs, int fd, mode_t mode, uint32_t uid, uint32_t gid)

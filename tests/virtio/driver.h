@@ -15,7 +15,7 @@
 enum {
     DRIVER_RAM = 0x40000000,
     DRIVER_QUEUES = 8,
-    DRIVER_ENTRIES = 64,
+    DRIVER_ENTRIES = 64, // of a queue at most
     DRIVER_PLACE = 0x50000, // bytes of a queue: rings, then buffers
     DRIVER_BUFFERS = 0x4000,
     DRIVER_BUFFER = 0x1000, // bytes of each
@@ -25,7 +25,7 @@ struct driver {
     pthread_mutex_t lock;
     struct mem_space *mem;
     struct virtio_device *vdev;
-    unsigned next[DRIVER_QUEUES], seen[DRIVER_QUEUES];
+    unsigned next[DRIVER_QUEUES], seen[DRIVER_QUEUES], entries[DRIVER_QUEUES];
 };
 
 static inline uint8_t *driver_at(struct driver *d, unsigned queue, uint64_t offset)
@@ -59,7 +59,8 @@ static inline void driver_start(struct driver *d, uint64_t features, unsigned qu
     for (unsigned q = 0; q < queues; q++) {
         struct virtqueue *vq = &d->vdev->queues[q];
         uint64_t place = DRIVER_RAM + (uint64_t)q * DRIVER_PLACE;
-        vq->size = DRIVER_ENTRIES;
+        vq->size = vq->max_size < DRIVER_ENTRIES ? vq->max_size : DRIVER_ENTRIES;
+        d->entries[q] = vq->size;
         vq->desc = place;
         vq->avail = place + 0x1000;
         vq->used = place + 0x2000;
@@ -72,7 +73,7 @@ static inline void driver_start(struct driver *d, uint64_t features, unsigned qu
 // Offers a buffer of len bytes in entry i and notifies; WRITE where the device is to fill it.
 static inline void driver_offer(struct driver *d, unsigned queue, const void *data, uint32_t len)
 {
-    unsigned i = d->next[queue]++ % DRIVER_ENTRIES;
+    unsigned i = d->next[queue]++ % d->entries[queue];
     uint64_t offset = DRIVER_BUFFERS + (uint64_t)i * DRIVER_BUFFER;
     uint64_t addr = DRIVER_RAM + (uint64_t)queue * DRIVER_PLACE + offset;
     uint16_t flags = data ? 0 : 2;
@@ -107,7 +108,7 @@ static inline uint32_t driver_used(struct driver *d, unsigned queue, void *buf, 
     if ((uint16_t)d->seen[queue] == used[1])
         return 0;
     uint32_t element[2];
-    memcpy(element, driver_at(d, queue, 0x2004 + 8 * (d->seen[queue]++ % DRIVER_ENTRIES)), 8);
+    memcpy(element, driver_at(d, queue, 0x2004 + 8 * (d->seen[queue]++ % d->entries[queue])), 8);
     if (buf)
         memcpy(buf, driver_at(d, queue, DRIVER_BUFFERS + (uint64_t)element[0] * DRIVER_BUFFER),
                element[1] < size ? element[1] : size);
