@@ -60,5 +60,10 @@ void fs_submit(struct fs *fs, struct fs_request *request);
 void fs_drain(struct fs *fs);
 // Drains and ends the guest's session: every fid is forgotten, every file closed.
 void fs_reset(struct fs *fs);
+// The session as bytes for a snapshot, nothing being in flight; the bytes used. What does not fit is left
+// out.
+size_t fs_save(struct fs *fs, uint8_t *buf, size_t size);
+// Goes on with a session that was saved, in the folder as it is now. The bytes may be hostile.
+void fs_restore(struct fs *fs, const uint8_t *buf, size_t size);
 
 #endif

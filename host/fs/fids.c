@@ -39,8 +39,11 @@ int fid_create(struct fs *fs, uint32_t id, const char *path, uint32_t uid, struc
         free(copy);
         return -ENOMEM;
     }
-    *fid = (struct fid){.id = id, .uid = uid, .path = copy, .fd = -1, .next = *bucket(fs, id)};
-    *bucket(fs, id) = fid;
+    *fid = (struct fid){.id = id, .uid = uid, .path = copy, .fd = -1};
+    struct fid **last = bucket(fs, id); // so that a restored table is in the order of the saved one
+    while (*last)
+        last = &(*last)->next;
+    *last = fid;
     fs->fid_count++;
     fs->path_bytes += strlen(copy) + 1;
     *ret_fid = fid;
@@ -59,6 +62,14 @@ int fid_set_path(struct fs *fs, struct fid *fid, const char *path)
     fid->path = copy;
     fs->path_bytes += new - old;
     return 0;
+}
+
+void fid_opened(struct fs *fs, struct fid *fid, int fd, bool is_dir, int flags)
+{
+    fid->fd = fd;
+    fid->is_dir = is_dir;
+    fid->flags = flags & FID_FLAGS;
+    fs->open_count++;
 }
 
 void fid_close(struct fs *fs, struct fid *fid)

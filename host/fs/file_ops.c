@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { KEPT_FLAGS = O_ACCMODE | O_TRUNC | O_APPEND | O_DSYNC | (O_SYNC & ~O_DSYNC), IO_UNIT_HEADER = 24 };
+enum { KEPT_FLAGS = FID_FLAGS | O_TRUNC, IO_UNIT_HEADER = 24 };
 
 // Linux's numbers of open flags, as the protocol has them, are those of the hosts we run on.
 _Static_assert(O_TRUNC == 01000 && O_APPEND == 02000 && O_EXCL == 0200 && O_DSYNC == 010000,
@@ -19,13 +19,6 @@ _Static_assert(O_TRUNC == 01000 && O_APPEND == 02000 && O_EXCL == 0200 && O_DSYN
 static int room_for_one_more(const struct fs *fs)
 {
     return fs->open_count < fs->max_open ? 0 : -EMFILE;
-}
-
-static void keep_open(struct fs *fs, struct fid *fid, int fd, bool is_dir)
-{
-    fid->fd = fd;
-    fid->is_dir = is_dir;
-    fs->open_count++;
 }
 
 static void put_opened(struct fs *fs, struct p9_writer *out, const struct stat *st)
@@ -65,7 +58,7 @@ int p9_lopen(struct fs *fs, struct p9_reader *in, struct p9_writer *out)
         close(fd);
         return r;
     }
-    keep_open(fs, fid, fd, S_ISDIR(st.st_mode));
+    fid_opened(fs, fid, fd, S_ISDIR(st.st_mode), flags);
     put_opened(fs, out, &st);
     return 0;
 }
@@ -113,7 +106,7 @@ int p9_lcreate(struct fs *fs, struct p9_reader *in, struct p9_writer *out)
         if (fd >= 0)
             close(fd);
     } else {
-        keep_open(fs, fid, fd, false);
+        fid_opened(fs, fid, fd, false, flags);
         put_opened(fs, out, &st);
     }
     close(dir);

@@ -8,6 +8,7 @@
 #include "base/loop.h"
 #include "host/fs.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -22,6 +23,9 @@ enum {
     FS_IO_HEADER = 11,            // size, type, tag and count of Rread and Rreaddir
 };
 
+// What of an open file's flags would be needed to open it again.
+enum { FID_FLAGS = O_ACCMODE | O_APPEND | O_DSYNC | (O_SYNC & ~O_DSYNC) };
+
 enum fid_kind { FID_PATH, FID_XATTR_READ, FID_XATTR_WRITE };
 
 struct fid {
@@ -30,6 +34,7 @@ struct fid {
     char *path; // from the root of the export, "" is the root itself; never starts or ends with '/'
     int fd;     // of an open file or folder, -1
     bool is_dir;
+    int flags; // it was opened with, FID_FLAGS of them
     uint8_t *xattr;
     uint32_t xattr_size, xattr_filled; // bytes
     int xattr_flags;
@@ -90,6 +95,7 @@ struct fid *fid_find(struct fs *fs, uint32_t id);
 int fid_create(struct fs *fs, uint32_t id, const char *path, uint32_t uid, struct fid **ret_fid);
 // 0, or -ENFILE, -ENOMEM with the fid as it was.
 int fid_set_path(struct fs *fs, struct fid *fid, const char *path);
+void fid_opened(struct fs *fs, struct fid *fid, int fd, bool is_dir, int flags); // takes the descriptor
 void fid_close(struct fs *fs, struct fid *fid); // its descriptor and attribute buffer
 void fid_destroy(struct fs *fs, struct fid *fid);
 void fids_clear(struct fs *fs);

@@ -67,6 +67,10 @@ struct device_class {
     void (*destroy)(struct device *dev);   // frees the model
     const struct mem_mmio_ops *mmio;       // register file, NULL if it has none; opaque is the device
     uint64_t mmio_size;                    // bytes
+    // Before a save, vCPUs parked: completes or takes back what is under way outside the fields (requests at a back
+    // end, packets half delivered), so that nothing but the fields and RAM is state. Block back ends are drained
+    // afterwards, so a device that only waits for them needs none. May be NULL.
+    void (*quiesce)(struct device *dev);
 };
 
 // First member of every device model.
@@ -85,6 +89,13 @@ void device_destroy(struct device *dev); // NULL is allowed
         .type = (type_), .version = (version_), .fields = (fields_), .field_count = ARRAY_SIZE(fields_),     \
         .reset = (reset_), .post_load = (post_load_), .destroy = (destroy_), .mmio = (mmio_),                \
         .mmio_size = (mmio_size_)                                                                            \
+    }
+// The same with a quiesce.
+#define DEVICE_CLASS_QUIESCED(type_, version_, fields_, reset_, post_load_, destroy_, mmio_, mmio_size_, quiesce_)  \
+    {                                                                                                        \
+        .type = (type_), .version = (version_), .fields = (fields_), .field_count = ARRAY_SIZE(fields_),     \
+        .reset = (reset_), .post_load = (post_load_), .destroy = (destroy_), .mmio = (mmio_),                \
+        .mmio_size = (mmio_size_), .quiesce = (quiesce_)                                                     \
     }
 
 #endif

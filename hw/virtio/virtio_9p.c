@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUEUE_SIZE = 128, IN_FLIGHT = 16 };
+enum { QUEUE_SIZE = 128, IN_FLIGHT = 16, SESSION = 256 << 10 };
 
 #define VIRTIO_9P_MOUNT_TAG (1ull << 0)
 
@@ -35,11 +35,16 @@ struct virtio_9p {
     struct p9_request *requests, *free;
     bool starved; // the queue was left with messages because all of our requests were outside
     bool stopping;
+    unsigned outside;         // requests at the server
+    uint32_t session_len;     // bytes; as of the last time it was quiesced
+    uint8_t session[SESSION]; // what the server keeps for the guest
 };
 
 static const struct state_field fields[] = {
     VIRTIO_STATE(virtio_9p, vdev),
     STATE_FIELD(32, STATE_BOOL, virtio_9p, starved),
+    STATE_FIELD(33, STATE_U32, virtio_9p, session_len),
+    STATE_ARRAY(34, STATE_BYTES, virtio_9p, session, SESSION),
 };
 
 static void serve_queue(struct virtio_9p *p9);
@@ -50,6 +55,7 @@ static void done(struct fs_request *fs_request)
     struct virtio_9p *p9 = request->owner;
     request->next_free = p9->free;
     p9->free = request;
+    p9->outside--;
     if (p9->stopping)
         return;
     virtq_write(&request->chain, p9->vdev.mem, 0, fs_request->reply, fs_request->reply_len);
@@ -85,6 +91,7 @@ static void serve_queue(struct virtio_9p *p9)
                                           .done = done,
                                           .opaque = request};
         virtq_read(&request->chain, 0, request->buffer, len);
+        p9->outside++;
         fs_submit(p9->fs, &request->fs);
     }
 }
@@ -108,6 +115,8 @@ static void stop(struct virtio_device *vdev)
     fs_reset(p9->fs);
     p9->stopping = false;
     p9->starved = false;
+    p9->session_len = 0;
+    memset(p9->session, 0, sizeof p9->session);
 }
 
 static void reset(struct device *dev)
@@ -115,9 +124,22 @@ static void reset(struct device *dev)
     virtio_reset((struct virtio_device *)dev);
 }
 
+static void quiesce(struct device *dev)
+{
+    struct virtio_9p *p9 = (struct virtio_9p *)dev;
+    while (p9->outside)
+        fs_drain(p9->fs); // an answer may let the next request out
+    memset(p9->session, 0, sizeof p9->session);
+    p9->session_len = (uint32_t)fs_save(p9->fs, p9->session, sizeof p9->session);
+}
+
 static void post_load(struct device *dev)
 {
-    virtio_restored((struct virtio_device *)dev);
+    struct virtio_9p *p9 = (struct virtio_9p *)dev;
+    p9->stopping = true;
+    fs_restore(p9->fs, p9->session, p9->session_len < SESSION ? p9->session_len : SESSION);
+    p9->stopping = false;
+    virtio_restored(&p9->vdev);
 }
 
 static void free_requests(struct virtio_9p *p9)
@@ -146,7 +168,7 @@ static const struct virtio_class virtio_class = {
     .stop = stop,
 };
 static const struct device_class class =
-    DEVICE_CLASS("virtio-9p", 1, fields, reset, post_load, destroy, NULL, 0);
+    DEVICE_CLASS_QUIESCED("virtio-9p", 1, fields, reset, post_load, destroy, NULL, 0, quiesce);
 
 int virtio_9p_create(const struct virtio_9p_config *config, struct virtio_device **ret_vdev,
                      struct error *err)

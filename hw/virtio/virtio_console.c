@@ -55,6 +55,7 @@ struct port {
     char name[VIRTIO_CONSOLE_NAME_MAX + 1];
     // State:
     bool guest_open; // the driver has it open
+    bool told_open;  // the driver was told that the host has
     uint8_t to_send; // control events that wait for a buffer, as bits
     uint16_t waiting_len;
     uint32_t tx_done;
@@ -75,6 +76,7 @@ static const struct state_field fields[] = {
     STATE_EACH(34, STATE_U16, virtio_console, ports, waiting_len, VIRTIO_CONSOLE_PORTS),
     STATE_EACH(35, STATE_U32, virtio_console, ports, tx_done, VIRTIO_CONSOLE_PORTS),
     STATE_ARRAY(36, STATE_BYTES, virtio_console, waiting, VIRTIO_CONSOLE_PORTS *PIECE),
+    STATE_EACH(37, STATE_BOOL, virtio_console, ports, told_open, VIRTIO_CONSOLE_PORTS),
 };
 
 static unsigned number_of(const struct port *port)
@@ -111,7 +113,7 @@ static bool host_open(const struct port *port)
 
 // --- control messages
 
-static void send_control(struct virtio_console *c, const struct port *port, enum control_event event)
+static void send_control(struct virtio_console *c, struct port *port, enum control_event event)
 {
     struct {
         struct control head;
@@ -119,7 +121,7 @@ static void send_control(struct virtio_console *c, const struct port *port, enum
     } message = {.head = {.id = number_of(port), .event = (uint16_t)event, .value = 1}};
     size_t len = sizeof message.head;
     if (event == VIRTIO_CONSOLE_PORT_OPEN)
-        message.head.value = host_open(port);
+        message.head.value = port->told_open = host_open(port);
     if (event == VIRTIO_CONSOLE_PORT_NAME) {
         strcpy(message.name, port->name);
         len += strlen(port->name) + 1;
@@ -332,7 +334,7 @@ static void stop(struct virtio_device *vdev)
     struct virtio_console *c = (struct virtio_console *)vdev;
     for (unsigned i = 0; i < VIRTIO_CONSOLE_PORTS; i++) {
         struct port *port = &c->ports[i];
-        port->guest_open = false;
+        port->guest_open = port->told_open = false;
         port->to_send = 0;
         port->waiting_len = 0;
         port->tx_done = 0;
@@ -351,8 +353,14 @@ static void post_load(struct device *dev)
         if (c->ports[i].waiting_len > PIECE)
             c->ports[i].waiting_len = 0;
     virtio_restored(&c->vdev);
-    for (unsigned i = 0; i < VIRTIO_CONSOLE_PORTS; i++)
-        chardev_accept_input(c->ports[i].chardev);
+    for (unsigned i = 0; i < VIRTIO_CONSOLE_PORTS; i++) {
+        struct port *port = &c->ports[i];
+        if (live(c) && multiport(c) && port->exists && host_open(port) != port->told_open) {
+            queue_control(port, VIRTIO_CONSOLE_PORT_OPEN); // another host, another end
+            flush_control(c);
+        }
+        chardev_accept_input(port->chardev);
+    }
 }
 
 static void destroy(struct device *dev)

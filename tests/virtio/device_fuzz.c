@@ -114,8 +114,8 @@ static void restore(struct bench *b)
 {
     struct state_buf saved = {0};
     struct device *dev = &b->d.vdev->dev;
-    if (b->fs)
-        fs_drain(b->fs);
+    if (dev->class->quiesce)
+        dev->class->quiesce(dev);
     cr_assert_eq(state_save(dev, 0, &saved, NULL), 0);
     for (unsigned i = (unsigned)pick(b, 4); i; i--)
         saved.data[pick(b, saved.size)] ^= (uint8_t)(1 << pick(b, 8));

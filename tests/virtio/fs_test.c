@@ -419,6 +419,50 @@ Test(fs, what_is_kept_has_bounds)
     teardown(&b);
 }
 
+// What a snapshot keeps of a session.
+Test(fs, a_session_goes_on)
+{
+    struct bench b;
+    uint8_t saved[2000];
+    setup(&b, FS_NONE, false);
+    attach(&b);
+    cr_assert_eq(create(&b, 2, "file", "hello"), 0);
+    cr_assert_eq(create(&b, 3, "gone", "hello"), 0);
+    cr_assert_eq(call(&b, Tunlinkat, "4s4", ROOT, "gone", 0), 0);
+    cr_assert_eq(call(&b, Tmkdir, "4s44", ROOT, "dir", 0755, 0), 0);
+    cr_assert_eq(call(&b, Twalk, "442s", ROOT, 4, 1, "dir"), 0);
+    cr_assert_eq(call(&b, Twalk, "442s", ROOT, 5, 1, "dir"), 0);
+    cr_assert_eq(call(&b, Tlopen, "44", 4, 0), 0);
+    size_t len = fs_save(b.fs, saved, sizeof saved);
+    cr_assert(len > 50 && len < 200);
+    fs_reset(b.fs);
+    cr_expect_eq(call(&b, Tgetattr, "48", ROOT, ~0ull), -EBADF);
+    fs_restore(b.fs, saved, len);
+    cr_expect_eq(call(&b, Tread, "484", 2, 1ull, 100), 0);
+    cr_expect_arr_eq(b.in + 11, "ello", 4);
+    cr_expect_eq(call(&b, Twrite, "48b", 2, 5ull, 1, "!"), 0);
+    cr_expect_eq(call(&b, Tread, "484", 3, 0ull, 100), -EBADF);
+    cr_expect_eq(call(&b, Treaddir, "484", 4, 0ull, 100), 0);
+    cr_expect_eq(call(&b, Tmkdir, "4s44", 5, "inner", 0755, 0), 0);
+    for (size_t cut = 0; cut < len; cut++) { // damaged ones
+        fs_restore(b.fs, saved, cut);
+        saved[cut] ^= (uint8_t)(1 << cut % 8);
+        fs_restore(b.fs, saved, len);
+        saved[cut] ^= (uint8_t)(1 << cut % 8);
+        cr_expect(fs_save(b.fs, saved + 1000, cut) <= cut);
+    }
+    static const char bad[] = "\0\x20\0\0"
+                              "\7\0\0\0"
+                              "\0\0\0\0"
+                              "\0"
+                              "\0\0\0\0"
+                              "\6\0"
+                              "../dir";
+    fs_restore(b.fs, (const uint8_t *)bad, sizeof bad - 1);
+    cr_expect_eq(call(&b, Tgetattr, "48", 7, ~0ull), -EBADF);
+    teardown(&b);
+}
+
 Test(fs, long_names)
 {
     struct bench b;
