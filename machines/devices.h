@@ -11,6 +11,9 @@ int devices_add(struct machine *machine, struct keyval_list *options, struct err
 // Adds a virtio device to the machine, which owns it from then on, and gives it a place.
 int devices_plug_virtio(struct machine *machine, struct virtio_device *vdev, struct error *err);
 
+// dev is about to be destroyed: nobody finds it any more, and what it took may be taken again.
+void devices_forget_virtio(struct machine *machine, const struct device *dev);
+
 // Rows of the table whose constructors are elsewhere.
 typedef int devices_create(struct machine *machine, struct keyval_list *options, struct error *err);
 devices_create devices_create_virtio_9p; // fsdevs.c

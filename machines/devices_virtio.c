@@ -9,6 +9,21 @@
 #include <errno.h>
 #include <string.h>
 
+void devices_forget_virtio(struct machine *m, const struct device *dev)
+{
+    for (size_t i = 0; i < m->fsdev_count; i++)
+        if (m->fsdevs[i].user == dev)
+            m->fsdevs[i].taken = false;
+    for (unsigned i = 0; i < m->serial_bus_count; i++)
+        if (&m->serial_buses[i].vdev->dev == dev)
+            m->serial_buses[i--] = m->serial_buses[--m->serial_bus_count];
+    for (unsigned i = 0; i < m->input_count; i++)
+        if (&m->inputs[i]->dev == dev)
+            m->inputs[i--] = m->inputs[--m->input_count];
+    if (m->balloon && &m->balloon->dev == dev)
+        m->balloon = NULL;
+}
+
 int devices_create_virtio_serial(struct machine *m, struct keyval_list *o, struct error *err)
 {
     uint64_t max = VIRTIO_CONSOLE_PORTS;

@@ -112,6 +112,7 @@ static int add_9p(struct machine *m, struct machine_fsdev *fsdev, const char *ta
     if (r)
         return r;
     fsdev->taken = true;
+    fsdev->user = &vdev->dev;
     return devices_plug_virtio(m, vdev, err);
 }
 
@@ -119,11 +120,11 @@ int devices_create_virtio_9p(struct machine *m, struct keyval_list *o, struct er
 {
     const char *id = keyval_get(o, "fsdev"), *tag = keyval_get(o, "mount_tag");
     if (!id || !tag)
-        return error_set(err, -EINVAL, "device virtio-9p-device needs fsdev= and mount_tag=");
+        return error_set(err, -EINVAL, "device %s needs fsdev= and mount_tag=", keyval_get(o, "driver"));
     for (size_t i = 0; i < m->fsdev_count; i++)
         if (!strcmp(m->fsdevs[i].id, id))
             return add_9p(m, &m->fsdevs[i], tag, err);
-    return error_set(err, -ENOENT, "device virtio-9p-device: there is no fsdev '%s'", id);
+    return error_set(err, -ENOENT, "device %s: there is no fsdev '%s'", keyval_get(o, "driver"), id);
 }
 
 int machine_add_fs_devices(struct machine *m, struct error *err)

@@ -79,6 +79,7 @@ struct machine_drive {
 struct machine_fsdev {
     const char *id, *mount_tag; // mount_tag: makes its own device
     struct fs *fs;
+    struct device *user; // the 9P device that took it
     bool taken;
 };
 

@@ -101,7 +101,7 @@ def boot(emulator, options, folder):
         try:
             console, stream, monitor = (connect(path, process) for path in paths)
             for client in (console, stream, monitor):
-                client.settimeout(30)
+                client.settimeout(120)
             ready = receive(console, lambda data: data.endswith(b"ready\n"))
             console.sendall(b"are you there\n")
             answer = receive(console, lambda data: data.endswith(b"there\n"))
