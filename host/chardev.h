@@ -8,6 +8,7 @@
 #ifndef HOST_CHARDEV_H
 #define HOST_CHARDEV_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,12 +18,16 @@ enum chardev_event {
     CHARDEV_OPENED, // somebody is at the other end now
     CHARDEV_CLOSED, // the other end hung up; output is dropped until it is opened again
     CHARDEV_BREAK,  // the line was held low: a serial break
+    CHARDEV_DRAINED, // there is room for output again after chardev_room said 0
 };
 
 struct chardev_ops {
     // Sends len bytes. Never blocks: what the host cannot take now is buffered, up to the back end's bound,
     // beyond which it is dropped. Returns the number of bytes taken or a negative errno.
     int (*write)(struct chardev *chardev, const void *buf, size_t len);
+    // Bytes that the next write should not exceed, 0 while the host is slow; CHARDEV_DRAINED follows. NULL: any number.
+    // A front end that cannot wait writes all the same, up to the bound of write.
+    size_t (*room)(struct chardev *chardev);
     // The sink has room again after can_receive said 0: poll the host's input again. May be NULL.
     void (*accept_input)(struct chardev *chardev);
     // Frees the back end. May be NULL.
@@ -40,12 +45,18 @@ struct chardev {
     const struct chardev_ops *ops;
     const struct chardev_sink *sink; // NULL: nobody listens, input waits or is dropped
     void *sink_opaque;
+    bool alone; // nobody is at the other end, so output is dropped; back ends that have one end open never say so
 };
 
 // chardev may be NULL in all of the below: a device without a back end discards its output.
 static inline int chardev_write(struct chardev *chardev, const void *buf, size_t len)
 {
     return chardev ? chardev->ops->write(chardev, buf, len) : (int)len;
+}
+
+static inline size_t chardev_room(struct chardev *chardev)
+{
+    return chardev && chardev->ops->room ? chardev->ops->room(chardev) : SIZE_MAX;
 }
 
 static inline void chardev_accept_input(struct chardev *chardev)
@@ -85,6 +96,8 @@ static inline void chardev_deliver(struct chardev *chardev, const uint8_t *buf, 
 
 static inline void chardev_notify(struct chardev *chardev, enum chardev_event event)
 {
+    if (event == CHARDEV_OPENED || event == CHARDEV_CLOSED)
+        chardev->alone = event == CHARDEV_CLOSED;
     if (chardev->sink && chardev->sink->event)
         chardev->sink->event(chardev->sink_opaque, event);
 }

@@ -91,6 +91,8 @@ static const char *driver_of(struct keyval_list *o)
 int devices_plug_virtio(struct machine *m, struct virtio_device *vdev, struct error *err)
 {
     int r = machine_add_device(m, &vdev->dev, err);
+    if (!r && m->split_rings_only)
+        vdev->features &= ~VIRTIO_F_RING_PACKED;
     if (!r && !m->board->plug_virtio)
         r = error_set(err, -ENODEV, "machine '%s' has no place for a virtio device", m->board->name);
     return r ? r : m->board->plug_virtio(m, vdev, err);
@@ -221,6 +223,16 @@ static int create_root_port(struct machine *m, struct keyval_list *o, struct err
 static const struct device_kind kinds[] = {
     {"virtio-blk-device", "virtio disk", "drive=<str>\nnum-queues=<uint16>\nserial=<str>\n", create_virtio_blk},
     {"virtio-net-device", "virtio network card", NETS_PROPERTIES, nets_create_virtio_net},
+    {"virtio-9p-device", "shared host folder", "fsdev=<str>\nmount_tag=<str>\n", devices_create_virtio_9p},
+    {"virtio-serial-device", "virtio console with ports", "max_ports=<uint32>\n", devices_create_virtio_serial},
+    {"virtconsole", "terminal on a virtio console", "bus=<str>\nchardev=<str>\nname=<str>\nnr=<uint32>\n",
+     devices_create_virtconsole},
+    {"virtserialport", "port of a virtio console", "bus=<str>\nchardev=<str>\nname=<str>\nnr=<uint32>\n",
+     devices_create_virtserialport},
+    {"virtio-balloon-device", "memory balloon", "deflate-on-oom=<bool>\n", devices_create_virtio_balloon},
+    {"virtio-keyboard-device", "virtio keyboard", "", devices_create_virtio_keyboard},
+    {"virtio-mouse-device", "virtio mouse", "", devices_create_virtio_mouse},
+    {"virtio-tablet-device", "virtio tablet", "", devices_create_virtio_tablet},
     {"virtio-rng-device", "virtio entropy source", "", create_virtio_rng},
     {"pvpanic-pci", "tells of a guest's panic", "", create_pvpanic, .pci = true},
     {"sbsa_gwdt", "watchdog of Arm's base system architecture", "", create_watchdog},
@@ -274,8 +286,13 @@ int devices_add(struct machine *machine, struct keyval_list *options, struct err
         r = error_set(
             err, -ENOTSUP,
             "device '%s' can be added to this machine only with bus= and the id of a pcie-root-port", name);
+    bool packed = true;
+    if (!r && transport != NO_TRANSPORT && virtio_stem(kind))
+        r = keyval_bool(options, "packed", &packed, err);
+    machine->split_rings_only = !packed;
     if (!r)
         r = kind->create(machine, options, err);
+    machine->split_rings_only = false;
     if (!r && keyval_unused(options))
         r = error_set(err, -EINVAL, "device '%s' does not know the property '%s'", name,
                       keyval_unused(options));

@@ -8,8 +8,18 @@
 // Makes the device that options name ("driver") and adds it. Unknown devices and properties are errors.
 int devices_add(struct machine *machine, struct keyval_list *options, struct error *err);
 
-// Adds a virtio device, which it takes, and gives it a place.
+// Adds a virtio device to the machine, which owns it from then on, and gives it a place.
 int devices_plug_virtio(struct machine *machine, struct virtio_device *vdev, struct error *err);
+
+// dev is about to be destroyed: nobody finds it any more, and what it took may be taken again.
+void devices_forget_virtio(struct machine *machine, const struct device *dev);
+
+// Rows of the table whose constructors are elsewhere.
+typedef int devices_create(struct machine *machine, struct keyval_list *options, struct error *err);
+devices_create devices_create_virtio_9p; // fsdevs.c
+devices_create devices_create_virtio_serial, devices_create_virtconsole,
+    devices_create_virtserialport, devices_create_virtio_balloon, devices_create_virtio_keyboard,
+    devices_create_virtio_mouse, devices_create_virtio_tablet; // devices_virtio.c
 
 // A virtio disk over an open drive.
 int devices_add_virtio_blk(struct machine *machine, struct machine_drive *drive, const char *serial,

@@ -44,6 +44,7 @@ static void destroy_part(struct machine *m, struct device *dev)
         if (m->drives[i].user == dev)
             m->drives[i].taken = false;
     machine_release_net(m, dev);
+    devices_forget_virtio(m, dev);
     for (size_t i = 0; i < m->device_count; i++)
         if (m->devices[i] == dev) {
             memmove(&m->devices[i], &m->devices[i + 1], (--m->device_count - i) * sizeof(struct device *));

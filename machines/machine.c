@@ -49,6 +49,11 @@ static void mux_quit(void *opaque)
     machine_quit(opaque, MACHINE_POWERED_OFF);
 }
 
+static void test_quit(void *opaque, int status)
+{
+    machine_quit(opaque, status);
+}
+
 static int open_chardev(struct machine *m, struct keyval_list *options, struct error *err)
 {
     const char *id = keyval_get(options, "id");
@@ -72,6 +77,7 @@ static int open_chardev(struct machine *m, struct keyval_list *options, struct e
         chardev_destroy(entry.chardev);
         return error_set(err, -EINVAL, "chardev '%s' does not know the option '%s'", id, unknown);
     }
+    chardev_on_quit(entry.chardev, test_quit, m);
     if (mux) {
         struct chardev *below = entry.chardev;
         entry.chardev = NULL;
@@ -166,6 +172,8 @@ static int create_parts(struct machine *m, struct error *err)
         r = open_chardev(m, &m->config.chardevs[i], err);
     for (size_t i = 0; !r && i < m->config.drive_count; i++)
         r = machine_open_drive(m, &m->config.drives[i], err);
+    for (size_t i = 0; !r && i < m->config.fsdev_count; i++)
+        r = machine_open_fsdev(m, &m->config.fsdevs[i], err);
     if (!r)
         r = machine_open_nets(m, err);
     if (!r)
@@ -226,6 +234,7 @@ void machine_destroy(struct machine *m)
     machine_forget_plugged(m);
     machine_close_nets(m);
     machine_close_drives(m);
+    machine_close_fsdevs(m);
     machine_serial_watch_destroy(m);
     for (size_t i = m->chardev_count; i-- > 0;) {
         chardev_mux_destroy(m->chardevs[i].mux);

@@ -61,6 +61,8 @@ struct machine_config {
     size_t device_count, drive_count, chardev_count, fw_cfg_count;
     struct keyval_list *netdevs, *nics, *nets; // -netdev, -nic, -net
     size_t netdev_count, nic_count, net_count;
+    struct keyval_list *fsdevs; // -fsdev, and -virtfs with virtfs=on
+    size_t fsdev_count;
     const char *serial[MACHINE_MAX_SERIALS]; // chardev ids; NULL: nothing connected
     bool snapshot;                           // writes to disks are thrown away
     bool no_reboot, no_shutdown, start_stopped;
@@ -152,6 +154,15 @@ void machine_call(struct machine *machine, struct machine_call *call);
 int machine_device_add(struct machine *machine, struct keyval_list *options, struct error *err);
 // Asks the guest to let go of a device behind a PCI port; it is destroyed when the guest has.
 int machine_device_del(struct machine *machine, const char *id, struct error *err);
+
+// The memory balloon (virtio-balloon): how much of its RAM the guest should keep, and how much it says it keeps. -ENODEV
+// without one.
+int machine_balloon(struct machine *machine, uint64_t bytes);
+int machine_balloon_size(struct machine *machine, uint64_t *ret_bytes);
+// Hands the guest input events that belong together (Linux's types, codes and values), to the input device that has the
+// first one. -ENODEV where none has, -EAGAIN where the guest does not take them.
+struct virtio_input_event;
+int machine_input(struct machine *machine, const struct virtio_input_event *events, unsigned count);
 
 // Presses the board's power button.
 void machine_power_key(struct machine *machine);

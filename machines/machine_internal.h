@@ -18,6 +18,7 @@
 #include <signal.h>
 
 struct block;
+struct fs;
 struct pci_bus;
 struct pci_device;
 struct virtio_device;
@@ -79,6 +80,20 @@ struct machine_drive {
     uint64_t queues; // of its disk device; 0: one
 };
 
+struct machine_fsdev {
+    const char *id, *mount_tag; // mount_tag: makes its own device
+    struct fs *fs;
+    struct device *user; // the 9P device that took it
+    bool taken;
+};
+
+enum { MACHINE_MAX_SERIAL_BUSES = 8, MACHINE_MAX_INPUTS = 8 };
+
+struct machine_serial_bus {
+    const char *id;             // or NULL
+    struct virtio_device *vdev; // a virtio console, for its ports
+};
+
 struct machine {
     struct machine_config config;
     const struct board *board;
@@ -104,13 +119,19 @@ struct machine {
     size_t netdev_count, nic_count;
     unsigned default_macs; // given out
     struct machine_listener net_listener;
+    struct machine_fsdev *fsdevs;
+    size_t fsdev_count;
+    struct machine_serial_bus serial_buses[MACHINE_MAX_SERIAL_BUSES];
+    unsigned serial_bus_count;
+    struct virtio_device *balloon, *inputs[MACHINE_MAX_INPUTS]; // or NULL
+    unsigned input_count;
     struct device **devices;
     size_t device_count;
     struct device_place place;
     bool hot; // a device is added to a machine that exists
     struct machine_plugged *plugged;
     size_t plugged_count;
-    
+    bool split_rings_only; // of the -device being made: packed=off
     _Atomic uint32_t requests;  // enum machine_request
     _Atomic int quit_status;    // -1: keep running
     _Atomic bool running;       // vCPUs are let run
@@ -173,5 +194,9 @@ int machine_add_nics(struct machine *machine, struct error *err);
 void machine_close_nets(struct machine *machine);
 // The network of a device that is being taken out is free for another.
 void machine_release_net(struct machine *machine, const struct device *user);
+// The same for shared folders (fsdevs.c).
+int machine_open_fsdev(struct machine *machine, struct keyval_list *options, struct error *err);
+int machine_add_fs_devices(struct machine *machine, struct error *err);
+void machine_close_fsdevs(struct machine *machine);
 
 #endif

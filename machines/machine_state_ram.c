@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
-
 #include <zstd.h>
 
 bool machine_state_can_compress(enum state_compression compression)

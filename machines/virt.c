@@ -323,7 +323,9 @@ static int create_devices(struct machine *m, struct error *err)
         r = devices_add(m, &m->config.devices[i], err);
     if (!r)
         r = machine_add_nics(m, err);
-    return r ? r : machine_add_drive_devices(m, err);
+    if (!r)
+        r = machine_add_drive_devices(m, err);
+    return r ? r : machine_add_fs_devices(m, err);
 }
 
 static int virt_create(struct machine *m, struct error *err)

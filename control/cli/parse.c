@@ -118,6 +118,7 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], FILE *out, enum cli
     cli->machine.netdevs = cli->netdevs;
     cli->machine.nics = cli->nics;
     cli->machine.nets = cli->nets;
+    cli->machine.fsdevs = cli->fsdevs;
     cli->escape = TERMINAL_ESCAPE;
     cli->out = out;
     if (!cli->program)
@@ -153,6 +154,7 @@ void cli_free(struct cli *cli)
         keyval_free(&cli->netdevs[i]);
         keyval_free(&cli->nics[i]);
         keyval_free(&cli->nets[i]);
+        keyval_free(&cli->fsdevs[i]);
     }
     for (size_t i = 0; i < cli->text_count; i++)
         free(cli->texts[i]);

@@ -49,6 +49,26 @@ static void run_powerdown(struct machine *m, const char *args, FILE *out)
     machine_power_key(m);
 }
 
+static void run_balloon(struct machine *m, const char *args, FILE *out)
+{
+    char *end;
+    errno = 0;
+    unsigned long long mib = strtoull(args, &end, 0);
+    if (!isdigit((unsigned char)*args) || *end || errno || mib > UINT64_MAX >> 20)
+        fprintf(out, "balloon: '%s' is not a number of MiB\n", args);
+    else if (machine_balloon(m, (uint64_t)mib << 20))
+        fprintf(out, "Error: No balloon device has been activated\n");
+}
+
+static void info_balloon(struct machine *m, const char *args, FILE *out)
+{
+    uint64_t bytes;
+    if (machine_balloon_size(m, &bytes))
+        fprintf(out, "Error: No balloon device has been activated\n");
+    else
+        fprintf(out, "balloon: actual=%" PRIu64 "\n", bytes >> 20);
+}
+
 static void info_status(struct machine *m, const char *args, FILE *out)
 {
     enum machine_run_state state = machine_run_state(m);
@@ -284,6 +304,7 @@ static void run_info(struct monitor_session *session, struct machine *m, const c
 static const struct command commands[] = {
     {"help", "?", "[command]", "show the help", false, run_help},
     {"info", NULL, "[subcommand]", "show various information about the system state", false, .run_at = run_info},
+    {"balloon", NULL, "MiB", "say how much of its RAM the guest should keep", false, run_balloon},
     {"cont", "c", "", "resume emulation", false, run_cont},
     {"delvm", NULL, "tag", "delete a VM snapshot from its tag", true, snapshot_hmp_delvm},
     {"loadvm", NULL, "tag", "restore a VM snapshot from its tag", true, snapshot_hmp_loadvm},
@@ -307,6 +328,7 @@ static const struct command commands[] = {
 };
 
 static const struct command infos[] = {
+    {"balloon", NULL, "", "show how much of its RAM the guest keeps", false, info_balloon},
     {"block", NULL, "", "show the disks", false, info_block},
     {"chardev", NULL, "", "show the character devices", false, info_chardev},
     {"cpus", NULL, "", "show the CPUs", false, .run_at = info_cpus},

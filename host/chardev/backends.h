@@ -19,6 +19,8 @@ struct loop;
 // list.
 int chardev_open(struct keyval_list *options, struct loop *loop, struct chardev **ret_chardev,
                  struct error *err);
+// Who ends the run when the guest of a testdev asks for it, with the machine lock held; nothing for other back ends.
+void chardev_on_quit(struct chardev *chardev, void (*quit)(void *opaque, int status), void *opaque);
 // One line a back end.
 void chardev_list_backends(FILE *out);
 

@@ -16,5 +16,7 @@ int chardev_open_pipe(struct keyval_list *options, struct loop *loop, struct cha
                       struct error *err);
 int chardev_open_socket(struct keyval_list *options, struct loop *loop, struct chardev **ret,
                         struct error *err);
+int chardev_open_testdev(struct keyval_list *options, struct loop *loop, struct chardev **ret,
+                         struct error *err);
 
 #endif

@@ -58,6 +58,14 @@ static void watch_output(struct fd_channel *channel, bool on)
     }
 }
 
+static void tell_drained(struct fd_channel *channel)
+{
+    if (channel->full) {
+        channel->full = false;
+        chardev_notify(&channel->chardev, CHARDEV_DRAINED);
+    }
+}
+
 static void drain(struct fd_channel *channel)
 {
     ssize_t n = write_some(channel->out.fd, channel->queue + channel->queue_start, channel->queue_len);
@@ -68,6 +76,7 @@ static void drain(struct fd_channel *channel)
     if (!channel->queue_len) {
         channel->queue_start = 0;
         watch_output(channel, false);
+        tell_drained(channel);
     }
 }
 
@@ -105,6 +114,15 @@ int fd_channel_write(struct chardev *chardev, const void *buf, size_t len)
     return (int)len;
 }
 
+size_t fd_channel_room(struct chardev *chardev)
+{
+    struct fd_channel *channel = (struct fd_channel *)chardev;
+    if (channel->out.fd < 0)
+        return SIZE_MAX;
+    channel->full = channel->queue_len >= FD_CHANNEL_ROOM;
+    return channel->full ? 0 : FD_CHANNEL_ROOM - channel->queue_len;
+}
+
 static void readable(struct fd_channel *channel)
 {
     uint8_t buf[1024];
@@ -135,6 +153,7 @@ static void on_event(void *opaque, int fd, unsigned events)
     } else if (fd == channel->out.fd && events & LOOP_HUP && channel->out_added) {
         channel->queue_len = channel->queue_start = 0;
         watch_output(channel, false);
+        tell_drained(channel);
     }
 }
 
@@ -174,6 +193,7 @@ void fd_channel_disconnect(struct fd_channel *channel)
     free(channel->queue);
     channel->queue = NULL;
     channel->queue_start = channel->queue_len = channel->queue_size = 0;
+    tell_drained(channel); // what comes now is dropped
 }
 
 void fd_channel_flush(struct fd_channel *channel, int timeout_ms)

@@ -10,6 +10,7 @@
 enum {
     FD_CHANNEL_QUEUE_MAX = 4 << 20
 }; // bytes of output kept for a slow reader; what comes beyond is dropped
+enum { FD_CHANNEL_ROOM = 64 << 10 }; // bytes of it that fd_channel_room offers
 
 struct fd_channel {
     struct chardev chardev;
@@ -17,6 +18,7 @@ struct fd_channel {
     struct loop_fd in, out; // fd -1: no such direction
     bool in_added, out_added, shared_fd;
     bool at_end; // input has ended
+    bool full;   // chardev_room said so
     uint8_t *queue;
     size_t queue_start, queue_len, queue_size;
     void (*hangup)(struct fd_channel *channel); // end of input or an error; may be NULL
@@ -32,6 +34,7 @@ void fd_channel_disconnect(struct fd_channel *channel);
 void fd_channel_flush(struct fd_channel *channel, int timeout_ms);
 
 int fd_channel_write(struct chardev *chardev, const void *buf, size_t len);
+size_t fd_channel_room(struct chardev *chardev);
 void fd_channel_accept_input(struct chardev *chardev);
 
 #endif

@@ -125,6 +125,10 @@ static void below_receive(void *opaque, const uint8_t *buf, size_t len)
 static void below_event(void *opaque, enum chardev_event event)
 {
     struct chardev_mux *mux = opaque;
+    for (unsigned i = 0; event == CHARDEV_DRAINED && i < CHARDEV_MUX_FRONTS; i++)
+        chardev_notify(&mux->fronts[i].chardev, event);
+    if (event == CHARDEV_DRAINED)
+        return;
     chardev_notify(focused(mux), event);
 }
 
@@ -133,6 +137,11 @@ static const struct chardev_sink below_sink = {below_can_receive, below_receive,
 static int front_write(struct chardev *chardev, const void *buf, size_t len)
 {
     return chardev_write(((struct mux_front *)chardev)->mux->below, buf, len);
+}
+
+static size_t front_room(struct chardev *chardev)
+{
+    return chardev_room(((struct mux_front *)chardev)->mux->below);
 }
 
 static void front_accept_input(struct chardev *chardev)
@@ -144,7 +153,7 @@ static void front_accept_input(struct chardev *chardev)
         chardev_accept_input(mux->below);
 }
 
-static const struct chardev_ops front_ops = {.write = front_write, .accept_input = front_accept_input};
+static const struct chardev_ops front_ops = {.write = front_write, .room = front_room, .accept_input = front_accept_input};
 
 int chardev_mux_create(struct chardev *below, uint8_t escape, void (*quit)(void *opaque), void *opaque,
                        struct chardev_mux **ret_mux, struct error *err)

@@ -16,6 +16,7 @@ static const struct {
     {"pty", "a pseudo-terminal of its own (path=LINK to it)", chardev_open_pty},
     {"pipe", "named pipes PATH.in and PATH.out (path=PATH)", chardev_open_pipe},
     {"socket", "TCP or Unix socket (host=,port= or path=, server=on|off, wait=on|off)", chardev_open_socket},
+    {"testdev", "ends the run: a guest that writes Nq makes it status N * 2 + 1", chardev_open_testdev},
     {"null", "nothing: output is dropped, input never comes", chardev_open_null},
 };
 

@@ -29,7 +29,7 @@ static void pair_destroy(struct chardev *chardev)
 }
 
 static const struct chardev_ops pair_ops = {
-    .write = fd_channel_write, .accept_input = fd_channel_accept_input, .destroy = pair_destroy};
+    .write = fd_channel_write, .room = fd_channel_room, .accept_input = fd_channel_accept_input, .destroy = pair_destroy};
 
 static int make(int in, int out, int held, struct loop *loop, struct chardev **ret, struct error *err)
 {

@@ -49,6 +49,7 @@ static int join(struct socket_chardev *s, int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     s->peer = fd;
     s->opened_unsaid = !s->channel.chardev.sink;
+    s->channel.chardev.alone = false;
     int r = fd_channel_connect(&s->channel, fd, fd);
     if (!r && !s->opened_unsaid)
         chardev_notify(&s->channel.chardev, CHARDEV_OPENED);
@@ -94,7 +95,7 @@ static void socket_destroy(struct chardev *chardev)
 }
 
 static const struct chardev_ops socket_ops = {
-    .write = fd_channel_write, .accept_input = socket_accept_input, .destroy = socket_destroy};
+    .write = fd_channel_write, .room = fd_channel_room, .accept_input = socket_accept_input, .destroy = socket_destroy};
 
 struct address {
     union {
@@ -236,6 +237,7 @@ int chardev_open_socket(struct keyval_list *options, struct loop *loop, struct c
     fd_channel_init(&s->channel, loop, &socket_ops);
     s->channel.hangup = leave;
     s->peer = s->server = -1;
+    s->channel.chardev.alone = true;
     r = server ? listen_on(s, &address, wait, err) : connect_to(s, &address, err);
     if (r) {
         fd_channel_disconnect(&s->channel);

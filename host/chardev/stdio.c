@@ -39,7 +39,7 @@ static void stdio_accept_input(struct chardev *chardev)
 }
 
 static const struct chardev_ops stdio_ops = {
-    .write = fd_channel_write, .accept_input = stdio_accept_input, .destroy = stdio_destroy};
+    .write = fd_channel_write, .room = fd_channel_room, .accept_input = stdio_accept_input, .destroy = stdio_destroy};
 
 int chardev_open_stdio(struct keyval_list *options, struct loop *loop, struct chardev **ret,
                        struct error *err)

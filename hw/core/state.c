@@ -234,18 +234,23 @@ int state_load(struct device *const *devs, size_t count, int64_t now, const void
     return code;
 }
 
+enum { BYTES_SHOWN = 64 }; // of a buffer
+
 void state_print(const struct device *dev, FILE *out)
 {
     for (size_t n = 0; n < dev->class->field_count; n++) {
         const struct state_field *f = &dev->class->fields[n];
         fprintf(out, "%s %s =", dev->path, f->name);
-        for (uint32_t i = 0; i < f->count; i++) {
+        uint32_t shown = f->kind == STATE_BYTES && f->count > BYTES_SHOWN ? BYTES_SHOWN : f->count;
+        for (uint32_t i = 0; i < shown; i++) {
             uint64_t value = element_get(dev, f, i);
             if (f->kind == STATE_I64 || f->kind == STATE_TIME)
                 fprintf(out, " %" PRId64, (int64_t)value);
             else
                 fprintf(out, " %" PRIx64, value);
         }
+        if (shown < f->count)
+            fprintf(out, " ... (%u bytes)", f->count);
         fputc('\n', out);
     }
 }

@@ -24,7 +24,7 @@ void virtio_init(struct virtio_device *vdev, const struct device_class *device_c
     device_init(&vdev->dev, device_class, path);
     vdev->class = class;
     vdev->mem = mem;
-    vdev->features = features | VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX;
+    vdev->features = features | VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_RING_PACKED;
     for (unsigned i = 0; i < class->queue_count; i++) {
         vdev->queues[i].max_size = class->queue_sizes[i];
         virtqueue_reset(&vdev->queues[i]);
@@ -43,14 +43,20 @@ void virtio_reset(struct virtio_device *vdev)
     isr_changed(vdev);
 }
 
+static bool enable(struct virtio_device *vdev, struct virtqueue *vq)
+{
+    vq->event_idx = virtio_accepted(vdev, VIRTIO_F_EVENT_IDX);
+    vq->packed = virtio_accepted(vdev, VIRTIO_F_RING_PACKED);
+    return virtqueue_enable(vq, vdev->mem);
+}
+
 void virtio_restored(struct virtio_device *vdev)
 {
     for (unsigned i = 0; i < vdev->class->queue_count; i++) {
         struct virtqueue *vq = &vdev->queues[i];
         bool was_broken = vq->broken;
-        vq->event_idx = virtio_accepted(vdev, VIRTIO_F_EVENT_IDX);
         if (vq->ready)
-            virtqueue_enable(vq, vdev->mem);
+            enable(vdev, vq);
         vq->broken |= was_broken;
     }
     isr_changed(vdev);
@@ -88,8 +94,7 @@ void virtio_queue_ready(struct virtio_device *vdev, unsigned queue, bool ready)
         vq->ready = false;
         return;
     }
-    vq->event_idx = virtio_accepted(vdev, VIRTIO_F_EVENT_IDX);
-    if (!virtqueue_enable(vq, vdev->mem))
+    if (!enable(vdev, vq))
         virtio_broken(vdev);
 }
 

@@ -11,7 +11,7 @@
 #include "hw/core/device.h"
 #include "hw/virtio/virtqueue.h"
 
-enum { VIRTIO_MAX_QUEUES = 16 };
+enum { VIRTIO_MAX_QUEUES = 64 };
 
 enum virtio_status {
     VIRTIO_ACKNOWLEDGE = 1,
@@ -27,6 +27,7 @@ enum { VIRTIO_ISR_QUEUE = 1, VIRTIO_ISR_CONFIG = 2 };
 #define VIRTIO_F_INDIRECT_DESC (1ull << 28)
 #define VIRTIO_F_EVENT_IDX (1ull << 29)
 #define VIRTIO_F_VERSION_1 (1ull << 32)
+#define VIRTIO_F_RING_PACKED (1ull << 34)
 
 struct virtio_device;
 
@@ -80,7 +81,9 @@ struct virtio_device {
         STATE_EACH(11, STATE_U16, type_, member_.queues, last_avail, VIRTIO_MAX_QUEUES),                     \
         STATE_EACH(12, STATE_U16, type_, member_.queues, used_idx, VIRTIO_MAX_QUEUES),                       \
         STATE_EACH(13, STATE_U16, type_, member_.queues, signalled_used, VIRTIO_MAX_QUEUES),                 \
-        STATE_EACH(14, STATE_BOOL, type_, member_.queues, signalled_valid, VIRTIO_MAX_QUEUES)
+        STATE_EACH(14, STATE_BOOL, type_, member_.queues, signalled_valid, VIRTIO_MAX_QUEUES),               \
+        STATE_EACH(15, STATE_BOOL, type_, member_.queues, avail_wrap, VIRTIO_MAX_QUEUES),                    \
+        STATE_EACH(16, STATE_BOOL, type_, member_.queues, used_wrap, VIRTIO_MAX_QUEUES)
 
 void virtio_init(struct virtio_device *vdev, const struct device_class *device_class,
                  const struct virtio_class *class, const char *path, struct mem_space *mem,

@@ -1,32 +1,37 @@
 // SPDX-License-Identifier: MIT
-// A virtqueue as a device sees it: split ring (Virtio 1.2, 2.7), with indirect descriptors and event indices.
+// A virtqueue as a device sees it: split ring (Virtio 1.2, 2.7) or packed ring (2.8), with indirect
+// descriptors and event indices.
 //
 // Everything in the rings is the guest's and may be hostile: addresses, lengths, loops. The first violation
 // breaks the queue for good; its device then asks for a reset (DEVICE_NEEDS_RESET). Host addresses of the
 // rings are looked up when the driver enables the queue and stay good because RAM never moves. Thread:
-// machine lock held. A packed ring would be a second set of the four functions below, chosen by a feature bit
-// when the queue is enabled.
+// machine lock held.
 #ifndef HW_VIRTIO_VIRTQUEUE_H
 #define HW_VIRTIO_VIRTQUEUE_H
 
 #include "base/types.h"
 #include "mem/mem.h"
 
-enum { VIRTQUEUE_MAX_SEGMENTS = 1024 };
+enum { VIRTQUEUE_MAX_SEGMENTS = 1024, VIRTQUEUE_MAX_SIZE = 1024 };
 
 struct virtqueue {
     // Set by the driver through the transport while the queue is not ready.
-    uint16_t max_size, size;
-    uint64_t desc, avail, used; // guest-physical
+    uint16_t max_size, size;    // max_size <= VIRTQUEUE_MAX_SIZE
+    uint64_t desc, avail, used; // guest-physical; of a packed ring: descriptors, driver area, device area
     bool ready;
     bool broken;
 
-    uint16_t last_avail, used_idx;
-    uint16_t signalled_used; // used_idx when the driver was last told
+    uint16_t last_avail, used_idx; // of a packed ring: below size
+    uint16_t signalled_used;       // used_idx when the driver was last told
     bool signalled_valid;
-    bool event_idx; // VIRTIO_F_EVENT_IDX was accepted
+    bool avail_wrap, used_wrap; // of a packed ring: its wrap counters, which start as true
+    bool event_idx;             // VIRTIO_F_EVENT_IDX was accepted
+    bool packed;                // VIRTIO_F_RING_PACKED was accepted
 
     uint8_t *desc_host, *avail_host, *used_host; // derived; NULL while not ready
+    // Of a packed ring: how many descriptors the request of each buffer ID has taken. Requests in flight are
+    // not saved; a model that keeps one over a save saves its element with it.
+    uint16_t counts[VIRTQUEUE_MAX_SIZE];
 };
 
 // A piece of a request's buffers in guest RAM.
@@ -38,14 +43,15 @@ struct virtq_segment {
 
 // One request: out segments (device reads) come first, then in segments (device writes).
 struct virtq_chain {
-    uint16_t head;
+    uint16_t head; // names the request to virtqueue_push: first descriptor, or buffer ID
     uint16_t out_count, in_count;
     uint64_t out_len, in_len; // bytes
     struct virtq_segment segments[VIRTQUEUE_MAX_SEGMENTS];
 };
 
 void virtqueue_reset(struct virtqueue *vq);
-// Looks up the rings. False: they are not in RAM, misaligned, or of no valid size; the queue is then broken.
+// Looks up the rings; event_idx and packed are set. False: they are not in RAM, misaligned, or of no valid
+// size; the queue is then broken.
 bool virtqueue_enable(struct virtqueue *vq, struct mem_space *mem);
 
 enum virtq_result { VIRTQ_EMPTY, VIRTQ_GOT, VIRTQ_BROKEN };
@@ -62,6 +68,7 @@ void virtqueue_push_batch(struct virtqueue *vq, struct mem_space *mem, const str
 // Where popping stands; rewinding there makes what was popped since, and not pushed, come again.
 struct virtq_mark {
     uint16_t last_avail;
+    bool avail_wrap;
 };
 struct virtq_mark virtqueue_mark(const struct virtqueue *vq);
 void virtqueue_rewind(struct virtqueue *vq, struct virtq_mark mark);
