@@ -25,6 +25,7 @@ enum guest_fault_kind {
     GUEST_FAULT_UNSUPPORTED_EXCLUSIVE, // exclusive or atomic on memory that cannot do it
     GUEST_FAULT_WATCHPOINT,
     GUEST_FAULT_TLB_CONFLICT,
+    GUEST_FAULT_AGAIN, // none: the instruction is to be begun anew; seen by accel only
 };
 
 struct guest_fault {

@@ -112,7 +112,8 @@ unsigned a64_fault_status(const struct guest_fault *fault)
     case GUEST_FAULT_WATCHPOINT: return 0x22;
     case GUEST_FAULT_TLB_CONFLICT: return 0x30;
     case GUEST_FAULT_UNSUPPORTED_EXCLUSIVE: return 0x35;
-    case GUEST_FAULT_NONE: break;
+    case GUEST_FAULT_NONE:
+    case GUEST_FAULT_AGAIN: break;
     }
     return 0x10;
 }
