@@ -44,17 +44,20 @@ static int check_format(const char *path, const char *format, struct error *err)
 
 int machine_open_drive(struct machine *m, struct keyval_list *o, struct error *err)
 {
-    static const char *const interfaces[] = {"none", "virtio", NULL};
+    static const char *const interfaces[] = {"none", "virtio", "pflash", NULL};
     static const char *const caches[] = {"none", "writeback", "unsafe", "writethrough", "directsync", NULL};
     const char *file = keyval_get(o, "file"), *id = keyval_get(o, "id"), *interface = keyval_get(o, "if");
     const char *cache = keyval_get(o, "cache");
     struct block_config config = {.path = file, .loop = m->loop};
-    bool snapshot = false;
+    bool snapshot = false, has_unit = keyval_get(o, "unit");
+    uint64_t unit = 0;
     if (!file)
         return error_set(err, -EINVAL, "-drive needs file=");
     int r = one_of("if", interface, interfaces, err);
     if (!r)
         r = one_of("cache", cache, caches, err);
+    if (!r)
+        r = keyval_u64(o, "unit", &unit, err);
     if (!r)
         r = keyval_bool(o, "readonly", &config.readonly, err);
     if (!r)
@@ -77,7 +80,8 @@ int machine_open_drive(struct machine *m, struct keyval_list *o, struct error *e
     config.sync = cache && (!strcmp(cache, "writethrough") || !strcmp(cache, "directsync"));
     r = check_format(file, format, err);
     struct machine_drive drive = {
-        .id = id ? id : file, .serial = serial, .automatic = !interface || strcmp(interface, "none")};
+        .id = id ? id : file, .serial = serial, .automatic = !interface || !strcmp(interface, "virtio"),
+        .pflash = interface && !strcmp(interface, "pflash"), .unit = has_unit ? (int)(unit < 255 ? unit : 255) : -1};
     if (!r && (r = block_open_raw(&config, &drive.block, err)))
         r = error_prefix(err, r, "-drive");
     if (r)

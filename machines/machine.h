@@ -48,8 +48,9 @@ struct machine_config {
     const char *kernel, *initrd, *append, *dtb, *bios;
     const uint8_t *kernel_data; // a kernel in memory, borrowed, where kernel is NULL
     size_t kernel_size;         // bytes
-    struct keyval_list *devices, *drives, *chardevs, *fw_cfg;
-    size_t device_count, drive_count, chardev_count, fw_cfg_count;
+    struct keyval_list *devices, *drives, *chardevs, *fw_cfg, *smbios;
+    size_t device_count, drive_count, chardev_count, fw_cfg_count, smbios_count;
+    bool no_acpi;
     const char *serial[MACHINE_MAX_SERIALS]; // chardev ids; NULL: nothing connected
     bool no_reboot, no_shutdown, start_stopped;
     enum machine_panic on_panic;

@@ -149,7 +149,7 @@ static int virt_plug_virtio(struct machine *m, struct virtio_device *vdev, struc
 
 // Options of QEMU's virt that we know and do not support: on is refused, off is what we do.
 static const char *const unsupported[] = {"secure", "virtualization", "mte", "ras", "compact-highmem"};
-// Accepted because their value makes no difference here.
+// Accepted because their value makes no difference here, or are asked for elsewhere.
 static const char *const ignored[] = {"acpi",
                                       "iommu",
                                       "dump-guest-core",
@@ -193,6 +193,10 @@ static int parse_options(struct machine *m, struct error *err)
         r = keyval_bool(options, "dtb-randomness", &v->dtb_randomness, err);
     if (!r)
         r = keyval_bool(options, "dtb-kaslr-seed", &v->dtb_randomness, err);
+    const char *acpi = keyval_get(options, "acpi");
+    v->acpi = !m->config.no_acpi;
+    if (!r && acpi && strcmp(acpi, "auto"))
+        r = keyval_bool(options, "acpi", &v->acpi, err);
     v->dumpdtb = keyval_get(options, "dumpdtb");
     for (size_t i = 0; !r && i < ARRAY_SIZE(unsupported); i++) {
         bool on = false;
@@ -301,9 +305,8 @@ static int create_memory(struct machine *m, struct error *err)
     struct virt *v = virt_of(m);
     int r = mem_add_ram(m->mem, "ram", (struct gpa){virt_map[VIRT_RAM].base}, m->config.ram_size, 0, &v->ram,
                         err);
-    if (!r && m->config.bios)
-        r = mem_add_ram(m->mem, "flash", (struct gpa){virt_map[VIRT_FLASH].base}, virt_map[VIRT_FLASH].size,
-                        MEM_READONLY, &v->flash, err);
+    if (!r)
+        r = virt_create_flash(m, err);
     if (!r)
         free((void *)mem_commit(m->mem)); // accel looks for the RAM blocks
     return r;
@@ -376,6 +379,8 @@ static void virt_list_options(FILE *out)
                  "  highmem-mmio=<bool>    A PCI memory window above RAM\n"
                  "  dumpdtb=<file>         Write the device tree to a file and exit\n"
                  "  dtb-randomness=<bool>  Put kaslr-seed and rng-seed into the device tree\n");
+    fprintf(out, "  acpi=<on|off|auto>     Give firmware ACPI tables (auto: on)\n"
+                 "  pflash0=<id>           Drive that is the first bank of flash; pflash1: the second\n");
 }
 
 const struct board board_virt = {

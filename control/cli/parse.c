@@ -113,6 +113,7 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], FILE *out, enum cli
     cli->machine.drives = cli->drives;
     cli->machine.chardevs = cli->chardevs;
     cli->machine.fw_cfg = cli->fw_cfg;
+    cli->machine.smbios = cli->smbios;
     cli->escape = TERMINAL_ESCAPE;
     cli->out = out;
     if (!cli->program)
@@ -142,6 +143,7 @@ void cli_free(struct cli *cli)
         keyval_free(&cli->drives[i]);
         keyval_free(&cli->chardevs[i]);
         keyval_free(&cli->fw_cfg[i]);
+        keyval_free(&cli->smbios[i]);
     }
     for (size_t i = 0; i < cli->text_count; i++)
         free(cli->texts[i]);
