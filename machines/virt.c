@@ -340,7 +340,7 @@ static int virt_create(struct machine *m, struct error *err)
         r = steps[i](m, err);
     if (!r)
         free((void *)mem_commit(m->mem));
-    return r;
+    return r ? r : virt_add_tables(m, err);
 }
 
 // The power button hangs on GPIO line 3. It stays down for a while: gpio-keys looks at the line when its interrupt

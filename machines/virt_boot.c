@@ -176,8 +176,7 @@ int virt_load(struct machine *m, struct error *err)
             machine_quit(m, MACHINE_POWERED_OFF);
         return r;
     }
-    r = virt_add_tables(m, err);
-    if (r || v->firmware)
+    if (v->firmware)
         ; // which starts what is to be started
     else if (m->config.kernel)
         r = loader_add_kernel(&m->loader, m->config.kernel, base, m->config.ram_size, &kernel, err);

@@ -122,7 +122,7 @@ enum virt_slot virt_ecam_slot(const struct virt *v);
 struct msi_port virt_msi_port(struct machine *machine);
 // What is there, for the device tree and ACPI: at most VIRT_FDT_DEVICES entries.
 void virt_describe(struct machine *machine, struct virt_fdt_device *devices, size_t *ret_count);
-// ACPI and SMBIOS tables into fw_cfg, when all devices are there.
+// ACPI and SMBIOS tables into fw_cfg, when all devices are there and the memory map is.
 int virt_add_tables(struct machine *machine, struct error *err);
 int virt_create_fw_cfg(struct machine *machine, const struct virt_device *row, unsigned instance,
                        struct error *err);

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Owns what virt's firmware tells operating systems: the board's table turned into ACPI's, and SMBIOS. Both go through
-// fw_cfg, after everything else has been made.
+// fw_cfg, after everything else has been made and mapped.
 #include "hw/fw_cfg/fw_cfg.h"
 #include "machines/acpi.h"
 #include "machines/smbios.h"
 #include "machines/virt_internal.h"
 
+// What is mapped is what is there.
 static struct acpi_window window(struct machine *m, enum virt_slot slot)
 {
-    bool present = virt_of(m)->present[slot];
-    return present ? (struct acpi_window){virt_map[slot].base, virt_map[slot].size} : (struct acpi_window){0};
+    return mem_find(m->mem, (struct gpa){virt_map[slot].base})
+               ? (struct acpi_window){virt_map[slot].base, virt_map[slot].size}
+               : (struct acpi_window){0};
 }
 
 static struct acpi_window either(struct machine *m, enum virt_slot first, enum virt_slot second)
@@ -40,10 +42,9 @@ static int add_acpi(struct machine *m, struct error *err)
                             .v2m_count = VIRT_V2M_COUNT,
                             .ecam = either(m, VIRT_HIGH_PCIE_ECAM, VIRT_PCIE_ECAM),
                             .pci_spi = virt_map[VIRT_PCIE_MMIO].spi,
-                            .mmio32 = {virt_map[VIRT_PCIE_MMIO].base, virt_map[VIRT_PCIE_MMIO].size},
-                            .io = {virt_map[VIRT_PCIE_PIO].base, virt_map[VIRT_PCIE_PIO].size}};
-    if (v->highmem)
-        c.mmio64 = (struct acpi_window){virt_map[VIRT_HIGH_PCIE_MMIO].base, virt_map[VIRT_HIGH_PCIE_MMIO].size};
+                            .mmio32 = window(m, VIRT_PCIE_MMIO),
+                            .mmio64 = window(m, VIRT_HIGH_PCIE_MMIO),
+                            .io = window(m, VIRT_PCIE_PIO)};
     if ((uint64_t)c.cpu_count * 0x20000 > c.redist[0].size)
         c.redist[1] = (struct acpi_window){virt_map[VIRT_GIC_REDIST2].base, virt_map[VIRT_GIC_REDIST2].size};
     virt_describe(m, devices, &c.device_count);
