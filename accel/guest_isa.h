@@ -96,6 +96,7 @@ struct guest_cpu_config {
     unsigned index, count; // this vCPU and how many there are
     const struct vcpu_ports *ports;
     const struct vcpu_hypercall *hypercall;
+    const struct vcpu_semihost *semihost; // NULL: the instruction is undefined
     bool gic_sysregs;      // GICv3 CPU interface present
     const struct log *log;
 };

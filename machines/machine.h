@@ -51,6 +51,7 @@ struct machine_config {
     struct keyval_list *devices, *drives, *chardevs, *fw_cfg, *smbios;
     size_t device_count, drive_count, chardev_count, fw_cfg_count, smbios_count;
     bool no_acpi;
+    struct keyval_list semihosting; // of -semihosting-config; empty: off
     const char *serial[MACHINE_MAX_SERIALS]; // chardev ids; NULL: nothing connected
     bool no_reboot, no_shutdown, start_stopped;
     enum machine_panic on_panic;

@@ -11,6 +11,7 @@
 #include "hw/timer/arm_generic_timer.h"
 #include "hw/virtio/virtio_mmio.h"
 #include "machines/devices.h"
+#include "machines/semihost.h"
 #include "machines/virt_internal.h"
 
 #include <errno.h>
@@ -246,6 +247,9 @@ static void power_request(void *opaque, enum psci_request what)
 static int create_cpus(struct machine *m, struct error *err)
 {
     struct virt *v = virt_of(m);
+    int r = semihost_create(m, &m->config.semihosting, virt_map[VIRT_RAM].base, m->config.ram_size, &v->semihost, err);
+    if (r)
+        return r;
     struct guest_cpu_config *cpus = calloc(m->config.cpu_count, sizeof *cpus);
     if (!cpus)
         return error_set(err, -ENOMEM, "out of memory");
@@ -262,6 +266,7 @@ static int create_cpus(struct machine *m, struct error *err)
                                             .count = m->config.cpu_count,
                                             .ports = arm_ports_vcpu(v->ports),
                                             .hypercall = &v->hypercall,
+                                            .semihost = semihost_port(v->semihost),
                                             .gic_sysregs = v->gic_version == 3,
                                             .log = m->config.log};
     const struct accel_config config = {.engine = m->config.engine,
@@ -278,7 +283,7 @@ static int create_cpus(struct machine *m, struct error *err)
                                         .perf_map = m->config.perf_map,
                                         .without = m->config.without,
                                         .events = {m, machine_vcpu_stopped}};
-    int r = accel_create(&config, &m->accel, err);
+    r = accel_create(&config, &m->accel, err);
     free(cpus);
     if (r)
         return r;
@@ -362,6 +367,7 @@ static void virt_destroy(struct machine *m)
         return;
     if (v->power_key.loop)
         loop_timer_destroy(&v->power_key);
+    semihost_destroy(v->semihost);
     arm_ports_destroy(v->ports);
     free(v->timers);
     free(v->cpu_irq);

@@ -91,6 +91,7 @@ struct virt {
     size_t dtb_piece; // index in machine.loader, or SIZE_MAX
     struct mem_ram *ram, *flash[2]; // flash: NULL where there is none
     struct device *fw_cfg;
+    struct semihost *semihost;
     bool acpi;                      // firmware gets tables
     bool firmware;                  // is in the first bank: it starts, and loads kernels itself
 };

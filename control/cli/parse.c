@@ -138,6 +138,7 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], FILE *out, enum cli
 void cli_free(struct cli *cli)
 {
     keyval_free(&cli->machine.board_options);
+    keyval_free(&cli->machine.semihosting);
     for (size_t i = 0; i < CLI_MAX_ITEMS; i++) {
         keyval_free(&cli->devices[i]);
         keyval_free(&cli->drives[i]);
