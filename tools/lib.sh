@@ -9,7 +9,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkg-config python3-minimal python3 libfdt-dev zlib1g-dev llvm-19-dev"
 TEST_PACKAGES="g++ binutils libcriterion-dev libunicorn-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross
     libmpfr-dev qemu-user-static qemu-system-arm ipxe-qemu
-    device-tree-compiler tmux gdb-multiarch qemu-efi-aarch64 u-boot-qemu acpica-tools"
+    device-tree-compiler tmux gdb-multiarch qemu-efi-aarch64 u-boot-qemu acpica-tools dmidecode"
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 die() { say "$*"; exit 1; }
