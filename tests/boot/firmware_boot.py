@@ -17,7 +17,7 @@ from isotools.console import Console, ConsoleError  # noqa: E402
 
 UBOOT = "/usr/lib/u-boot/qemu_arm64/u-boot.bin"
 CODE, VARS = "/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"
-PATIENCE = 60 * float(os.environ.get("ISOMER_PATIENCE", "1"))
+PATIENCE = 120 * float(os.environ.get("ISOMER_PATIENCE", "1"))
 GUID = "12345678-1234-1234-1234-123456789abc"
 FLASH = 64 << 20
 
