@@ -29,7 +29,7 @@ void machine_print_drives(struct machine *machine, FILE *out)
 {
     for (size_t i = 0; i < machine->drive_count; i++) {
         const struct machine_drive *d = &machine->drives[i];
-        fprintf(out, "%s: %" PRIu64 " bytes, raw%s%s\n", d->id, block_size(d->block),
+        fprintf(out, "%s: %" PRIu64 " bytes, %s%s%s\n", d->id, block_size(d->block), block_format(d->block),
                 block_readonly(d->block) ? ", read-only" : "", d->taken ? "" : ", not in use");
     }
 }

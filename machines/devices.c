@@ -102,7 +102,8 @@ int devices_add_virtio_blk(struct machine *m, struct machine_drive *drive, const
     if (drive->taken)
         return error_set(err, -EBUSY, "drive '%s' belongs to another device already", drive->id);
     struct virtio_blk_config config = {
-        .path = path, .mem = m->mem, .block = drive->block, .serial = serial ? serial : drive->serial};
+        .path = path, .mem = m->mem, .block = drive->block, .serial = serial ? serial : drive->serial,
+        .queues = (unsigned)drive->queues};
     struct virtio_device *vdev;
     int r = virtio_blk_create(&config, &vdev, err);
     if (r)
@@ -121,9 +122,8 @@ static void accept(struct keyval_list *o, const char *const *names)
 
 static int create_virtio_blk(struct machine *m, struct keyval_list *o, struct error *err)
 {
-    static const char *const ignored[] = {"bootindex",       "num-queues", "queue-size",
-                                          "write-cache",     "config-wce", "scsi",
-                                          "request-merging", "iothread",   NULL};
+    static const char *const ignored[] = {"bootindex", "queue-size",      "write-cache", "config-wce",
+                                          "scsi",      "request-merging", "iothread",    NULL};
     accept(o, ignored);
     const char *id = keyval_get(o, "drive");
     if (!id)
@@ -131,7 +131,10 @@ static int create_virtio_blk(struct machine *m, struct keyval_list *o, struct er
     struct machine_drive *drive = machine_find_drive(m, id);
     if (!drive)
         return error_set(err, -ENOENT, "device %s: there is no drive '%s'", driver_of(o), id);
-    return devices_add_virtio_blk(m, drive, keyval_get(o, "serial"), err);
+    int r = keyval_u64(o, "num-queues", &drive->queues, err);
+    if (!r && drive->queues > VIRTIO_BLK_MAX_QUEUES)
+        r = error_set(err, -EINVAL, "device %s: num-queues is at most %d", driver_of(o), VIRTIO_BLK_MAX_QUEUES);
+    return r ? r : devices_add_virtio_blk(m, drive, keyval_get(o, "serial"), err);
 }
 
 static int create_virtio_rng(struct machine *m, struct keyval_list *o, struct error *err)
@@ -189,7 +192,7 @@ static int create_root_port(struct machine *m, struct keyval_list *o, struct err
 }
 
 static const struct device_kind kinds[] = {
-    {"virtio-blk-device", "virtio disk", "drive=<str>\nserial=<str>\n", create_virtio_blk},
+    {"virtio-blk-device", "virtio disk", "drive=<str>\nnum-queues=<uint16>\nserial=<str>\n", create_virtio_blk},
     {"virtio-rng-device", "virtio entropy source", "", create_virtio_rng},
     {"loader", "puts a file or a number into memory",
      "addr=<uint64>\ncpu-num=<uint32>\ndata=<uint64>\ndata-be=<bool>\ndata-len=<uint8>\nfile=<str>\nforce-"

@@ -53,6 +53,7 @@ struct machine_config {
     bool no_acpi;
     struct keyval_list semihosting; // of -semihosting-config; empty: off
     const char *serial[MACHINE_MAX_SERIALS]; // chardev ids; NULL: nothing connected
+    bool snapshot;                           // writes to disks are thrown away
     bool no_reboot, no_shutdown, start_stopped;
     enum machine_panic on_panic;
     unsigned watchdog_timeout; // seconds without progress, 0: off

@@ -74,6 +74,7 @@ struct machine_drive {
     bool pflash;    // belongs to a flash bank
     int unit;       // of the bank, -1: any
     bool taken;
+    uint64_t queues; // of its disk device; 0: one
 };
 
 struct machine {

@@ -6,9 +6,9 @@
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # Needed to build and run the emulator, and what the tests need on top of that.
-BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkg-config python3-minimal python3 libfdt-dev zlib1g-dev llvm-19-dev"
+BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkg-config python3-minimal python3 libfdt-dev zlib1g-dev libzstd-dev llvm-19-dev"
 TEST_PACKAGES="g++ binutils libcriterion-dev libunicorn-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross
-    libmpfr-dev qemu-user-static qemu-system-arm ipxe-qemu
+    libmpfr-dev qemu-user-static qemu-system-arm ipxe-qemu qemu-utils
     device-tree-compiler tmux gdb-multiarch qemu-efi-aarch64 u-boot-qemu acpica-tools dmidecode"
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "control/cli/cli.h"
 #include "control/gdb/gdb.h"
+#include "control/img/img.h"
 #include "control/monitor/monitor.h"
 
 #include <errno.h>
@@ -141,6 +142,8 @@ int main(int argc, char *argv[])
     struct error err = {0};
     struct log log;
     enum cli_action action;
+    if (argc > 1 && !strcmp(argv[1], "img"))
+        return img_main(argc - 2, argv + 2, stdout);
     struct cli *cli = calloc(1, sizeof *cli);
     if (!cli)
         return MACHINE_FAILED;

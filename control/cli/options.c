@@ -82,6 +82,12 @@ static const struct option options[] = {
     {"bios", "FILE", "firmware, mapped at address 0; also the name of one that Debian installs", TEXT(machine.bios)},
     {"device", "NAME[,PROP=VALUE...]", "add a device (-device help lists them)", CALL(cli_on_device)},
     {"drive", "file=FILE,if=none,id=ID...", "define a disk", CALL(cli_on_drive)},
+    {"blockdev", "[driver=]DRIVER,node-name=ID,...", "define a disk for a -device", CALL(cli_on_blockdev)},
+    {"hda", "FILE", "a disk of the board's usual kind", CALL(cli_on_disk)},
+    {"hdb", "FILE", NULL, CALL(cli_on_disk)},
+    {"hdc", "FILE", NULL, CALL(cli_on_disk)},
+    {"hdd", "FILE", NULL, CALL(cli_on_disk)},
+    {"snapshot", NULL, "writes to disks are thrown away", FLAG(machine.snapshot)},
     {"fw_cfg", "[name=]NAME,file=FILE|string=TEXT", "an entry for the firmware", CALL(cli_on_fw_cfg)},
     {"smbios", "type=N,PROP=VALUE...", "what SMBIOS tables say (types 0-4, 11, 17)", CALL(cli_on_smbios)},
     {"chardev", "BACKEND,id=ID...", "define a character device (-chardev help)", CALL(cli_on_chardev)},
@@ -119,12 +125,9 @@ static const struct option options[] = {
     {"no-acpi", NULL, "no ACPI tables, as -machine acpi=off", FLAG(machine.no_acpi)},
     {"qmp", "DEV", NULL, REFUSED("QMP is not supported yet")},
     {"icount", "ARGS", NULL, REFUSED("deterministic time is not supported yet")},
-    {"snapshot", NULL, NULL, REFUSED("throw-away disk writes are not supported yet")},
     {"loadvm", "NAME", NULL, REFUSED("snapshots are not supported yet")},
     {"incoming", "URI", NULL, REFUSED("migration is not supported yet")},
-    {"hda", "FILE", NULL, REFUSED("use -drive if=virtio instead")},
     {"cdrom", "FILE", NULL, REFUSED("use -drive if=virtio instead")},
-    {"blockdev", "ARGS", NULL, REFUSED("use -drive instead")},
     {"add-fd", "ARGS", NULL, REFUSED("passed descriptors are not supported")},
     {"fsdev", "ARGS", NULL, REFUSED("host folders are not supported yet")},
     {"virtfs", "ARGS", NULL, REFUSED("host folders are not supported yet")},
@@ -143,8 +146,8 @@ static const struct option options[] = {
 
 void cli_usage(const char *program, FILE *out)
 {
-    fprintf(out, "Usage: %s [OPTION...]\n       %s run FILE... [OPTION...]\n       %s demo [OPTION...]\n\n", program,
-            program, program);
+    fprintf(out, "Usage: %s [OPTION...]\n       %s run FILE... [OPTION...]\n       %s demo [OPTION...]\n       %s img COMMAND...\n\n",
+            program, program, program, program);
     for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
         const struct option *o = &options[i];
         if (!o->help)

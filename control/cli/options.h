@@ -14,6 +14,7 @@ bool cli_asks_for_help(const char *text);
 
 cli_option cli_on_accel, cli_on_machine, cli_on_cpu, cli_on_memory, cli_on_smp, cli_on_rtc, cli_on_action,
     cli_on_watchdog, cli_on_seed;
+cli_option cli_on_blockdev, cli_on_disk;
 cli_option cli_on_device, cli_on_drive, cli_on_chardev, cli_on_fw_cfg, cli_on_serial, cli_on_monitor,
     cli_on_mon, cli_on_echr, cli_on_gdb_default, cli_on_netdev;
 cli_option cli_on_smbios, cli_on_semihosting;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Owns the virtio block device (Virtio 1.2, 5.2): requests of one queue, their checking, and their way
-// through the block back end. Invariant: at most IN_FLIGHT requests are outside; a reset waits for them, so
-// that nothing writes to guest memory after the driver was told that the device is reset. Requests in flight
-// are not part of the state: a machine is saved only after the back end has drained.
+// Owns the virtio block device (Virtio 1.2, 5.2): requests of its queues, their checking, and their way
+// through the block back end. Queues share the requests in flight. Invariant: at most IN_FLIGHT requests are
+// outside; a reset waits for them, so that nothing writes to guest memory after the driver was told that the
+// device is reset. Requests in flight are not part of the state: a machine is saved only after the back end
+// has drained.
 #include "hw/virtio/virtio_blk.h"
 #include "base/error.h"
 #include "host/block.h"
@@ -29,6 +30,8 @@ enum {
 #define VIRTIO_BLK_F_RO (1ull << 5)
 #define VIRTIO_BLK_F_BLK_SIZE (1ull << 6)
 #define VIRTIO_BLK_F_FLUSH (1ull << 9)
+#define VIRTIO_BLK_F_TOPOLOGY (1ull << 10)
+#define VIRTIO_BLK_F_MQ (1ull << 12)
 #define VIRTIO_BLK_F_DISCARD (1ull << 13)
 #define VIRTIO_BLK_F_WRITE_ZEROES (1ull << 14)
 
@@ -57,6 +60,7 @@ struct blk_request {
     struct block_request block;
     struct virtio_blk *owner;
     uint32_t type;
+    unsigned queue;
     struct virtq_chain chain;
     struct iovec iov[VIRTQUEUE_MAX_SEGMENTS];
     struct blk_request *next_free;
@@ -64,17 +68,18 @@ struct blk_request {
 
 struct virtio_blk {
     struct virtio_device vdev;
+    struct virtio_class class;
     struct block *block;
     struct blk_device_config config;
     char serial[ID_BYTES];
     struct blk_request *requests, *free;
-    bool starved; // the queue was left with requests because all of ours were outside
+    uint32_t starved; // bit of each queue that was left with requests because all of ours were outside
     bool stopping;
 };
 
 static const struct state_field fields[] = {
     VIRTIO_STATE(virtio_blk, vdev),
-    STATE_FIELD(32, STATE_BOOL, virtio_blk, starved),
+    STATE_FIELD(32, STATE_U32, virtio_blk, starved),
 };
 
 // Gives the request back with a status in the last in byte (5.2.6).
@@ -85,12 +90,12 @@ static void finish(struct virtio_blk *blk, struct blk_request *request, uint8_t 
     virtq_write(chain, blk->vdev.mem, data, &status, 1);
     bool read = request->type == VIRTIO_BLK_T_IN || request->type == VIRTIO_BLK_T_GET_ID;
     uint32_t written = 1 + (read && status == VIRTIO_BLK_S_OK ? (uint32_t)data : 0);
-    virtio_push(&blk->vdev, 0, chain->head, written);
+    virtio_push(&blk->vdev, request->queue, chain->head, written);
     request->next_free = blk->free;
     blk->free = request;
 }
 
-static void serve_queue(struct virtio_blk *blk);
+static void serve_queue(struct virtio_blk *blk, unsigned queue);
 
 static void done(struct block_request *block_request)
 {
@@ -108,10 +113,11 @@ static void done(struct block_request *block_request)
         return;
     }
     finish(blk, request, block_request->result ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK);
-    virtio_interrupt(&blk->vdev, 0);
-    if (blk->starved) {
-        blk->starved = false;
-        serve_queue(blk);
+    virtio_interrupt(&blk->vdev, request->queue);
+    for (uint32_t starved = blk->starved; starved && blk->free; starved &= starved - 1) {
+        unsigned queue = (unsigned)__builtin_ctz(starved);
+        blk->starved &= ~(1u << queue);
+        serve_queue(blk, queue);
     }
 }
 
@@ -172,6 +178,7 @@ static uint8_t submit_range(struct virtio_blk *blk, struct blk_request *request)
     if (!in_disk(blk, range.sector, len) || block_readonly(blk->block))
         return VIRTIO_BLK_S_IOERR;
     request->block.op = discard ? BLOCK_DISCARD : BLOCK_ZERO;
+    request->block.unmap = range.flags & UNMAP;
     request->block.offset = range.sector << SECTOR_BITS;
     request->block.len = len;
     block_submit(blk->block, &request->block);
@@ -192,6 +199,12 @@ static bool start_request(struct virtio_blk *blk, struct blk_request *request, u
     case VIRTIO_BLK_T_IN:
     case VIRTIO_BLK_T_OUT: *ret_status = submit_transfer(blk, request, header.sector); break;
     case VIRTIO_BLK_T_DISCARD:
+        if (!block_discards(blk->block)) { // was not offered
+            *ret_status = VIRTIO_BLK_S_UNSUPP;
+            return false;
+        }
+        *ret_status = submit_range(blk, request);
+        break;
     case VIRTIO_BLK_T_WRITE_ZEROES: *ret_status = submit_range(blk, request); break;
     case VIRTIO_BLK_T_FLUSH:
         request->block.op = BLOCK_FLUSH;
@@ -208,22 +221,23 @@ static bool start_request(struct virtio_blk *blk, struct blk_request *request, u
     return !*ret_status;
 }
 
-static void serve_queue(struct virtio_blk *blk)
+static void serve_queue(struct virtio_blk *blk, unsigned queue)
 {
     bool answered = false;
     for (;;) {
         struct blk_request *request = blk->free;
         if (!request) {
-            blk->starved = true;
+            blk->starved |= 1u << queue;
             break;
         }
-        if (!virtio_pop(&blk->vdev, 0, &request->chain))
+        if (!virtio_pop(&blk->vdev, queue, &request->chain))
             break;
         if (request->chain.out_len < HEADER_SIZE || request->chain.in_len < 1) {
             virtio_broken(&blk->vdev);
             break;
         }
         blk->free = request->next_free;
+        request->queue = queue;
         uint8_t status;
         if (!start_request(blk, request, &status)) {
             finish(blk, request, status);
@@ -231,12 +245,12 @@ static void serve_queue(struct virtio_blk *blk)
         }
     }
     if (answered)
-        virtio_interrupt(&blk->vdev, 0);
+        virtio_interrupt(&blk->vdev, queue);
 }
 
 static void queue_notify(struct virtio_device *vdev, unsigned queue)
 {
-    serve_queue((struct virtio_blk *)vdev);
+    serve_queue((struct virtio_blk *)vdev, queue);
 }
 
 static uint32_t config_read(struct virtio_device *vdev, unsigned offset, unsigned size)
@@ -252,7 +266,7 @@ static void stop(struct virtio_device *vdev)
     blk->stopping = true;
     block_drain(blk->block);
     blk->stopping = false;
-    blk->starved = false;
+    blk->starved = 0;
 }
 
 static void reset(struct device *dev)
@@ -273,10 +287,9 @@ static void destroy(struct device *dev)
     free(blk);
 }
 
-static const uint16_t queue_sizes[] = {QUEUE_SIZE};
+static const uint16_t queue_sizes[VIRTIO_BLK_MAX_QUEUES] = {[0 ... VIRTIO_BLK_MAX_QUEUES - 1] = QUEUE_SIZE};
 static const struct virtio_class virtio_class = {
     .id = 2,
-    .queue_count = 1,
     .queue_sizes = queue_sizes,
     .config_size = sizeof(struct blk_device_config),
     .config_read = config_read,
@@ -284,7 +297,7 @@ static const struct virtio_class virtio_class = {
     .stop = stop,
 };
 static const struct device_class class =
-    DEVICE_CLASS("virtio-blk", 1, fields, reset, post_load, destroy, NULL, 0);
+    DEVICE_CLASS("virtio-blk", 2, fields, reset, post_load, destroy, NULL, 0);
 
 int virtio_blk_create(const struct virtio_blk_config *config, struct virtio_device **ret_vdev,
                       struct error *err)
@@ -297,22 +310,32 @@ int virtio_blk_create(const struct virtio_blk_config *config, struct virtio_devi
         return error_set(err, -ENOMEM, "out of memory");
     }
     bool readonly = block_readonly(config->block);
+    bool discards = block_discards(config->block);
+    unsigned queues = config->queues ? config->queues : 1;
     uint64_t features = VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_BLK_SIZE | VIRTIO_BLK_F_FLUSH |
-                        (readonly ? VIRTIO_BLK_F_RO : VIRTIO_BLK_F_DISCARD | VIRTIO_BLK_F_WRITE_ZEROES);
-    virtio_init(&blk->vdev, &class, &virtio_class, config->path, config->mem, features);
-    enum { MAX_RANGE = 1 << 22 }; // sectors: 2 GiB
+                        VIRTIO_BLK_F_TOPOLOGY | (readonly ? VIRTIO_BLK_F_RO : VIRTIO_BLK_F_WRITE_ZEROES) |
+                        (discards ? VIRTIO_BLK_F_DISCARD : 0) | (queues > 1 ? VIRTIO_BLK_F_MQ : 0);
+    blk->class = virtio_class;
+    blk->class.queue_count = queues;
+    virtio_init(&blk->vdev, &class, &blk->class, config->path, config->mem, features);
+    enum { MAX_RANGE = 1 << 22, PAGE_EXP = 3 }; // sectors: 2 GiB; what the host's files are made of: 4 KiB
+    uint32_t granule = (uint32_t)(block_granule(config->block) >> SECTOR_BITS);
+    uint32_t best = granule > 1u << PAGE_EXP ? granule : 1u << PAGE_EXP;
     blk->block = config->block;
     blk->config = (struct blk_device_config){.capacity = block_size(config->block) >> SECTOR_BITS,
                                              .seg_max = QUEUE_SIZE - 2,
                                              .blk_size = 512,
+                                             .physical_block_exp = PAGE_EXP,
+                                             .min_io_size = 1 << PAGE_EXP,
+                                             .opt_io_size = best,
                                              .writeback = 1,
-                                             .num_queues = 1,
+                                             .num_queues = (uint16_t)queues,
                                              .max_discard_sectors = MAX_RANGE,
                                              .max_discard_seg = 1,
-                                             .discard_sector_alignment = 8,
+                                             .discard_sector_alignment = best,
                                              .max_write_zeroes_sectors = MAX_RANGE,
                                              .max_write_zeroes_seg = 1,
-                                             .write_zeroes_may_unmap = 1};
+                                             .write_zeroes_may_unmap = discards};
     if (config->serial)
         memcpy(blk->serial, config->serial, strnlen(config->serial, ID_BYTES));
     blk->requests = requests;

@@ -8,11 +8,14 @@
 struct block;
 struct error;
 
+enum { VIRTIO_BLK_MAX_QUEUES = 16 };
+
 struct virtio_blk_config {
     const char *path;
     struct mem_space *mem;
     struct block *block; // borrowed; outlives the device
     const char *serial;  // up to 20 characters, or NULL
+    unsigned queues;     // up to VIRTIO_BLK_MAX_QUEUES; 0: one
 };
 
 // 0 or -ENOMEM. Destroyed through its struct device, which waits for requests in flight.

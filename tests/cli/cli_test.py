@@ -64,7 +64,7 @@ def check(program, folder, args, status, text):
     names["out"] = os.path.join(folder, "out")
     fill = lambda s: re.sub(r"\{(\w+)\}", lambda m: names[m.group(1)], s)  # noqa: E731
     words = shlex.split(fill(args))
-    if "-serial" not in words and words[:1] not in (["run"], ["demo"]):
+    if "-serial" not in words and words[:1] not in (["run"], ["demo"], ["img"]):
         words = ["-serial", "none", *words]
     try:
         done = subprocess.run([program, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10)

@@ -64,7 +64,7 @@ static void setup(struct bench *b, bool readonly)
     cr_assert_eq(mem_space_create(&b->lock, &b->mem, NULL), 0);
     cr_assert_eq(mem_add_ram(b->mem, "ram", (struct gpa){RAM}, 1 << 20, 0, NULL, NULL), 0);
     free((void *)mem_commit(b->mem));
-    struct block_config block = {.path = b->path, .readonly = readonly, .loop = b->loop};
+    struct block_config block = {.path = b->path, .readonly = readonly, .discard = !readonly, .loop = b->loop};
     cr_assert_eq(block_open_raw(&block, &b->block, NULL), 0);
     struct virtio_blk_config blk = {.path = "/blk", .mem = b->mem, .block = b->block, .serial = "serial-1"};
     cr_assert_eq(virtio_blk_create(&blk, &b->vdev, NULL), 0);
