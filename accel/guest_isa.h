@@ -25,6 +25,7 @@ enum guest_fault_kind {
     GUEST_FAULT_UNSUPPORTED_EXCLUSIVE, // exclusive or atomic on memory that cannot do it
     GUEST_FAULT_WATCHPOINT,
     GUEST_FAULT_TLB_CONFLICT,
+    GUEST_FAULT_AGAIN, // none: the instruction is to be begun anew; seen by accel only
 };
 
 struct guest_fault {
@@ -95,6 +96,7 @@ struct guest_cpu_config {
     unsigned index, count; // this vCPU and how many there are
     const struct vcpu_ports *ports;
     const struct vcpu_hypercall *hypercall;
+    const struct vcpu_semihost *semihost; // NULL: the instruction is undefined
     bool gic_sysregs;      // GICv3 CPU interface present
     const struct log *log;
 };

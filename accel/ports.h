@@ -33,4 +33,18 @@ struct vcpu_hypercall {
     bool (*call)(void *opaque, unsigned cpu, bool is_smc, uint64_t x[18]);
 };
 
+// Virtual memory of a vCPU as its code sees it now. false: not all of it is there.
+struct vcpu_memory {
+    void *opaque;
+    bool (*read)(void *opaque, uint64_t va, void *buf, uint64_t len);
+    bool (*write)(void *opaque, uint64_t va, const void *buf, uint64_t len);
+};
+
+// What the instruction that calls a debugger's services reaches (Arm semihosting). Called with no lock held; may block.
+struct vcpu_semihost {
+    void *opaque;
+    bool el0; // user programs may call, too
+    uint64_t (*call)(void *opaque, unsigned cpu, uint32_t op, uint64_t param, const struct vcpu_memory *memory);
+};
+
 #endif

@@ -15,7 +15,7 @@ struct choice {
     const char *const *words; // what may be said; NULL: anything, it makes no difference here
 };
 
-static const char *const interfaces[] = {"none", "virtio", NULL};
+static const char *const interfaces[] = {"none", "virtio", "pflash", NULL};
 static const char *const engines[] = {"threads", "native", "io_uring", NULL};
 static const char *const media[] = {"disk", "cdrom", NULL};
 static const char *const errors[] = {"report", "enospc", NULL};
@@ -120,11 +120,17 @@ int machine_open_drive(struct machine *m, struct keyval_list *o, struct error *e
         .path = file ? file : name, .loop = m->loop, .snapshot = m->config.snapshot};
     if (!config.path)
         return error_set(err, -EINVAL, "-drive needs file=");
+    bool has_unit = keyval_get(o, "unit");
+    uint64_t unit = 0;
     int r = read_config(o, &config, err);
+    if (!r)
+        r = keyval_u64(o, "unit", &unit, err);
     const char *interface = keyval_get(o, "if");
     struct machine_drive drive = {.id = id ? id : config.path,
                                   .serial = keyval_get(o, "serial"),
-                                  .automatic = !interface || strcmp(interface, "none")};
+                                  .automatic = !interface || !strcmp(interface, "virtio"),
+                                  .pflash = interface && !strcmp(interface, "pflash"),
+                                  .unit = has_unit ? (int)(unit < 255 ? unit : 255) : -1};
     if (r)
         return error_prefix(err, r, "-drive");
     if (keyval_unused(o))

@@ -317,6 +317,17 @@ int loader_add_kernel(struct loader *loader, const char *path, uint64_t ram_base
     return r ? r : loader_add_kernel_data(loader, path, data, size, ram_base, ram_size, ret_entry, err);
 }
 
+int loader_read_kernel(const char *path, uint64_t limit, uint8_t **ret_data, uint64_t *ret_size, struct error *err)
+{
+    int r = loader_read_file("-kernel", path, limit, ret_data, ret_size, err);
+    if (r || !has(*ret_data, *ret_size, 0, "\x1f\x8b", 2))
+        return r;
+    r = unpack(path, ret_data, ret_size, limit, err);
+    if (r)
+        free(*ret_data);
+    return r;
+}
+
 int loader_write(const struct loader *loader, struct mem_space *mem, struct error *err)
 {
     for (size_t i = 0; i < loader->count; i++) {

@@ -58,6 +58,8 @@ int loader_add_kernel(struct loader *loader, const char *path, uint64_t ram_base
 // The same for a kernel in memory; takes data (malloc'ed) in every case.
 int loader_add_kernel_data(struct loader *loader, const char *name, uint8_t *data, uint64_t size, uint64_t ram_base,
                            uint64_t ram_size, struct loader_entry *ret_entry, struct error *err);
+// Reads a kernel for firmware to start: as it is, but for a gzip around it. *ret_data is malloc'ed.
+int loader_read_kernel(const char *path, uint64_t limit, uint8_t **ret_data, uint64_t *ret_size, struct error *err);
 // Reads an ELF64 executable for AArch64 wherever its segments say.
 int loader_add_elf(struct loader *loader, const char *path, uint8_t *data, uint64_t size,
                    struct loader_entry *ret_entry, struct error *err);

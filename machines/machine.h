@@ -57,12 +57,14 @@ struct machine_config {
     const char *kernel, *initrd, *append, *dtb, *bios;
     const uint8_t *kernel_data; // a kernel in memory, borrowed, where kernel is NULL
     size_t kernel_size;         // bytes
-    struct keyval_list *devices, *drives, *chardevs, *fw_cfg;
-    size_t device_count, drive_count, chardev_count, fw_cfg_count;
+    struct keyval_list *devices, *drives, *chardevs, *fw_cfg, *smbios;
+    size_t device_count, drive_count, chardev_count, fw_cfg_count, smbios_count;
     struct keyval_list *netdevs, *nics, *nets; // -netdev, -nic, -net
     size_t netdev_count, nic_count, net_count;
     struct keyval_list *fsdevs; // -fsdev, and -virtfs with virtfs=on
     size_t fsdev_count;
+    bool no_acpi;
+    struct keyval_list semihosting; // of -semihosting-config; empty: off
     const char *serial[MACHINE_MAX_SERIALS]; // chardev ids; NULL: nothing connected
     bool snapshot;                           // writes to disks are thrown away
     bool no_reboot, no_shutdown, start_stopped;

@@ -11,6 +11,7 @@
 #include "hw/timer/arm_generic_timer.h"
 #include "hw/virtio/virtio_mmio.h"
 #include "machines/devices.h"
+#include "machines/semihost.h"
 #include "machines/virt_internal.h"
 
 #include <errno.h>
@@ -150,7 +151,7 @@ static int virt_plug_virtio(struct machine *m, struct virtio_device *vdev, struc
 
 // Options of QEMU's virt that we know and do not support: on is refused, off is what we do.
 static const char *const unsupported[] = {"secure", "virtualization", "mte", "ras", "compact-highmem"};
-// Accepted because their value makes no difference here.
+// Accepted because their value makes no difference here, or are asked for elsewhere.
 static const char *const ignored[] = {"acpi",
                                       "iommu",
                                       "dump-guest-core",
@@ -194,6 +195,10 @@ static int parse_options(struct machine *m, struct error *err)
         r = keyval_bool(options, "dtb-randomness", &v->dtb_randomness, err);
     if (!r)
         r = keyval_bool(options, "dtb-kaslr-seed", &v->dtb_randomness, err);
+    const char *acpi = keyval_get(options, "acpi");
+    v->acpi = !m->config.no_acpi;
+    if (!r && acpi && strcmp(acpi, "auto"))
+        r = keyval_bool(options, "acpi", &v->acpi, err);
     v->dumpdtb = keyval_get(options, "dumpdtb");
     for (size_t i = 0; !r && i < ARRAY_SIZE(unsupported); i++) {
         bool on = false;
@@ -246,6 +251,9 @@ static void power_request(void *opaque, enum psci_request what)
 static int create_cpus(struct machine *m, struct error *err)
 {
     struct virt *v = virt_of(m);
+    int r = semihost_create(m, &m->config.semihosting, virt_map[VIRT_RAM].base, m->config.ram_size, &v->semihost, err);
+    if (r)
+        return r;
     struct guest_cpu_config *cpus = calloc(m->config.cpu_count, sizeof *cpus);
     if (!cpus)
         return error_set(err, -ENOMEM, "out of memory");
@@ -262,6 +270,7 @@ static int create_cpus(struct machine *m, struct error *err)
                                             .count = m->config.cpu_count,
                                             .ports = arm_ports_vcpu(v->ports),
                                             .hypercall = &v->hypercall,
+                                            .semihost = semihost_port(v->semihost),
                                             .gic_sysregs = v->gic_version == 3,
                                             .log = m->config.log};
     const struct accel_config config = {.engine = m->config.engine,
@@ -278,7 +287,7 @@ static int create_cpus(struct machine *m, struct error *err)
                                         .perf_map = m->config.perf_map,
                                         .without = m->config.without,
                                         .events = {m, machine_vcpu_stopped}};
-    int r = accel_create(&config, &m->accel, err);
+    r = accel_create(&config, &m->accel, err);
     free(cpus);
     if (r)
         return r;
@@ -305,9 +314,8 @@ static int create_memory(struct machine *m, struct error *err)
     struct virt *v = virt_of(m);
     int r = mem_add_ram(m->mem, "ram", (struct gpa){virt_map[VIRT_RAM].base}, m->config.ram_size, 0, &v->ram,
                         err);
-    if (!r && m->config.bios)
-        r = mem_add_ram(m->mem, "flash", (struct gpa){virt_map[VIRT_FLASH].base}, virt_map[VIRT_FLASH].size,
-                        MEM_READONLY, &v->flash, err);
+    if (!r)
+        r = virt_create_flash(m, err);
     if (!r)
         free((void *)mem_commit(m->mem)); // accel looks for the RAM blocks
     return r;
@@ -345,7 +353,7 @@ static int virt_create(struct machine *m, struct error *err)
         r = steps[i](m, err);
     if (!r)
         free((void *)mem_commit(m->mem));
-    return r;
+    return r ? r : virt_add_tables(m, err);
 }
 
 // The power button hangs on GPIO line 3. It stays down for a while: gpio-keys looks at the line when its interrupt
@@ -367,6 +375,7 @@ static void virt_destroy(struct machine *m)
         return;
     if (v->power_key.loop)
         loop_timer_destroy(&v->power_key);
+    semihost_destroy(v->semihost);
     arm_ports_destroy(v->ports);
     free(v->timers);
     free(v->cpu_irq);
@@ -384,6 +393,8 @@ static void virt_list_options(FILE *out)
                  "  highmem-mmio=<bool>    A PCI memory window above RAM\n"
                  "  dumpdtb=<file>         Write the device tree to a file and exit\n"
                  "  dtb-randomness=<bool>  Put kaslr-seed and rng-seed into the device tree\n");
+    fprintf(out, "  acpi=<on|off|auto>     Give firmware ACPI tables (auto: on)\n"
+                 "  pflash0=<id>           Drive that is the first bank of flash; pflash1: the second\n");
 }
 
 const struct board board_virt = {

@@ -17,7 +17,7 @@ static uint64_t align_up(uint64_t v, uint64_t to)
     return (v + to - 1) & ~(to - 1);
 }
 
-static void describe(struct machine *m, struct virt_fdt_device *devices, size_t *ret_count)
+void virt_describe(struct machine *m, struct virt_fdt_device *devices, size_t *ret_count)
 {
     struct virt *v = virt_of(m);
     *ret_count = 0;
@@ -39,7 +39,7 @@ static void describe(struct machine *m, struct virt_fdt_device *devices, size_t 
 static int build_fdt(struct machine *m, void **ret_fdt, uint64_t *ret_size, struct error *err)
 {
     struct virt *v = virt_of(m);
-    struct virt_fdt_device devices[VIRT_SLOTS + VIRT_VIRTIO_COUNT];
+    struct virt_fdt_device devices[VIRT_FDT_DEVICES];
     char compatible[80] = "arm,armv8", stdout_name[32];
     if (!strncmp(v->cpu_model, "cortex-", 7) || !strncmp(v->cpu_model, "neoverse-", 9))
         snprintf(compatible, sizeof compatible, "arm,%s", v->cpu_model);
@@ -79,7 +79,7 @@ static int build_fdt(struct machine *m, void **ret_fdt, uint64_t *ret_size, stru
         c.gic_its[0] = virt_map[VIRT_GIC_ITS].base;
         c.gic_its[1] = virt_map[VIRT_GIC_ITS].size;
     }
-    describe(m, devices, &c.device_count);
+    virt_describe(m, devices, &c.device_count);
     if (!m->config.dtb)
         return virt_fdt_build(&c, ret_fdt, ret_size, err);
     uint8_t *user;
@@ -148,14 +148,6 @@ static int load_fdt(struct machine *m, const struct loader_entry *kernel, struct
     return loader_add(&m->loader, "device tree", at, fdt, size, size, err);
 }
 
-static int load_bios(struct machine *m, struct error *err)
-{
-    uint8_t *data;
-    uint64_t size;
-    int r = loader_read_file("-bios", m->config.bios, virt_map[VIRT_FLASH].size / 2, &data, &size, err);
-    return r ? r : loader_add(&m->loader, "firmware", virt_map[VIRT_FLASH].base, data, size, size, err);
-}
-
 static int load_kernel_data(struct machine *m, struct loader_entry *ret_entry, struct error *err)
 {
     uint8_t *copy = malloc(m->config.kernel_size);
@@ -184,18 +176,18 @@ int virt_load(struct machine *m, struct error *err)
             machine_quit(m, MACHINE_POWERED_OFF);
         return r;
     }
-    if (m->config.bios)
-        r = load_bios(m, err);
+    if (v->firmware)
+        ; // which starts what is to be started
     else if (m->config.kernel)
         r = loader_add_kernel(&m->loader, m->config.kernel, base, m->config.ram_size, &kernel, err);
     else if (m->config.kernel_data)
         r = load_kernel_data(m, &kernel, err);
-    if (!r && m->config.initrd && !m->config.bios)
+    if (!r && m->config.initrd && !v->firmware)
         r = load_initrd(m, kernel.high, err);
     if (!r)
         r = load_fdt(m, &kernel, err);
-    v->has_entry = m->start_given || m->config.bios || m->config.kernel || m->config.kernel_data;
-    v->entry = m->start_given ? m->start_entry : m->config.bios ? virt_map[VIRT_FLASH].base : kernel.entry;
+    v->has_entry = m->start_given || v->firmware || m->config.kernel || m->config.kernel_data;
+    v->entry = m->start_given ? m->start_entry : v->firmware ? virt_map[VIRT_FLASH].base : kernel.entry;
     return r;
 }
 

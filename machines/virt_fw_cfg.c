@@ -27,17 +27,39 @@ static int add_user_file(struct device *dev, struct keyval_list *o, struct error
     return r;
 }
 
-static int add_blob(struct device *dev, enum fw_cfg_key size_key, enum fw_cfg_key data_key, const char *what,
-                    const char *path, struct error *err)
+// Takes data (malloc'ed).
+static int add_blob(struct device *dev, enum fw_cfg_key size_key, enum fw_cfg_key data_key, uint8_t *data, uint64_t size,
+                    struct error *err)
 {
-    uint8_t *data;
-    uint64_t size;
-    int r = loader_read_file(what, path, UINT32_MAX, &data, &size, err);
-    if (r)
-        return r;
+    int r = 0;
     if (fw_cfg_add_u32(dev, size_key, (uint32_t)size) || fw_cfg_add(dev, data_key, data, (uint32_t)size))
         r = error_set(err, -ENOMEM, "out of memory");
     free(data);
+    return r;
+}
+
+// With firmware, the kernel is the firmware's to start.
+static int add_kernel(struct machine *m, struct device *dev, struct error *err)
+{
+    const struct machine_config *c = &m->config;
+    uint8_t *data;
+    uint64_t size;
+    int r = 0;
+    if (c->kernel) {
+        r = loader_read_kernel(c->kernel, UINT32_MAX, &data, &size, err);
+        if (!r)
+            r = add_blob(dev, FW_CFG_KERNEL_SIZE, FW_CFG_KERNEL_DATA, data, size, err);
+    }
+    if (!r && c->initrd) {
+        r = loader_read_file("-initrd", c->initrd, UINT32_MAX, &data, &size, err);
+        if (!r)
+            r = add_blob(dev, FW_CFG_INITRD_SIZE, FW_CFG_INITRD_DATA, data, size, err);
+    }
+    if (!r && c->append) {
+        uint32_t len = (uint32_t)strlen(c->append) + 1;
+        if (fw_cfg_add_u32(dev, FW_CFG_CMDLINE_SIZE, len) || fw_cfg_add(dev, FW_CFG_CMDLINE_DATA, c->append, len))
+            r = error_set(err, -ENOMEM, "out of memory");
+    }
     return r;
 }
 
@@ -50,23 +72,15 @@ int virt_create_fw_cfg(struct machine *m, const struct virt_device *row, unsigne
         r = virt_map_device(m, row, instance, dev, err);
     if (r)
         return r;
+    virt_of(m)->fw_cfg = dev;
     if (fw_cfg_add_u64(dev, FW_CFG_RAM_SIZE, m->config.ram_size) ||
         fw_cfg_add_u16(dev, FW_CFG_NOGRAPHIC, 1) ||
         fw_cfg_add_u16(dev, FW_CFG_NB_CPUS, (uint16_t)m->config.cpu_count) ||
         fw_cfg_add_u16(dev, FW_CFG_MAX_CPUS, (uint16_t)m->config.cpu_count) ||
         fw_cfg_add_u16(dev, FW_CFG_BOOT_MENU, 0))
         return error_set(err, -ENOMEM, "out of memory");
-    // With firmware, the kernel is the firmware's to start.
-    if (m->config.bios && m->config.kernel)
-        r = add_blob(dev, FW_CFG_KERNEL_SIZE, FW_CFG_KERNEL_DATA, "-kernel", m->config.kernel, err);
-    if (!r && m->config.bios && m->config.initrd)
-        r = add_blob(dev, FW_CFG_INITRD_SIZE, FW_CFG_INITRD_DATA, "-initrd", m->config.initrd, err);
-    if (!r && m->config.bios && m->config.append) {
-        uint32_t size = (uint32_t)strlen(m->config.append) + 1;
-        if (fw_cfg_add_u32(dev, FW_CFG_CMDLINE_SIZE, size) ||
-            fw_cfg_add(dev, FW_CFG_CMDLINE_DATA, m->config.append, size))
-            r = error_set(err, -ENOMEM, "out of memory");
-    }
+    if (virt_of(m)->firmware)
+        r = add_kernel(m, dev, err);
     for (size_t i = 0; !r && i < m->config.fw_cfg_count; i++)
         r = add_user_file(dev, &m->config.fw_cfg[i], err);
     return r;

@@ -41,6 +41,7 @@ enum virt_slot {
 };
 
 enum { VIRT_VIRTIO_COUNT = 32, VIRT_SPI_COUNT = 256, VIRT_MAX_CPUS = 512, VIRT_MAX_PORTS = 32 };
+enum { VIRT_V2M_COUNT = 64, VIRT_FDT_DEVICES = VIRT_SLOTS + VIRT_VIRTIO_COUNT };
 
 struct virt_device {
     enum virt_slot slot;
@@ -89,7 +90,11 @@ struct virt {
     uint64_t entry, boot_arg;
     uint64_t initrd, initrd_size;
     size_t dtb_piece; // index in machine.loader, or SIZE_MAX
-    struct mem_ram *ram, *flash;
+    struct mem_ram *ram, *flash[2]; // flash: NULL where there is none
+    struct device *fw_cfg;
+    struct semihost *semihost;
+    bool acpi;                      // firmware gets tables
+    bool firmware;                  // is in the first bank: it starts, and loads kernels itself
 };
 
 static inline struct virt *virt_of(struct machine *machine)
@@ -101,6 +106,8 @@ static inline struct virt *virt_of(struct machine *machine)
 int virt_load(struct machine *machine, struct error *err);
 // Writes it all to memory, with fresh randomness in the device tree.
 int virt_start(struct machine *machine, struct error *err);
+// The flash banks and what is in them; before the vCPUs are created.
+int virt_create_flash(struct machine *machine, struct error *err);
 // GIC, timers and the ports between them and the vCPUs; before the vCPUs are created.
 int virt_create_interrupts(struct machine *machine, struct error *err);
 // Adds dev to the machine and maps its registers at the row's address.
@@ -116,6 +123,10 @@ int virt_plug_virtio_pci(struct machine *machine, struct virtio_device *vdev, st
 enum virt_slot virt_ecam_slot(const struct virt *v);
 struct msi_port virt_msi_port(struct machine *machine);
 int virt_plug_watchdog(struct machine *machine, struct error *err);
+// What is there, for the device tree and ACPI: at most VIRT_FDT_DEVICES entries.
+void virt_describe(struct machine *machine, struct virt_fdt_device *devices, size_t *ret_count);
+// ACPI and SMBIOS tables into fw_cfg, when all devices are there and the memory map is.
+int virt_add_tables(struct machine *machine, struct error *err);
 int virt_create_fw_cfg(struct machine *machine, const struct virt_device *row, unsigned instance,
                        struct error *err);
 

@@ -133,9 +133,10 @@ static void ram_written(struct mem_space *space, struct mem_ram *ram, uint64_t o
         space->watcher.code_written(space->watcher.opaque, ram, offset, len);
 }
 
-static void ram_write(struct mem_space *space, struct mem_ram *ram, uint64_t offset, const void *buf,
-                      uint64_t len)
+void mem_ram_write(struct mem_space *space, struct mem_ram *ram, uint64_t offset, const void *buf, uint64_t len)
 {
+    if (!len)
+        return;
     uint8_t *host = ram->host + offset;
     // Compared first: stores that change nothing leave translations of the line alone.
     if (mem_has_code(ram, offset, len) && !memcmp(host, buf, len))
@@ -194,7 +195,7 @@ enum mem_result mem_write(struct mem_space *space, struct gpa addr, const void *
         uint64_t offset = addr.v - range->base, part = within(range, offset, len);
         if (range->ram) {
             if (!(range->flags & MEM_READONLY))
-                ram_write(space, range->ram, range->ram_offset + offset, from, part);
+                mem_ram_write(space, range->ram, range->ram_offset + offset, from, part);
         } else {
             part = device_piece(offset, part);
             uint64_t value = 0;

@@ -50,12 +50,23 @@ struct mem_ram {
     char name[32];
 };
 
+// A ROM device (flash): RAM that the guest reads and runs, the device's ops for its writes, and for its reads too while
+// the device does not show the array. Only READS and TRAPS are the device's to choose between, machine lock held, at any
+// time: then every read looks here first. While it is PLAIN nobody does, and translated code reads the RAM as any other;
+// whoever lets a guest write first withdraws what translated code has cached, between LEAVING and READS. A reset, with
+// every vCPU stopped, makes it PLAIN again. DMA and debuggers see the array in every state, as do the vCPUs' fetches.
+enum mem_rom_state { MEM_ROM_PLAIN, MEM_ROM_LEAVING, MEM_ROM_READS, MEM_ROM_TRAPS };
+struct mem_rom {
+    _Atomic uint32_t state; // enum mem_rom_state
+};
+
 struct mem_range {
     uint64_t base, size;            // guest-physical, bytes
     struct mem_ram *ram;            // NULL for MMIO
     uint64_t ram_offset;            // of base in *ram
     const struct mem_mmio_ops *ops; // NULL for RAM
     void *opaque;
+    struct mem_rom *rom; // NULL but for ROM devices, which have both ram and ops and are MEM_READONLY
     uint32_t flags; // enum mem_flags
     const char *name;
 };
@@ -88,6 +99,10 @@ int mem_add_ram(struct mem_space *space, const char *name, struct gpa base, uint
                 struct mem_ram **ret_ram, struct error *err);
 int mem_add_mmio(struct mem_space *space, const char *name, struct gpa base, uint64_t size,
                  const struct mem_mmio_ops *ops, void *opaque, uint32_t flags, struct error *err);
+// A ROM device; rom is the device's and outlives the space. base and size are multiples of 4096.
+int mem_add_rom_device(struct mem_space *space, const char *name, struct gpa base, uint64_t size,
+                       const struct mem_mmio_ops *ops, void *opaque, struct mem_rom *rom,
+                       struct mem_ram **ret_ram, struct error *err);
 // Maps an already added RAM block again (aliases); base and size are multiples of 4096.
 int mem_add_alias(struct mem_space *space, const char *name, struct gpa base, struct mem_ram *ram,
                   uint64_t offset, uint64_t size, uint32_t flags, struct error *err);
@@ -112,6 +127,8 @@ enum mem_result mem_mmio_write(struct mem_space *space, const struct mem_range *
 // range. For DMA: the caller reports writes with mem_wrote.
 void *mem_host(struct mem_space *space, struct gpa addr, uint64_t len);
 void mem_wrote(struct mem_space *space, struct gpa addr, uint64_t len);
+// Writes a block wherever it is mapped, read-only or not: for the device whose memory it is.
+void mem_ram_write(struct mem_space *space, struct mem_ram *ram, uint64_t offset, const void *buf, uint64_t len);
 
 // Dirty pages (dirty.c). Whoever writes RAM marks its pages after the write; translated code writes pages unseen for as
 // long as accel_withdraw_writes is not called, so who wants all of them takes the marks first and calls that afterwards.

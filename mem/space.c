@@ -126,12 +126,14 @@ static bool page_aligned(uint64_t v)
     return !(v & (MEM_PAGE_SIZE - 1));
 }
 
-int mem_add_ram(struct mem_space *space, const char *name, struct gpa base, uint64_t size, uint32_t flags,
-                struct mem_ram **ret_ram, struct error *err)
+// A new block of RAM and its region, which range describes but for the block.
+static int block_add(struct mem_space *space, const char *name, struct mem_range range, struct mem_ram **ret_ram,
+                     struct error *err)
 {
-    if (!page_aligned(base.v) || !page_aligned(size))
+    uint64_t base = range.base, size = range.size;
+    if (!page_aligned(base) || !page_aligned(size))
         return error_set(err, -EINVAL, "RAM %s (0x%llx bytes at 0x%llx) is not made of whole 4 KiB pages",
-                         name, (unsigned long long)size, (unsigned long long)base.v);
+                         name, (unsigned long long)size, (unsigned long long)base);
     struct mem_block *block = calloc(1, sizeof *block);
     if (!block)
         return error_set(err, -ENOMEM, "no memory for RAM %s", name);
@@ -146,7 +148,7 @@ int mem_add_ram(struct mem_space *space, const char *name, struct gpa base, uint
         return error_set(err, -ENOMEM, "the host cannot reserve %llu MiB for RAM %s",
                          (unsigned long long)(size >> 20), name);
     }
-    struct mem_range range = {.base = base.v, .size = size, .ram = &block->ram, .flags = flags};
+    range.ram = &block->ram;
     int code = region_add(space, name, &range, err);
     if (code) {
         block_free(block);
@@ -157,6 +159,22 @@ int mem_add_ram(struct mem_space *space, const char *name, struct gpa base, uint
     if (ret_ram)
         *ret_ram = &block->ram;
     return 0;
+}
+
+int mem_add_ram(struct mem_space *space, const char *name, struct gpa base, uint64_t size, uint32_t flags,
+                struct mem_ram **ret_ram, struct error *err)
+{
+    struct mem_range range = {.base = base.v, .size = size, .flags = flags};
+    return block_add(space, name, range, ret_ram, err);
+}
+
+int mem_add_rom_device(struct mem_space *space, const char *name, struct gpa base, uint64_t size,
+                       const struct mem_mmio_ops *ops, void *opaque, struct mem_rom *rom,
+                       struct mem_ram **ret_ram, struct error *err)
+{
+    struct mem_range range = {
+        .base = base.v, .size = size, .ops = ops, .opaque = opaque, .rom = rom, .flags = MEM_READONLY};
+    return block_add(space, name, range, ret_ram, err);
 }
 
 int mem_add_mmio(struct mem_space *space, const char *name, struct gpa base, uint64_t size,

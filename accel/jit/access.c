@@ -57,6 +57,8 @@ static void fill_inline(struct vcpu *vcpu, uint64_t va, enum guest_access access
         return;
     if (access != GUEST_EXEC && accel_without(vcpu->accel, ACCEL_INLINE_MEMORY))
         return;
+    if (access != GUEST_EXEC && x->range->rom && atomic_load(&x->range->rom->state) != MEM_ROM_PLAIN)
+        return;
     if (vcpu->watch_any && access != GUEST_EXEC &&
         watched_page(vcpu, vcpu->accel->isa->canonical(vcpu->env, va) & page_mask))
         return;
@@ -88,6 +90,33 @@ static void fill_inline(struct vcpu *vcpu, uint64_t va, enum guest_access access
         e->write = IR_TLB_INVALID;
 }
 
+// Whether an access to a ROM device is of its RAM. *ret_ok is false when the instruction must begin anew, the device
+// having been made to look at accesses first (vcpu_rom_leaves_plain).
+static bool rom_is_ram(struct vcpu *vcpu, struct mem_rom *rom, enum guest_access access, uint64_t va, bool *ret_ok)
+{
+    uint32_t state = atomic_load(&rom->state), plain = MEM_ROM_PLAIN;
+    if (access != GUEST_WRITE)
+        return access == GUEST_EXEC || state != MEM_ROM_TRAPS;
+    if (vcpu->lockstep) // which caches nothing that is to be withdrawn
+        atomic_compare_exchange_strong(&rom->state, &plain, MEM_ROM_READS);
+    else if (state < MEM_ROM_READS) {
+        vcpu->rom = rom;
+        *ret_ok = fault(vcpu, GUEST_FAULT_AGAIN, access, va, 0);
+    }
+    return false;
+}
+
+void vcpu_rom_leaves_plain(struct vcpu *vcpu)
+{
+    uint32_t state = MEM_ROM_PLAIN;
+    atomic_compare_exchange_strong(&vcpu->rom->state, &state, MEM_ROM_LEAVING);
+    vcpu_leave_code(vcpu);
+    accel_memory_map_changed(vcpu->accel, NULL);
+    vcpu_enter_code(vcpu);
+    state = MEM_ROM_LEAVING; // another vCPU may have been here, and the device may have gone on since
+    atomic_compare_exchange_strong(&vcpu->rom->state, &state, MEM_ROM_READS);
+}
+
 bool access_translate(struct vcpu *vcpu, uint64_t va, enum guest_access access, unsigned mmu, struct xlat *ret)
 {
     const struct guest_mapping *map = access_mapping(vcpu, va, access, mmu);
@@ -102,8 +131,9 @@ bool access_translate(struct vcpu *vcpu, uint64_t va, enum guest_access access, 
     if (!range)
         return fault(vcpu, GUEST_FAULT_EXTERNAL, access, va, map->level);
     *ret = (struct xlat){.range = range, .offset = pa - range->base, .map = map};
-    if (!range->ram)
-        return true;
+    bool ok = true;
+    if (!range->ram || (range->rom && !rom_is_ram(vcpu, range->rom, access, va, &ok)))
+        return ok;
     ret->offset += range->ram_offset;
     ret->host = range->ram->host + ret->offset;
     ret->write_ok = !(range->flags & MEM_READONLY) &&

@@ -154,6 +154,7 @@ struct vcpu {
 
     // own thread only
     struct guest_fault fault;
+    struct mem_rom *rom; // of a fault AGAIN
     struct tlb *tlb;
     struct context contexts[CONTEXTS];
     struct context *context;
@@ -359,6 +360,8 @@ extern const struct ir_runtime jit_runtime;
 // Translates and checks permission; fills the inline table where it may. false: vcpu.fault is set.
 bool access_translate(struct vcpu *vcpu, uint64_t va, enum guest_access access, unsigned mmu, struct xlat *ret);
 void vcpu_drain_tlbi(struct vcpu *vcpu);
+// After a fault AGAIN, by the dispatcher: waits until no vCPU reads the ROM device unseen. Outside code meanwhile.
+void vcpu_rom_leaves_plain(struct vcpu *vcpu);
 // Up to 16 bytes from and to guest RAM that others write at the same time.
 void access_load_host(uint8_t *to, const uint8_t *host, unsigned size);
 void access_store_host(uint8_t *host, const uint8_t *from, unsigned size);

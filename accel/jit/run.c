@@ -333,6 +333,10 @@ void *vcpu_main(void *opaque)
             exit = (struct backend_exit *)(uintptr_t)env->link_exit;
             if (code != IR_EXIT_JUMP) {
                 exit = NULL;
+                if (code == IR_EXIT_FAULT && vcpu->fault.kind == GUEST_FAULT_AGAIN) {
+                    vcpu_rom_leaves_plain(vcpu);
+                    break;
+                }
                 after(vcpu, code);
             }
             if (vcpu->step)

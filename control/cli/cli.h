@@ -22,7 +22,7 @@ struct cli {
     struct machine_config machine;
     struct keyval_list devices[CLI_MAX_ITEMS], drives[CLI_MAX_ITEMS], chardevs[CLI_MAX_ITEMS],
         fw_cfg[CLI_MAX_ITEMS], netdevs[CLI_MAX_ITEMS], nics[CLI_MAX_ITEMS], nets[CLI_MAX_ITEMS],
-        fsdevs[CLI_MAX_ITEMS];
+        fsdevs[CLI_MAX_ITEMS], smbios[CLI_MAX_ITEMS];
     struct cli_monitor monitors[CLI_MAX_MONITORS];
     size_t monitor_count;
     const char *program; // name we were called by, without folders

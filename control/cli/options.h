@@ -18,6 +18,6 @@ cli_option cli_on_blockdev, cli_on_disk;
 cli_option cli_on_device, cli_on_drive, cli_on_chardev, cli_on_fw_cfg, cli_on_serial, cli_on_monitor,
     cli_on_mon, cli_on_qmp, cli_on_qmp_pretty, cli_on_echr, cli_on_gdb_default;
 cli_option cli_on_netdev, cli_on_nic, cli_on_net, cli_on_sandbox;
-cli_option cli_on_fsdev, cli_on_virtfs;
+cli_option cli_on_fsdev, cli_on_virtfs, cli_on_smbios, cli_on_semihosting;
 
 #endif

@@ -47,11 +47,6 @@ int cli_on_chardev(struct cli *cli, const char *arg, enum cli_action *action, st
     return cli_add(cli, cli->chardevs, &cli->machine.chardev_count, "-chardev", arg, "backend", err);
 }
 
-int cli_on_fw_cfg(struct cli *cli, const char *arg, enum cli_action *action, struct error *err)
-{
-    return cli_add(cli, cli->fw_cfg, &cli->machine.fw_cfg_count, "-fw_cfg", arg, "name", err);
-}
-
 int cli_on_serial(struct cli *cli, const char *arg, enum cli_action *action, struct error *err)
 {
     if (cli->serial_count == MACHINE_MAX_SERIALS)

@@ -119,6 +119,7 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], FILE *out, enum cli
     cli->machine.nics = cli->nics;
     cli->machine.nets = cli->nets;
     cli->machine.fsdevs = cli->fsdevs;
+    cli->machine.smbios = cli->smbios;
     cli->escape = TERMINAL_ESCAPE;
     cli->out = out;
     if (!cli->program)
@@ -146,6 +147,7 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], FILE *out, enum cli
 void cli_free(struct cli *cli)
 {
     keyval_free(&cli->machine.board_options);
+    keyval_free(&cli->machine.semihosting);
     for (size_t i = 0; i < CLI_MAX_ITEMS; i++) {
         keyval_free(&cli->devices[i]);
         keyval_free(&cli->drives[i]);
@@ -155,6 +157,7 @@ void cli_free(struct cli *cli)
         keyval_free(&cli->nics[i]);
         keyval_free(&cli->nets[i]);
         keyval_free(&cli->fsdevs[i]);
+        keyval_free(&cli->smbios[i]);
     }
     for (size_t i = 0; i < cli->text_count; i++)
         free(cli->texts[i]);

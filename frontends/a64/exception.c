@@ -112,7 +112,8 @@ unsigned a64_fault_status(const struct guest_fault *fault)
     case GUEST_FAULT_WATCHPOINT: return 0x22;
     case GUEST_FAULT_TLB_CONFLICT: return 0x30;
     case GUEST_FAULT_UNSUPPORTED_EXCLUSIVE: return 0x35;
-    case GUEST_FAULT_NONE: break;
+    case GUEST_FAULT_NONE:
+    case GUEST_FAULT_AGAIN: break;
     }
     return 0x10;
 }
@@ -197,6 +198,45 @@ int a64_help_call_out(struct ir_env *env, const union ir_value *args, union ir_v
         ret->i = args[1].i + 4;
     else
         ret->i = a64_exception(cpu, ESR(EC_UNKNOWN, 0), args[1].i);
+    return IR_EXIT_NONE;
+}
+
+// Byte by byte as the instruction's own accesses: what faults is not there.
+static bool semihost_access(struct a64_cpu *cpu, uint64_t va, uint8_t *bytes, uint64_t len, bool write)
+{
+    uint32_t attr = (uint32_t)(cpu->el ? A64_MMU_EL1 : A64_MMU_EL0) << IR_MEM_MMU_SHIFT;
+    bool ok = true;
+    for (uint64_t i = 0; ok && i < len; i++) {
+        union ir_value value = {.i = write ? bytes[i] : 0};
+        ok = !(write ? vcpu_store(&cpu->env, va + i, attr, &value) : vcpu_load(&cpu->env, va + i, attr, &value));
+        if (!write)
+            bytes[i] = (uint8_t)value.i;
+    }
+    return ok;
+}
+
+static bool semihost_read(void *opaque, uint64_t va, void *buf, uint64_t len)
+{
+    return semihost_access(opaque, va, buf, len, false);
+}
+
+static bool semihost_write(void *opaque, uint64_t va, const void *buf, uint64_t len)
+{
+    return semihost_access(opaque, va, (uint8_t *)(uintptr_t)buf, len, true);
+}
+
+int a64_help_semihost(struct ir_env *env, const union ir_value *args, union ir_value *ret)
+{
+    struct a64_cpu *cpu = a64_cpu_of(env);
+    const struct vcpu_semihost *s = cpu->semihost;
+    const struct vcpu_memory memory = {cpu, semihost_read, semihost_write};
+
+    if (s && (cpu->el || s->el0)) {
+        cpu->x[0] = s->call(s->opaque, cpu->index, (uint32_t)cpu->x[0], cpu->x[1], &memory);
+        ret->i = args[0].i + 4;
+    } else {
+        ret->i = a64_exception(cpu, ESR(EC_UNKNOWN, 0), args[0].i);
+    }
     return IR_EXIT_NONE;
 }
 

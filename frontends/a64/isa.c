@@ -79,6 +79,7 @@ static int create(struct ir_env *env, const struct guest_cpu_config *config, str
     cpu->model = model;
     cpu->ports = config->ports;
     cpu->hypercall = config->hypercall;
+    cpu->semihost = config->semihost;
     cpu->log = config->log;
     cpu->index = config->index;
     cpu->count = config->count;

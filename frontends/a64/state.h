@@ -68,6 +68,7 @@ struct a64_cpu {
     const struct a64_cpu_model *model;
     const struct vcpu_ports *ports;
     const struct vcpu_hypercall *hypercall;
+    const struct vcpu_semihost *semihost;
     const struct log *log;
     unsigned index, count;
     bool gic_sysregs;

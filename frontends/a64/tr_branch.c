@@ -106,9 +106,17 @@ A64_TR(brk)
     return true;
 }
 
-// Halting debug is not built and semihosting not attached: HLT, DCPSn and DRPS are UNDEFINED outside Debug
-// state.
-A64_TR(hlt) { return false; }
+// Halting debug is not built: HLT, DCPSn and DRPS are UNDEFINED outside Debug state, but for the HLT that semihosting
+// takes where it is attached.
+A64_TR(hlt)
+{
+    enum { SEMIHOSTING = 0xf000 };
+    if (i->imm16 != SEMIHOSTING)
+        return false;
+    uint32_t pc = ir_call(t->u, A64_HELPER_semihost, a64_pc(t, t->offset), IR_NO_VALUE, IR_NO_VALUE, IR_NO_VALUE);
+    a64_exit_indirect(t, pc, IR_JUMP_PLAIN);
+    return true;
+}
 A64_TR(dcps1) { return false; }
 A64_TR(dcps2) { return false; }
 A64_TR(dcps3) { return false; }

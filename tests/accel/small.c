@@ -70,6 +70,8 @@ struct small *small_make(const struct small_config *from)
     pthread_mutex_init(&small->lock, NULL);
     cr_assert_eq(mem_space_create(&small->lock, &small->mem, &err), 0, "%s", err.text);
     cr_assert_eq(mem_add_ram(small->mem, "ram", (struct gpa){SMALL_RAM}, from->ram_size, 0, &small->ram, &err), 0);
+    if (from->map)
+        from->map(small, from->map_opaque);
     free((void *)mem_commit(small->mem));
     small_code(small, SMALL_RAM, prologue, sizeof prologue);
     *(uint64_t *)small_at(small, TABLE + 8) = SMALL_RAM | 0x701; // inner shareable, accessed, read-write at EL1

@@ -27,6 +27,8 @@ struct small_config {
     const struct optimiser_ops *optimiser; // as accel_config
     const struct guest_isa *isa;           // NULL: a64_isa
     const char *model;                     // NULL: cortex-a72
+    void (*map)(struct small *small, void *opaque); // or NULL: maps more than RAM
+    void *map_opaque;
 };
 // Both assert that all went well.
 struct small *small_make(const struct small_config *config);

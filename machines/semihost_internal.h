@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// Shared by the files of semihosting: its state, and a call under way.
+#ifndef MACHINES_SEMIHOST_INTERNAL_H
+#define MACHINES_SEMIHOST_INTERNAL_H
+
+#include "machines/semihost.h"
+
+enum { SEMIHOST_HANDLES = 32, SEMIHOST_PATH = 1024, SEMIHOST_TRANSFER = 1 << 20, SEMIHOST_CHUNK = 4096 };
+
+enum handle_kind { HANDLE_FREE, HANDLE_IN, HANDLE_OUT, HANDLE_ERR, HANDLE_FEATURES, HANDLE_FILE };
+
+struct semihost {
+    struct vcpu_semihost port;
+    struct machine *machine;
+    pthread_mutex_t lock;
+    struct chardev *chardev; // or NULL
+    int folder;              // descriptor, -1: no files
+    bool readonly;
+    int error; // of the last call that failed
+    uint64_t ram_base, ram_size;
+    char *command_line;
+    struct {
+        enum handle_kind kind;
+        int fd;
+        uint64_t at; // of FEATURES
+    } handles[SEMIHOST_HANDLES]; // a guest's handle is its number here plus one
+};
+
+// A call: the words of its parameter block, and where they came from.
+struct semihost_call {
+    struct semihost *s;
+    const struct vcpu_memory *memory;
+    unsigned cpu;
+    uint64_t param, word[4];
+};
+
+#define SEMIHOST_FAILED UINT64_MAX
+uint64_t semihost_fail(struct semihost_call *c, int error); // SEMIHOST_FAILED
+
+// semihost_file.c; parameters are in c->word.
+uint64_t semihost_open(struct semihost_call *c);
+uint64_t semihost_close(struct semihost_call *c);
+uint64_t semihost_write(struct semihost_call *c);
+uint64_t semihost_read(struct semihost_call *c);
+uint64_t semihost_seek(struct semihost_call *c);
+uint64_t semihost_flen(struct semihost_call *c);
+uint64_t semihost_istty(struct semihost_call *c);
+uint64_t semihost_remove(struct semihost_call *c);
+void semihost_close_all(struct semihost *s);
+// semihost.c: text of the guest's for the console.
+void semihost_print(struct semihost *s, bool err, const void *text, size_t len);
+
+#endif
