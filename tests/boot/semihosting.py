@@ -75,7 +75,7 @@ def main():
         subprocess.run([CC, "-O1", "-ffreestanding", "-fno-stack-protector", "-fno-builtin", "-mgeneral-regs-only",
                         "-mstrict-align", "-static", "-nostdlib", "-no-pie", "-Wl,-Ttext=0x40200000,--build-id=none", "-o",
                         os.path.join(folder, "program"), source], check=True)
-        faults = check(sys.argv[1], sys.argv[2:], folder)
+        faults = check(os.path.abspath(sys.argv[1]), sys.argv[2:], folder)
     print("\n".join(faults) or "the program was served as by the reference")
     return 1 if faults else 0
 
