@@ -42,7 +42,7 @@ static const char *folder_of(struct cli *cli, const char *path)
 
 int cli_enter_sandbox(struct cli *cli, struct error *err)
 {
-    enum { MAX = 2 * CLI_MAX_ITEMS + 2 };
+    enum { MAX = 3 * CLI_MAX_ITEMS + 2 };
     struct sandbox_path paths[MAX];
     size_t n = 0;
     char program[PATH_MAX], missing[256];
@@ -62,6 +62,11 @@ int cli_enter_sandbox(struct cli *cli, struct error *err)
         const char *path = keyval_get(&cli->drives[i], "file");
         if (path)
             paths[n++] = (struct sandbox_path){path, SANDBOX_WRITE};
+    }
+    for (size_t i = 0; i < cli->machine.fsdev_count; i++) {
+        const char *path = keyval_get(&cli->fsdevs[i], "path");
+        if (path)
+            paths[n++] = (struct sandbox_path){path, SANDBOX_SERVE};
     }
     for (size_t i = 0; i < n; i++)
         if (!paths[i].path)

@@ -176,6 +176,16 @@ static int unknown(const char *uri, struct error *err)
     return error_set(err, -EINVAL, "'%s' is no place for a machine's state (file:, exec:, unix: or tcp:)", uri);
 }
 
+int channel_check(const char *uri, struct error *err)
+{
+    static const char *const schemes[] = {"file:", "exec:", "unix:", "tcp:"};
+    const char *rest;
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
+        if (starts(uri, schemes[i], &rest))
+            return 0;
+    return unknown(uri, err);
+}
+
 int channel_connect(struct channel *c, const char *uri, struct error *err)
 {
     const char *rest;

@@ -23,6 +23,8 @@ struct channel {
 // All return 0 or a negative errno and a sentence. finish and destroy are due after create, whatever happened; cancel may
 // come until destroy.
 int channel_create(struct channel *channel, struct error *err);
+// Whether it is of a kind that can be opened: 0 or -EINVAL.
+int channel_check(const char *uri, struct error *err);
 int channel_connect(struct channel *channel, const char *uri, struct error *err);
 int channel_listen(struct channel *channel, const char *uri, struct error *err); // uri lives until finish
 int channel_accept(struct channel *channel, struct error *err);                  // waits for the peer

@@ -197,13 +197,16 @@ int snapshot_migrate(struct snapshot *s, const char *uri, struct error *err)
         return error_set(err, -EBUSY, "a migration is under way already");
     if (machine_config(s->machine)->incoming)
         return error_set(err, -EBUSY, "this machine waits for a saved state itself");
+    int r = channel_check(uri, err);
+    if (r)
+        return r;
     if (out->joinable)
         reap(out); // it has said that it is through
     *out = (struct migration){
         .snapshot = s, .started = snapshot_host_ns(), .uri = strdup(uri), .compression = s->compression};
     if (!out->uri)
         return error_set(err, -ENOMEM, "out of memory");
-    int r = channel_create(&out->channel, err);
+    r = channel_create(&out->channel, err);
     if (r) {
         free(out->uri);
         out->uri = NULL;

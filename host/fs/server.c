@@ -154,18 +154,20 @@ void fs_reset(struct fs *fs)
     fs->msize = FS_MIN_MESSAGE;
 }
 
-// The worker takes no signal: a file that grows past the process's limit is EFBIG, not the end of it.
+// For the worker a file that grows past the process's limit is EFBIG, not the end of it. Other signals reach it: the
+// sandbox has one for every thread.
 static int start(struct fs *fs, struct error *err)
 {
-    sigset_t all, old;
+    sigset_t limit, old;
     list_init(&fs->queued);
     list_init(&fs->finished);
     fs->completion = (struct loop_call){.callback = complete, .opaque = fs};
     pthread_mutex_init(&fs->lock, NULL);
     pthread_cond_init(&fs->work, NULL);
     pthread_cond_init(&fs->idle, NULL);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
+    sigemptyset(&limit);
+    sigaddset(&limit, SIGXFSZ);
+    pthread_sigmask(SIG_BLOCK, &limit, &old);
     int e = pthread_create(&fs->worker, NULL, work, fs);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     return e ? error_set(err, -e, "cannot start a file thread: %s", strerror(e)) : 0;

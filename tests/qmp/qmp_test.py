@@ -109,6 +109,8 @@ TALK = [
      error(r"Device '/machine/unattached/device\[999\]' not found", "DeviceNotFound")),
     ('{"execute": "qom-get", "arguments": {"path": "/machine", "property": "x"}}',
      error("Property 'virt-machine.x' not found")),
+    ('{"execute": "query-migrate"}', OK),
+    ('{"execute": "migrate", "arguments": {"uri": "frob:x"}}', error("'frob:x' is no place for a machine's state.*")),
     ('{"execute": "human-monitor-command", "arguments": {"command-line": "info status"}}',
      {"return": "VM status: running\r\n"}),
     ('{"execute": "human-monitor-command", "arguments": {"command-line": "xp /1xw 0x40000000"}}',
@@ -270,6 +272,26 @@ def several(program):
             fail(f"exit status {process.returncode} after SIGTERM")
 
 
+def migrates(program):
+    """A machine is written to a file, and what is asked meanwhile and afterwards is answered."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, state = os.path.join(folder, "qmp"), os.path.join(folder, "state")
+        with machine(program, "-S", "-qmp", f"unix:{path},server,nowait"):
+            peer = Peer(path)
+            peer.expect("migrate", GREETING)
+            peer.send(CAPS + '{"execute": "migrate", "arguments": {"uri": "file:%s"}}' % state)
+            peer.expect("migrate", OK, OK)
+            deadline, status = time.monotonic() + 20, {}
+            while status.get("status") != "completed" and time.monotonic() < deadline:
+                peer.send('{"execute": "query-migrate"}')
+                status = json.loads(peer.file.readline()).get("return", {})
+            if status.get("status") != "completed" or status["ram"]["total"] < 64 << 20 or status["ram"]["remaining"]:
+                fail(f"query-migrate: {status}")
+            if not os.path.getsize(state):
+                fail("an empty file")
+            peer.send('{"execute": "quit"}')
+
+
 def pretty(program):
     done = subprocess.run([program, *OPTIONS, "-qmp-pretty", "stdio"], input=CAPS + '{"execute": "quit"}',
                           capture_output=True, text=True, timeout=20)
@@ -278,7 +300,7 @@ def pretty(program):
 
 
 def main():
-    for part in (at_once, lists, stopped_at_start, several, pretty):
+    for part in (at_once, lists, stopped_at_start, several, migrates, pretty):
         part(sys.argv[1])
     print("QMP answers over standard input and sockets")
 

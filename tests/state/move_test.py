@@ -131,7 +131,7 @@ def monitor_words(program, folder):
                                "savevm x", "loadvm x", "delvm x", "savevm", "info snapshots", "migrate_incoming file:x",
                                f"migrate file:{folder}/no/such", "info migrate", "info status", "quit"])
     wanted("monitor", out, "Error: migrate needs an address")
-    wanted("monitor", out, r"Migration status: failed \('nowhere' is no place")
+    wanted("monitor", out, "Error: 'nowhere' is no place for a machine's state")
     wanted("monitor", out, "Error: the only parameter is multifd-compression")
     wanted("monitor", out, "Error: multifd-compression is none, zlib or zstd")
     wanted("monitor", out, r"(Error: no disk of this machine can hold a snapshot(.|\n)*){3}Error: a snapshot needs a name")
