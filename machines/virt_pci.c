@@ -12,8 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { V2M_SPIS = 64 };
-
 // A message that no interrupt controller takes is the memory write that it is on a real bus. To RAM only: a
 // function that wrote to a device's registers could be made to call itself.
 static void write_memory(struct machine *m, uint64_t addr, uint32_t data)
@@ -50,7 +48,7 @@ int virt_create_v2m(struct machine *m, const struct virt_device *row, unsigned i
         return 0;
     struct gicv2m_config config = {.path = "/virt/v2m",
                                    .first_spi = (unsigned)row->spi,
-                                   .spi_count = V2M_SPIS,
+                                   .spi_count = VIRT_V2M_COUNT,
                                    .spis = &v->spi[row->spi]};
     int r = gicv2m_create(&config, &v->v2m, err);
     return r ? r : virt_map_device(m, row, instance, v->v2m, err);
