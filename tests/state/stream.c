@@ -170,6 +170,57 @@ Test(stream, other_machines)
     saved_destroy(a);
 }
 
+static void add_ports(struct machine_config *config)
+{
+    static struct keyval_list list[2];
+    static const char *const ids[2] = {"rp1", "rp2"};
+    for (int i = 0; i < 2 && !list[i].count; i++)
+        cr_assert(!keyval_add(&list[i], "driver", "pcie-root-port") && !keyval_add(&list[i], "id", ids[i]));
+    config->devices = list;
+    config->device_count = 2;
+}
+
+static void plug(struct machine *m, const char *driver, const char *bus, const char *id)
+{
+    struct keyval_list o = {0};
+    struct error err = {0};
+    cr_assert(!keyval_add(&o, "driver", driver) && !keyval_add(&o, "bus", bus) && !keyval_add(&o, "id", id));
+    cr_assert_eq(machine_device_add(m, &o, &err), 0, "%s", err.text);
+}
+
+// Asks for the device behind the port 00:SLOT.0, which the guest lets go.
+static void unplug(struct machine *m, const char *id, unsigned slot)
+{
+    enum { CAPABILITIES = 0x34, PCI_EXPRESS = 0x10, SLOT_CONTROL = 0x18, OFF_AND_DARK = 0x700 };
+    const uint64_t ecam = 0x4010000000 + (slot << 15);
+    uint8_t at = CAPABILITIES - 1, kind = 0;
+    cr_assert_eq(machine_device_del(m, id, NULL), 0);
+    for (int i = 0; i < 16 && kind != PCI_EXPRESS; i++) {
+        cr_assert_eq(mem_read(machine_mem(m), (struct gpa){ecam + at + 1}, &at, 1, true), MEM_OK);
+        cr_assert_eq(mem_read(machine_mem(m), (struct gpa){ecam + at}, &kind, 1, true), MEM_OK);
+    }
+    put(m, ecam + at + SLOT_CONTROL, OFF_AND_DARK, 2);
+}
+
+// Devices that came after others had left have names of their own.
+Test(stream, came_and_gone)
+{
+    static const char *const drivers[] = {"virtio-rng-pci", "virtio-net-pci", "virtio-keyboard-pci", "virtio-serial-pci"};
+    for (size_t i = 0; i < ARRAY_SIZE(drivers); i++) {
+        struct machine *m = saved_machine("2", add_ports);
+        struct stream s;
+        struct error err = {0};
+        plug(m, drivers[i], "rp1", "a");
+        plug(m, drivers[i], "rp2", "b");
+        unplug(m, "a", 1);
+        plug(m, drivers[i], "rp1", "c");
+        saved_save(m, STATE_PLAIN, &s);
+        cr_expect_eq(saved_load(m, &s, false, &err), 0, "%s: %s", drivers[i], err.text);
+        free(s.data);
+        saved_destroy(m);
+    }
+}
+
 // ---- damage ----------------------------------------------------------------------------------------------------------
 
 Test(stream, cut)
