@@ -88,8 +88,26 @@ static const char *driver_of(struct keyval_list *o)
     return keyval_get(o, "driver");
 }
 
+static bool is_taken(const struct machine *m, const char *path)
+{
+    for (size_t i = 0; i < m->device_count; i++)
+        if (!strcmp(m->devices[i]->path, path))
+            return true;
+    return false;
+}
+
+// Paths are made of counts, which fall when a device leaves, or of long ids cut short; state goes by them.
+static void name_apart(const struct machine *m, struct device *dev)
+{
+    char path[sizeof dev->path];
+    memcpy(path, dev->path, sizeof path);
+    for (unsigned i = 1; is_taken(m, dev->path); i++)
+        snprintf(dev->path, sizeof dev->path, "%.36s+%u", path, i);
+}
+
 int devices_plug_virtio(struct machine *m, struct virtio_device *vdev, struct error *err)
 {
+    name_apart(m, &vdev->dev);
     int r = machine_add_device(m, &vdev->dev, err);
     if (!r && m->split_rings_only)
         vdev->features &= ~VIRTIO_F_RING_PACKED;

@@ -114,7 +114,7 @@ uint64_t machine_ram_bytes(struct machine *m)
     return bytes;
 }
 
-static void quiesce(struct machine *m)
+void machine_quiesce(struct machine *m)
 {
     for (size_t i = 0; i < m->device_count; i++)
         if (m->devices[i]->class->quiesce)
@@ -164,7 +164,7 @@ int machine_save_rest(struct machine_save *save, struct state_writer *to, bool r
     struct machine *m = save->machine;
     uint64_t pages;
     clock_stop(&m->clock);
-    quiesce(m);
+    machine_quiesce(m);
     int r = ram_save(save, to, false, NULL, &pages, err);
     if (!r)
         r = save_cpus(m, to, err);

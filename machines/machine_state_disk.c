@@ -4,7 +4,7 @@
 #include "machines/machine_state_disk.h"
 #include "host/block.h"
 #include "host/image.h"
-#include "machines/machine_internal.h"
+#include "machines/machine_state_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -92,6 +92,7 @@ static int for_all(struct machine *m, const char *name, bool apply, struct error
 
 int machine_disks_apply(struct machine *m, const char *name, struct error *err)
 {
+    machine_quiesce(m); // what is under way belongs to the disks and the memory that are left behind
     return for_all(m, name, true, err);
 }
 

@@ -71,6 +71,10 @@ int ram_load(struct machine *machine, struct state_reader *from, const struct ch
              bool only_check, struct error *err);
 void ram_load_begin(struct machine *machine);
 
+// ---- machine_state.c
+// Devices and drives have nothing under way afterwards. Main thread, lock held, vCPUs parked.
+void machine_quiesce(struct machine *machine);
+
 // ---- machine_state_config.c
 // The text of the machine chunk, to be freed; NULL without memory.
 char *config_text(struct machine *machine);

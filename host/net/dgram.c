@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { ROUND = 64 }; // datagrams taken before the loop turns to others
@@ -121,10 +122,11 @@ static int bind_and_create(const struct net_address *local, const struct net_add
     int fd = socket(remote->u.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), one = 1;
     if (fd < 0)
         return error_set(err, -errno, "cannot make a socket: %s", strerror(errno));
-    if (local->u.any.sa_family == AF_UNIX)
-        unlink(local->u.un.sun_path);
-    else
+    struct stat st;
+    if (local->u.any.sa_family != AF_UNIX)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    else if (!lstat(local->u.un.sun_path, &st) && S_ISSOCK(st.st_mode)) // left by an earlier run
+        unlink(local->u.un.sun_path);
     if (bind(fd, &local->u.any, local->len)) {
         int r = error_set(err, -errno, "cannot bind to '%s': %s", local->name, strerror(errno));
         close(fd);

@@ -2,8 +2,8 @@
 // Owns the virtio block device (Virtio 1.2, 5.2): requests of its queues, their checking, and their way
 // through the block back end. Queues share the requests in flight. Invariant: at most IN_FLIGHT requests are
 // outside; a reset waits for them, so that nothing writes to guest memory after the driver was told that the
-// device is reset. Requests in flight are not part of the state: a machine is saved only after the back end
-// has drained.
+// device is reset. Requests in flight are not part of the state: a machine is saved only after all have come
+// back, with those that come out of the queues meanwhile.
 #include "hw/virtio/virtio_blk.h"
 #include "base/error.h"
 #include "host/block.h"
@@ -274,6 +274,21 @@ static void reset(struct device *dev)
     virtio_reset((struct virtio_device *)dev);
 }
 
+static bool all_free(const struct virtio_blk *blk)
+{
+    unsigned count = 0;
+    for (const struct blk_request *r = blk->free; r; r = r->next_free)
+        count++;
+    return count == IN_FLIGHT;
+}
+
+static void quiesce(struct device *dev)
+{
+    struct virtio_blk *blk = (struct virtio_blk *)dev;
+    while (!all_free(blk))
+        block_drain(blk->block); // an answer may let the next request out
+}
+
 static void post_load(struct device *dev)
 {
     virtio_restored((struct virtio_device *)dev);
@@ -297,7 +312,7 @@ static const struct virtio_class virtio_class = {
     .stop = stop,
 };
 static const struct device_class class =
-    DEVICE_CLASS("virtio-blk", 2, fields, reset, post_load, destroy, NULL, 0);
+    DEVICE_CLASS_QUIESCED("virtio-blk", 2, fields, reset, post_load, destroy, NULL, 0, quiesce);
 
 int virtio_blk_create(const struct virtio_blk_config *config, struct virtio_device **ret_vdev,
                       struct error *err)

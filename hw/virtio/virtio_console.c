@@ -359,6 +359,9 @@ static void post_load(struct device *dev)
             queue_control(port, VIRTIO_CONSOLE_PORT_OPEN); // another host, another end
             flush_control(c);
         }
+        // What waited for room there may find some here, where nobody will say that there is room again.
+        if (live(c) && c->vdev.queues[rx_queue(port) + 1].ready)
+            serve_tx(c, port);
         chardev_accept_input(port->chardev);
     }
 }

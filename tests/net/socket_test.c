@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 struct side {
@@ -167,6 +168,32 @@ Test(socket, stream_waits_for_the_other_side)
 Test(socket, dgram_waits_for_the_other_side)
 {
     check_back_pressure(SOCK_DGRAM, 10000);
+}
+
+// A mistyped path must not cost a file; a socket that an earlier run left is in nobody's way.
+Test(socket, dgram_takes_the_place_of_sockets_only)
+{
+    struct bench b;
+    struct error err = {0};
+    char path[] = "/tmp/socket_test.XXXXXX", text[160];
+    setup(&b);
+    struct net_env env = {.loop = b.loop};
+    int fd = mkstemp(path);
+    cr_assert(fd >= 0);
+    close(fd);
+    snprintf(text, sizeof text, "dgram,local.type=unix,local.path=%s,remote.type=unix,remote.path=/none", path);
+    cr_assert_eq(keyval_parse(text, "type", &b.a.options, NULL), 0);
+    cr_expect_lt(net_open(&b.a.options, &env, &b.a.net, &err), 0);
+    cr_expect(strstr(err.text, "cannot bind to"), "%s", err.text);
+    cr_expect_eq(unlink(path), 0, "it is there yet");
+    keyval_free(&b.a.options);
+    struct sockaddr_un stale = {.sun_family = AF_UNIX};
+    strcpy(stale.sun_path, path);
+    fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&stale, sizeof stale), 0);
+    close(fd);
+    open_side(&b, &b.a, text);
+    teardown(&b);
 }
 
 Test(socket, frames_travel_behind_their_length)

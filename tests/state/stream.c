@@ -3,12 +3,14 @@
 // done to its devices; another machine refuses it with the reason; and a stream that is damaged, cut or hostile is refused
 // and does no harm.
 #include "base/bits.h"
+#include "machines/machine_state_disk.h"
 #include "tests/state/saved.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <zlib.h>
 
 enum { RAM = 0x40000000, HEADER = 16, CHUNK = 24 };
@@ -168,6 +170,101 @@ Test(stream, other_machines)
     }
     free(s.data);
     saved_destroy(a);
+}
+
+static void add_ports(struct machine_config *config)
+{
+    static struct keyval_list list[2];
+    static const char *const ids[2] = {"rp1", "rp2"};
+    for (int i = 0; i < 2 && !list[i].count; i++)
+        cr_assert(!keyval_add(&list[i], "driver", "pcie-root-port") && !keyval_add(&list[i], "id", ids[i]));
+    config->devices = list;
+    config->device_count = 2;
+}
+
+static void plug(struct machine *m, const char *driver, const char *bus, const char *id)
+{
+    struct keyval_list o = {0};
+    struct error err = {0};
+    cr_assert(!keyval_add(&o, "driver", driver) && !keyval_add(&o, "bus", bus) && !keyval_add(&o, "id", id));
+    cr_assert_eq(machine_device_add(m, &o, &err), 0, "%s", err.text);
+}
+
+// Asks for the device behind the port 00:SLOT.0, which the guest lets go.
+static void unplug(struct machine *m, const char *id, unsigned slot)
+{
+    enum { CAPABILITIES = 0x34, PCI_EXPRESS = 0x10, SLOT_CONTROL = 0x18, OFF_AND_DARK = 0x700 };
+    const uint64_t ecam = 0x4010000000 + (slot << 15);
+    uint8_t at = CAPABILITIES - 1, kind = 0;
+    cr_assert_eq(machine_device_del(m, id, NULL), 0);
+    for (int i = 0; i < 16 && kind != PCI_EXPRESS; i++) {
+        cr_assert_eq(mem_read(machine_mem(m), (struct gpa){ecam + at + 1}, &at, 1, true), MEM_OK);
+        cr_assert_eq(mem_read(machine_mem(m), (struct gpa){ecam + at}, &kind, 1, true), MEM_OK);
+    }
+    put(m, ecam + at + SLOT_CONTROL, OFF_AND_DARK, 2);
+}
+
+// Devices that came after others had left have names of their own.
+Test(stream, came_and_gone)
+{
+    static const char *const drivers[] = {"virtio-rng-pci", "virtio-net-pci", "virtio-keyboard-pci", "virtio-serial-pci"};
+    for (size_t i = 0; i < ARRAY_SIZE(drivers); i++) {
+        struct machine *m = saved_machine("2", add_ports);
+        struct stream s;
+        struct error err = {0};
+        plug(m, drivers[i], "rp1", "a");
+        plug(m, drivers[i], "rp2", "b");
+        unplug(m, "a", 1);
+        plug(m, drivers[i], "rp1", "c");
+        saved_save(m, STATE_PLAIN, &s);
+        cr_expect_eq(saved_load(m, &s, false, &err), 0, "%s: %s", drivers[i], err.text);
+        free(s.data);
+        saved_destroy(m);
+    }
+}
+
+static char disk[] = "/tmp/isomer-state.XXXXXX";
+
+static void add_disk(struct machine_config *config)
+{
+    static struct keyval_list drive, device;
+    cr_assert(!keyval_add(&drive, "file", disk) && !keyval_add(&drive, "format", "raw") &&
+              !keyval_add(&drive, "if", "none") && !keyval_add(&drive, "id", "hd"));
+    cr_assert(!keyval_add(&device, "driver", "virtio-blk-device") && !keyval_add(&device, "drive", "hd"));
+    config->drives = &drive;
+    config->devices = &device;
+    config->drive_count = config->device_count = 1;
+}
+
+// More than a disk does at once, all of it on its way when the machine goes back to a snapshot: nothing of it comes later, into
+// memory and disks that are restored.
+Test(stream, requests_do_not_outlive_a_load)
+{
+    enum { REQUESTS = 128, FLUSH = 4, MMIO = 0x0a003e00, AVAIL = RAM + 0x1000, USED = RAM + 0x2000, HEAD = RAM + 0x3000 };
+    static const uint32_t registers[][2] = {{0x70, 3}, {0x24, 1}, {0x20, 1}, {0x70, 11}, {0x30, 0}, {0x38, 2 * REQUESTS},
+                                            {0x80, RAM}, {0x90, AVAIL}, {0xa0, USED}, {0x44, 1}, {0x70, 15}, {0x50, 0}};
+    int fd = mkstemp(disk);
+    cr_assert(fd >= 0 && !ftruncate(fd, 1 << 20));
+    close(fd);
+    struct machine *m = saved_machine("2", add_disk);
+    struct error err = {0};
+    uint16_t used = 0;
+    put(m, HEAD, FLUSH, 4);
+    put(m, AVAIL, REQUESTS << 16, 4);
+    for (unsigned i = 0; i < REQUESTS; i++) {
+        put(m, RAM + 32 * i, HEAD, 8);
+        put(m, RAM + 32 * i + 8, 16 | 1ull << 32 | (uint64_t)(2 * i + 1) << 48, 8); // the next one follows
+        put(m, RAM + 32 * i + 16, HEAD + 16 + i, 8);
+        put(m, RAM + 32 * i + 24, 1 | 2ull << 32, 8); // to be written
+        put(m, AVAIL + 4 + 2 * i, 2 * i, 2);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(registers); i++)
+        put(m, MMIO + registers[i][0], registers[i][1], 4);
+    machine_disks_apply(m, "none", &err);
+    mem_read(machine_mem(m), (struct gpa){USED + 2}, &used, 2, true);
+    cr_expect_eq(used, REQUESTS);
+    saved_destroy(m);
+    unlink(disk);
 }
 
 // ---- damage ----------------------------------------------------------------------------------------------------------
