@@ -85,7 +85,8 @@ static void enqueue(struct fd_channel *channel, const uint8_t *buf, size_t len)
     if (len > FD_CHANNEL_QUEUE_MAX - channel->queue_len)
         len = FD_CHANNEL_QUEUE_MAX - channel->queue_len;
     if (channel->queue_start + channel->queue_len + len > channel->queue_size) {
-        memmove(channel->queue, channel->queue + channel->queue_start, channel->queue_len);
+        if (channel->queue_len)
+            memmove(channel->queue, channel->queue + channel->queue_start, channel->queue_len);
         channel->queue_start = 0;
         if (channel->queue_len + len > channel->queue_size) {
             size_t size = (channel->queue_len + len) * 2;

@@ -100,6 +100,7 @@ def boot(emulator, options, folder):
 
 def main():
     guest.for_test()
+    guest.expect_sandbox(sys.argv[2:])
     with tempfile.TemporaryDirectory() as folder:
         faults = boot(sys.argv[1], sys.argv[2:], folder)
     print("\n".join(faults) or "the guest read, wrote and found what it should")

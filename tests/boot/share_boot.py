@@ -133,6 +133,7 @@ def boot(emulator, options, folder):
 
 
 def main():
+    guest.expect_sandbox(sys.argv[2:])
     with tempfile.TemporaryDirectory() as folder:
         faults = boot(sys.argv[1], sys.argv[2:], folder)
     print("\n".join(faults) or "the guest and the host found in the folders what they should")

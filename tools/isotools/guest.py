@@ -181,3 +181,10 @@ def make_initrd(path, files, run=None, init=None, extra=(), modules=()):
     for destination, data, mode in extra:
         image.file(destination, data, mode)
     image.write(path)
+
+
+def expect_sandbox(options):
+    """Of an emulator about to run with these options: what a sanitizer calls at its end to look for leaks is denied in the
+    sandbox."""
+    if "-sandbox" in options:
+        os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
