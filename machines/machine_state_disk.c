@@ -90,8 +90,11 @@ static int for_all(struct machine *m, const char *name, bool apply, struct error
     return r;
 }
 
+// A disk that takes no part may still be reading: into the RAM of before, not into the one to be loaded.
 int machine_disks_apply(struct machine *m, const char *name, struct error *err)
 {
+    for (size_t i = 0; i < m->drive_count; i++)
+        block_drain(m->drives[i].block);
     return for_all(m, name, true, err);
 }
 
