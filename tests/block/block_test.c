@@ -117,6 +117,29 @@ Test(block, requests_that_overlap_keep_their_order)
     teardown(&b);
 }
 
+Test(block, a_longer_disk_does_not_show_the_state_behind_it)
+{
+    struct bench b;
+    struct image *image;
+    struct error err = {0};
+    uint8_t state[4096], back[4096];
+    setup(&b);
+    struct image_create c = {.path = b.path, .format = "qcow2", .size = SIZE, .cluster_size = 512};
+    cr_assert_eq(image_create(&c, &err), 0, "%s", err.text);
+    struct image_options options = {.path = b.path, .format = "qcow2"};
+    cr_assert_eq(image_open(&options, &image, &err), 0, "%s", err.text);
+    memset(state, 0x5a, sizeof state);
+    cr_assert_eq(image_vmstate_write(image, 0, state, sizeof state), 0);
+    cr_assert_eq(image_resize(image, 2 * SIZE, false, &err), 0, "%s", err.text);
+    cr_assert_eq(image_pread(image, SIZE, back, sizeof back), 0);
+    cr_expect(!back[0] && !memcmp(back, back + 1, sizeof back - 1));
+    struct image_check check;
+    cr_assert_eq(image_check(image, IMAGE_REPAIR_NOTHING, NULL, NULL, &check, &err), 0, "%s", err.text);
+    cr_expect_eq(check.errors + check.leaks, 0);
+    cr_expect_eq(image_close(image), 0);
+    teardown(&b);
+}
+
 static struct block *again_block;
 
 static void done_and_again(struct block_request *request)
