@@ -68,7 +68,7 @@ bool block_discards(const struct block *block); // a discard has an effect
 const char *block_format(const struct block *block);
 const char *block_note(const struct block *block); // image_note
 void block_submit(struct block *block, struct block_request *request);
-// Waits until nothing is in flight and runs all completions.
+// Waits until nothing is in flight and runs all completions, until those have submitted nothing more.
 void block_drain(struct block *block);
 
 // For who stops the machine anyway: each drains, then works in the calling thread with the machine lock held.

@@ -120,12 +120,14 @@ int machine_open_drive(struct machine *m, struct keyval_list *o, struct error *e
         .path = file ? file : name, .loop = m->loop, .snapshot = m->config.snapshot};
     if (!config.path)
         return error_set(err, -EINVAL, "-drive needs file=");
-    bool has_unit = keyval_get(o, "unit");
+    const char *interface = keyval_get(o, "if");
+    // A flash bank may be named by either; of other drives index= says nothing here.
+    const char *number = says(o, "if", "pflash") && keyval_get(o, "index") ? "index" : "unit";
+    bool has_unit = keyval_get(o, number);
     uint64_t unit = 0;
     int r = read_config(o, &config, err);
     if (!r)
-        r = keyval_u64(o, "unit", &unit, err);
-    const char *interface = keyval_get(o, "if");
+        r = keyval_u64(o, number, &unit, err);
     struct machine_drive drive = {.id = id ? id : config.path,
                                   .serial = keyval_get(o, "serial"),
                                   .automatic = !interface || !strcmp(interface, "virtio"),

@@ -90,6 +90,7 @@ static int for_all(struct machine *m, const char *name, bool apply, struct error
     return r;
 }
 
+// A disk that takes no part may still be reading: into the RAM of before, not into the one to be loaded.
 int machine_disks_apply(struct machine *m, const char *name, struct error *err)
 {
     machine_quiesce(m); // what is under way belongs to the disks and the memory that are left behind

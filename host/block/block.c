@@ -211,13 +211,18 @@ void block_submit(struct block *block, struct block_request *request)
     pthread_mutex_unlock(&block->lock);
 }
 
+// A completion may submit the next request, so this ends with the first round that leaves nothing behind.
 void block_drain(struct block *block)
 {
-    pthread_mutex_lock(&block->lock);
-    while (block->queued.first || any_in_hand(block))
-        pthread_cond_wait(&block->idle, &block->lock);
-    pthread_mutex_unlock(&block->lock);
-    complete(block);
+    bool more;
+    do {
+        pthread_mutex_lock(&block->lock);
+        while (block->queued.first || any_in_hand(block))
+            pthread_cond_wait(&block->idle, &block->lock);
+        more = block->finished.first;
+        pthread_mutex_unlock(&block->lock);
+        complete(block);
+    } while (more);
 }
 
 static int open_image(const struct block_config *config, struct image **ret_image, struct error *err)

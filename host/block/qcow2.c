@@ -287,7 +287,9 @@ static int resize_tables(struct qcow2 *s, uint64_t size)
     if (size > INT64_MAX / 2 || entries > QCOW2_MAX_L1 / 8)
         return -EFBIG;
     pthread_mutex_lock(&s->lock);
-    int r = qcow2_grow_l1(s, (uint32_t)entries);
+    int r = size > s->image->size ? qcow2_drop_vmstate(s) : 0; // it would become the disk's new end
+    if (!r)
+        r = qcow2_grow_l1(s, (uint32_t)entries);
     if (!r)
         r = qcow2_flush_tables(s);
     uint8_t field[8];

@@ -248,6 +248,7 @@ int qcow2_write_packed(struct image *image, uint64_t offset, const void *buf, si
 // qcow2_snapshot.c, qcow2_check.c
 int qcow2_load_snapshots(struct qcow2 *s, uint32_t count, struct error *err);
 void qcow2_free_snapshots(struct qcow2 *s);
+int qcow2_drop_vmstate(struct qcow2 *s); // what was saved behind the disk, with the lock held
 int qcow2_use_snapshot(struct qcow2 *s, const char *name, struct error *err);
 int qcow2_snapshot_list(struct image *image, struct image_snapshot **ret_list, size_t *ret_count,
                         struct error *err);

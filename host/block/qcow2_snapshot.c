@@ -320,8 +320,7 @@ static int mark(struct qcow2 *s)
     return r ? r : qcow2_flush_tables(s);
 }
 
-// The state that was saved behind the disk belongs to the snapshot now.
-static int drop_vmstate(struct qcow2 *s)
+int qcow2_drop_vmstate(struct qcow2 *s)
 {
     uint64_t span = qcow2_l2_span(s), first = (s->image->size + span - 1) / span;
     if (first >= s->l1_size)
@@ -390,7 +389,7 @@ int qcow2_snapshot_create(struct image *image, struct image_snapshot *snapshot, 
     if (!r) {
         s->snapshot_count++;
         *snapshot = new.public;
-        r = drop_vmstate(s);
+        r = qcow2_drop_vmstate(s); // it belongs to the snapshot now
     } else {
         free(new.extra);
     }

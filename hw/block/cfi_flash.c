@@ -80,6 +80,8 @@ static void written_back(struct block_request *request)
 {
     struct cfi_flash *f = request->opaque;
     f->busy = false;
+    if (request->result)
+        f->status |= SR_PROGRAM_ERROR; // of an operation that looked done already; this is the next chance to say so
     write_back(f);
 }
 

@@ -291,7 +291,9 @@ static void quiesce(struct device *dev)
 
 static void post_load(struct device *dev)
 {
-    virtio_restored((struct virtio_device *)dev);
+    struct virtio_blk *blk = (struct virtio_blk *)dev;
+    blk->starved &= (1u << blk->class.queue_count) - 1; // a saved state may hold anything
+    virtio_restored(&blk->vdev);
 }
 
 static void destroy(struct device *dev)

@@ -24,6 +24,7 @@ struct block {
     bool readonly;
     struct block_request *waiting;
     unsigned writes, flushes;
+    int error; // of every request
 };
 
 uint64_t block_size(const struct block *block)
@@ -48,8 +49,9 @@ void block_drain(struct block *block)
     block->waiting = NULL;
     if (!r)
         return;
-    r->result = 0;
-    if (r->op == BLOCK_FLUSH) {
+    r->result = block->error;
+    if (r->result) {
+    } else if (r->op == BLOCK_FLUSH) {
         block->flushes++;
     } else {
         cr_assert(r->iov_count == 1 && r->offset + r->iov->iov_len <= block->size);
@@ -213,6 +215,20 @@ Test(cfi_flash, changes_reach_the_drive)
     cr_expect_arr_eq(drive->data + 0x40000, erased, 8);
     cr_expect_eq(drive->data[0x100], 1);
     cr_expect_eq(drive->data[0x104], 0xa5);
+    mem_space_destroy(b.mem);
+    free(drive);
+}
+
+Test(cfi_flash, a_drive_that_fails_shows_in_the_status)
+{
+    struct bench b;
+    struct block *drive = drive_make(SIZE, false);
+    bench_make(&b, drive, false);
+    drive->error = -ENOSPC;
+    cr_assert(run(&b, "not known yet", "100=40 100=1 100?800080"));
+    block_drain(drive);
+    cr_expect(run(&b, "known", "100=70 100?900090 100=50 100=70 100?800080"));
+    device_destroy(b.dev);
     mem_space_destroy(b.mem);
     free(drive);
 }

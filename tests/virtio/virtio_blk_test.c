@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "host/block.h"
+#include "hw/core/state.h"
 #include "hw/virtio/virtio_blk.h"
 #include "hw/virtio/virtio_mmio.h"
 
@@ -261,6 +262,27 @@ Test(virtio_blk, a_broken_driver_needs_a_reset)
     wr(&b, 0x50, 0);
     wr(&b, 0x70, 0);
     cr_expect_eq(rd(&b, 0x70, 4), 0);
+    teardown(&b);
+}
+
+// A saved state that says of a queue that is not there: it is ready, and has requests that wait for a free one of ours.
+Test(virtio_blk, a_restored_queue_that_is_not_there_is_not_served)
+{
+    enum { FIELD = 8, QUEUE = 5 };
+    static const uint8_t ready[FIELD] = {9, 0, STATE_BOOL, 0, VIRTIO_MAX_QUEUES};
+    struct bench b;
+    struct state_buf buf = {0};
+    setup(&b, false);
+    start_driver(&b);
+    cr_assert_eq(state_save(&b.vdev->dev, 0, &buf, NULL), 0);
+    uint8_t *field = memmem(buf.data, buf.size, ready, FIELD);
+    cr_assert(field);
+    field[FIELD + QUEUE] = 1;
+    buf.data[buf.size - 4] = 1 << QUEUE; // the table's last field
+    struct device *devs[] = {&b.vdev->dev};
+    cr_assert_eq(state_load(devs, 1, 0, buf.data, buf.size, NULL), 0);
+    cr_expect_eq(request(&b, 0, 3, 512, true), 0);
+    state_buf_free(&buf);
     teardown(&b);
 }
 
