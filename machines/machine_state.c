@@ -188,6 +188,7 @@ int machine_load_begin(struct machine *m, struct machine_load **ret_load, struct
         free(cpus);
         return error_set(err, -ENOMEM, "out of memory");
     }
+    quiesce(m); // what is under way would else end in the state that is loaded
     load->machine = m;
     load->cpus = cpus;
     *ret_load = load;

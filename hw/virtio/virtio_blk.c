@@ -279,6 +279,21 @@ static void post_load(struct device *dev)
     virtio_restored((struct virtio_device *)dev);
 }
 
+static bool any_outside(const struct virtio_blk *blk)
+{
+    unsigned idle = 0;
+    for (const struct blk_request *request = blk->free; request; request = request->next_free)
+        idle++;
+    return idle < IN_FLIGHT;
+}
+
+static void quiesce(struct device *dev)
+{
+    struct virtio_blk *blk = (struct virtio_blk *)dev;
+    while (any_outside(blk))
+        block_drain(blk->block); // a completion lets out what waited for it
+}
+
 static void destroy(struct device *dev)
 {
     struct virtio_blk *blk = (struct virtio_blk *)dev;
@@ -297,7 +312,7 @@ static const struct virtio_class virtio_class = {
     .stop = stop,
 };
 static const struct device_class class =
-    DEVICE_CLASS("virtio-blk", 2, fields, reset, post_load, destroy, NULL, 0);
+    DEVICE_CLASS_QUIESCED("virtio-blk", 2, fields, reset, post_load, destroy, NULL, 0, quiesce);
 
 int virtio_blk_create(const struct virtio_blk_config *config, struct virtio_device **ret_vdev,
                       struct error *err)
