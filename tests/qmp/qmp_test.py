@@ -125,6 +125,8 @@ TALK = [
      error("There is no console to take a screendump from")),
     ('{"execute": "send-key", "arguments": {"keys": [{"type": "qcode", "data": "a"}]}}',
      error("This machine has no keyboard; of keys it has 'power'")),
+    ('{"execute": "send-key", "arguments": {"keys": [{"type": "qcode", "data": null}, null, 1]}}',
+     error("This machine has no keyboard; of keys it has 'power'")),
     ('{"execute": "system_wakeup"}', error("Unable to wake up: .*")),
     ('{"execute": "device_add", "arguments": {"driver": "virtio-rng-pci", "bus": "slot0", "x": 1}}',
      error("device 'virtio-rng-pci' does not know the property 'x'")),
