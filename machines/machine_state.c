@@ -75,7 +75,10 @@ int machine_save_begin(struct machine *m, struct state_writer *to, struct machin
         r = stream_begin(to, err);
     if (!r)
         r = chunk_write(to, "machine", "", NULL, 0, text, strlen(text), err);
-    free(text);
+    if (save)
+        save->config = text;
+    else
+        free(text);
     if (r)
         machine_save_end(save);
     else
@@ -88,6 +91,7 @@ void machine_save_end(struct machine_save *save)
     if (!save)
         return;
     ram_save_end(save);
+    free(save->config);
     free(save);
 }
 
@@ -159,13 +163,26 @@ static int save_devices(struct machine *m, bool running, struct state_writer *to
     return r;
 }
 
+// Devices come and go while RAM is sent; whoever loads the state was told of those at the beginning.
+static int check_unchanged(const struct machine_save *save, struct error *err)
+{
+    char *now = config_text(save->machine);
+    int r = now ? 0 : error_set(err, -ENOMEM, "out of memory");
+    if (!r && strcmp(now, save->config))
+        r = error_set(err, -EBUSY, "a device came or went while the machine was being saved");
+    free(now);
+    return r;
+}
+
 int machine_save_rest(struct machine_save *save, struct state_writer *to, bool running, struct error *err)
 {
     struct machine *m = save->machine;
     uint64_t pages;
     clock_stop(&m->clock);
     machine_quiesce(m);
-    int r = ram_save(save, to, false, NULL, &pages, err);
+    int r = check_unchanged(save, err);
+    if (!r)
+        r = ram_save(save, to, false, NULL, &pages, err);
     if (!r)
         r = save_cpus(m, to, err);
     if (!r)
@@ -188,6 +205,7 @@ int machine_load_begin(struct machine *m, struct machine_load **ret_load, struct
         free(cpus);
         return error_set(err, -ENOMEM, "out of memory");
     }
+    machine_quiesce(m); // what is under way would else end in the state that is loaded
     load->machine = m;
     load->cpus = cpus;
     *ret_load = load;

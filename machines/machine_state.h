@@ -60,6 +60,7 @@ int machine_save_rest(struct machine_save *save, struct state_writer *to, bool r
 // ---- loading ---------------------------------------------------------------------------------------------------------------
 struct machine_load;
 
+// Main thread, lock held (or nothing runs yet), vCPUs parked: quiesces devices and drives, so that disks may change.
 int machine_load_begin(struct machine *machine, struct machine_load **ret_load, struct error *err);
 void machine_load_end(struct machine_load *load); // NULL is allowed
 // Any thread, vCPUs parked. Reads a whole stream, checks all but the insides of device and CPU state, and puts RAM in

@@ -54,6 +54,7 @@ enum { RAM_BLOCKS = 16 };
 
 struct machine_save {
     struct machine *machine;
+    char *config; // what the stream begins with
     struct ram_sender blocks[RAM_BLOCKS];
     size_t block_count;
     bool first_done;

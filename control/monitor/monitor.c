@@ -66,6 +66,7 @@ static void run(void *opaque)
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
+    snapshot_hmp_begin(mon->machine);
     if (out) {
         monitor_session_command(&mon->session, mon->machine, mon->line, out);
         fclose(out);

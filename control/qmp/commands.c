@@ -176,12 +176,17 @@ static void run_human(struct qmp_call *call)
 
 // ---- input and display ---------------------------------------------------------------------------------------------
 
+static bool member_is(struct json_object *object, const char *name, const char *text)
+{
+    struct json_object *value; // NULL for null, which is no string
+    return json_object_object_get_ex(object, name, &value) && json_object_is_type(value, json_type_string) &&
+           !strcmp(json_object_get_string(value), text);
+}
+
 // The power key is the one key that a board has.
 static bool is_power_key(struct json_object *key)
 {
-    struct json_object *type, *data;
-    return json_object_object_get_ex(key, "type", &type) && json_object_object_get_ex(key, "data", &data) &&
-           !strcmp(json_object_get_string(type), "qcode") && !strcmp(json_object_get_string(data), "power");
+    return member_is(key, "type", "qcode") && member_is(key, "data", "power");
 }
 
 static void run_send_key(struct qmp_call *call)

@@ -37,6 +37,13 @@ void snapshot_hmp_migrate(struct machine *machine, const char *args, FILE *out)
     complain(out, r, &err);
 }
 
+void snapshot_hmp_begin(struct machine *machine)
+{
+    struct snapshot *s = machine_snapshot(machine);
+    if (s)
+        s->attached = false;
+}
+
 bool snapshot_hmp_waits(struct machine *machine, struct machine_call *done)
 {
     struct snapshot *s = machine_snapshot(machine);

@@ -65,7 +65,9 @@ void snapshot_hmp_loadvm(struct machine *machine, const char *args, FILE *out);
 void snapshot_hmp_delvm(struct machine *machine, const char *args, FILE *out);
 void snapshot_hmp_info_snapshots(struct machine *machine, const char *args, FILE *out);
 void snapshot_hmp_info_migrate(struct machine *machine, const char *args, FILE *out);
-// After a command: whether done is called later, when a migration that the command waits for has ended.
+// Before a command of a monitor that can wait: a migration begun elsewhere (QMP, GDB) is not its own.
+void snapshot_hmp_begin(struct machine *machine);
+// After it: whether done is called later, when a migration that the command waits for has ended.
 bool snapshot_hmp_waits(struct machine *machine, struct machine_call *done);
 
 #endif

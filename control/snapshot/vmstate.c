@@ -101,26 +101,23 @@ int snapshot_save(struct snapshot *s, const char *name, struct error *err)
     return r;
 }
 
-static int load_state(struct snapshot *s, struct disk_stream *stream, struct error *err)
+static int load_state(struct machine_load *load, struct disk_stream *stream, struct error *err)
 {
     struct state_reader from = {.read = read_disk, .opaque = stream};
-    struct machine_load *load;
     bool was_running;
-    int r = machine_load_begin(s->machine, &load, err);
+    int r = 0;
     for (int pass = 0; !r && pass < 2; pass++) {
         stream->at = stream->filled = stream->taken = 0;
         r = machine_load_stream(load, &from, !pass, err);
     }
-    if (!r)
-        r = machine_load_apply(load, &was_running, err);
-    machine_load_end(load);
-    return r;
+    return r ? r : machine_load_apply(load, &was_running, err);
 }
 
 // *ret_harm: this machine is not what it was.
 static int load(struct snapshot *s, const char *name, bool *ret_harm, struct error *err)
 {
     struct machine_disk_snapshot found;
+    struct machine_load *load;
     *ret_harm = false;
     if (snapshot_migrating(s))
         return error_set(err, -EBUSY, "a migration is under way");
@@ -132,14 +129,19 @@ static int load(struct snapshot *s, const char *name, bool *ret_harm, struct err
     struct disk_stream *stream = r ? NULL : calloc(1, sizeof *stream);
     if (!r && !stream)
         r = error_set(err, -ENOMEM, "out of memory");
-    if (r)
+    if (!r)
+        r = machine_load_begin(s->machine, &load, err); // before the disks change under requests
+    if (r) {
+        free(stream);
         return r;
+    }
     stream->machine = s->machine;
     stream->size = found.state_size;
     *ret_harm = true;
     r = machine_disks_apply(s->machine, found.name, err);
     if (!r)
-        r = load_state(s, stream, err);
+        r = load_state(load, stream, err);
+    machine_load_end(load);
     free(stream);
     return r;
 }

@@ -125,6 +125,8 @@ TALK = [
      error("There is no console to take a screendump from")),
     ('{"execute": "send-key", "arguments": {"keys": [{"type": "qcode", "data": "a"}]}}',
      error("This machine has no keyboard; of keys it has 'power'")),
+    ('{"execute": "send-key", "arguments": {"keys": [{"type": "qcode", "data": null}, null, 1]}}',
+     error("This machine has no keyboard; of keys it has 'power'")),
     ('{"execute": "system_wakeup"}', error("Unable to wake up: .*")),
     ('{"execute": "device_add", "arguments": {"driver": "virtio-rng-pci", "bus": "slot0", "x": 1}}',
      error("device 'virtio-rng-pci' does not know the property 'x'")),
@@ -292,6 +294,34 @@ def migrates(program):
             peer.send('{"execute": "quit"}')
 
 
+def waits_for_its_own(program):
+    """A migration that QMP's human monitor began does not keep another monitor waiting."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as deaf:
+        paths = {name: os.path.join(folder, name) for name in ("qmp", "hmp", "deaf")}
+        deaf.bind(paths["deaf"])
+        deaf.listen(1)
+        with open(os.path.join(folder, "load"), "wb") as load:
+            load.write(os.urandom(8 << 20))
+        with machine(program, "-device", f"loader,file={load.name},addr=0x44000000,force-raw=on", "-qmp",
+                     f"unix:{paths['qmp']},server,nowait", "-monitor", f"unix:{paths['hmp']},server,nowait"):
+            peer = Peer(paths["qmp"])
+            peer.expect("waits", GREETING)
+            peer.send(CAPS + '{"execute": "human-monitor-command", "arguments": {"command-line": "migrate unix:%s"}}'
+                      % paths["deaf"])
+            peer.expect("waits", OK, {"return": ""})
+            with socket.socket(socket.AF_UNIX) as human:
+                human.settimeout(20)
+                human.connect(paths["hmp"])
+                human.send(b"info status\n")
+                said = b""
+                try:
+                    while said.count(b"(qemu) ") < 2:
+                        said += human.recv(4096)
+                except TimeoutError:
+                    fail(f"the monitor waits for a migration that is not its own: {said}")
+            peer.send('{"execute": "quit"}')
+
+
 def pretty(program):
     done = subprocess.run([program, *OPTIONS, "-qmp-pretty", "stdio"], input=CAPS + '{"execute": "quit"}',
                           capture_output=True, text=True, timeout=20)
@@ -300,7 +330,7 @@ def pretty(program):
 
 
 def main():
-    for part in (at_once, lists, stopped_at_start, several, migrates, pretty):
+    for part in (at_once, lists, stopped_at_start, several, migrates, waits_for_its_own, pretty):
         part(sys.argv[1])
     print("QMP answers over standard input and sockets")
 

@@ -161,6 +161,25 @@ def cancelled(program, folder):
         raise Fault(f"quitting amid a migration ended with {process.returncode}")
 
 
+def changed(program, folder):
+    """A device that comes amid a migration, of which the receiver knows nothing: the machine stays."""
+    path, load = os.path.join(folder, "slow"), os.path.join(folder, "load")
+    with socket.socket(socket.AF_UNIX) as slow:
+        slow.bind(path)
+        slow.listen(1)
+        with monitored(program, "-device", f"loader,file={load},addr=0x40400000,force-raw=on", "-device",
+                       "pcie-root-port,id=slot0") as process:
+            ask(process, f"migrate -d unix:{path}")
+            ask_until(process, "info migrate", "Migration status: active")
+            ask(process, "device_add virtio-rng-pci,bus=slot0,id=rng")
+            peer, _ = slow.accept()
+            with peer:
+                while peer.recv(1 << 20):
+                    pass
+            ask_until(process, "info migrate", r"status: failed \(a device came or went while the machine was being saved\)")
+            ask_until(process, "info status", "VM status: running")
+
+
 def deferred(program, state):
     out, err, status = talk(program, ["info status", f"migrate_incoming file:{state}", "system_reset", "quit"], "-incoming",
                             "defer")
@@ -196,6 +215,7 @@ def main():
             refusals(program, folder, state)
             monitor_words(program, folder)
             cancelled(program, folder)
+            changed(program, folder)
             deferred(program, state)
             over_tcp(program)
         except Fault as fault:

@@ -132,6 +132,109 @@ Test(stream, rounds)
     saved_destroy(b);
 }
 
+// ---- requests under way ----------------------------------------------------------------------------------------------
+
+static struct disk {
+    char path[32];
+    struct keyval_list drive, device;
+} disks[2];
+static unsigned disk_count;
+
+// A disk on which every write takes its time.
+static void add_disk(struct machine_config *config)
+{
+    struct disk *d = &disks[disk_count++];
+    strcpy(d->path, "/tmp/isomer-state-XXXXXX");
+    int fd = mkstemp(d->path);
+    cr_assert(fd >= 0 && !ftruncate(fd, 1 << 20));
+    close(fd);
+    cr_assert(!keyval_add(&d->drive, "file", d->path) && !keyval_add(&d->drive, "format", "raw") &&
+              !keyval_add(&d->drive, "cache", "writethrough") && !keyval_add(&d->drive, "if", "none") &&
+              !keyval_add(&d->drive, "id", "d") && !keyval_add(&d->device, "driver", "virtio-blk-device") &&
+              !keyval_add(&d->device, "drive", "d"));
+    config->drives = &d->drive;
+    config->devices = &d->device;
+    config->drive_count = config->device_count = 1;
+}
+
+static void remove_disks(void)
+{
+    for (unsigned i = 0; i < disk_count; i++) {
+        unlink(disks[i].path);
+        keyval_free(&disks[i].drive);
+        keyval_free(&disks[i].device);
+    }
+}
+
+enum { DISK = 0x0a003e00, RING = RAM + 0x100000, REQUESTS = 128 }; // more than the device has outside at once
+
+static void start_disk(struct machine *m)
+{
+    static const uint32_t words[][2] = {{0x70, 3}, {0x24, 1}, {0x20, 1}, {0x70, 11}, {0x38, 2 * REQUESTS}, {0x80, RING},
+                                        {0x90, RING + 0x2000}, {0xa0, RING + 0x3000}, {0x44, 1}, {0x70, 15}};
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        put(m, DISK + words[i][0], words[i][1], 4);
+}
+
+// Writes of the same sector, one after the other: a descriptor for header and data and one for the status.
+static void send_requests(struct machine *m)
+{
+    for (unsigned i = 0; i < REQUESTS; i++) {
+        uint64_t desc = RING + i * 32, buffer = RING + 0x10000 + i * 0x400;
+        put(m, desc, buffer, 8);
+        put(m, buffer, 1, 4); // VIRTIO_BLK_T_OUT
+        put(m, desc + 8, 528 | 1ull << 32 | (uint64_t)(2 * i + 1) << 48, 8); // NEXT
+        put(m, desc + 16, buffer + 528, 8);
+        put(m, desc + 24, 1 | 2ull << 32, 8); // WRITE
+        put(m, RING + 0x2004 + i * 2, 2 * i, 2);
+    }
+    put(m, RING + 0x2002, REQUESTS, 2);
+    put(m, DISK + 0x50, 0, 4);
+}
+
+static unsigned answers(struct machine *m)
+{
+    uint16_t used = 0;
+    mem_read(machine_mem(m), (struct gpa){RING + 0x3002}, &used, 2, true);
+    return used;
+}
+
+Test(stream, requests_are_saved_answered)
+{
+    struct machine *a = saved_machine("2", add_disk), *b = saved_machine("2", add_disk);
+    struct stream s;
+    struct error err = {0};
+    start_disk(a);
+    send_requests(a);
+    saved_save(a, STATE_PLAIN, &s);
+    cr_assert_eq(saved_load(b, &s, false, &err), 0, "%s", err.text);
+    cr_expect_eq(answers(b), REQUESTS, "%u of the requests were answered when the machine was saved", answers(b));
+    free(s.data);
+    saved_destroy(a);
+    saved_destroy(b);
+    remove_disks();
+}
+
+Test(stream, requests_end_before_a_load)
+{
+    struct machine *a = saved_machine("2", add_disk), *b = saved_machine("2", add_disk);
+    struct stream s, again;
+    struct error err = {0};
+    start_disk(a);
+    saved_save(a, STATE_PLAIN, &s);
+    start_disk(b);
+    send_requests(b);
+    cr_assert_eq(saved_load(b, &s, false, &err), 0, "%s", err.text);
+    saved_save(b, STATE_PLAIN, &again);
+    cr_expect_eq(answers(b), 0, "%u requests were answered in a machine that had made none", answers(b));
+    cr_expect(s.size == again.size && !memcmp(s.data, again.data, s.size));
+    free(s.data);
+    free(again.data);
+    saved_destroy(a);
+    saved_destroy(b);
+    remove_disks();
+}
+
 // ---- what does not fit -----------------------------------------------------------------------------------------------
 
 static void more_cpus(struct machine_config *c)
