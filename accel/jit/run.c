@@ -308,6 +308,7 @@ void *vcpu_main(void *opaque)
     atomic_store(&vcpu->thread_id, gettid());
     atomic_fetch_or(&vcpu->requests, REQ_PARK);
     while (attend(vcpu)) {
+        exit = NULL; // whoever had the vCPU parked may have put it elsewhere
         do {
             uint64_t before = atomic_load(&accel->jit.evictions); // of which no unit found from here on is part
             if (atomic_load_explicit(&env->irq_pending, memory_order_relaxed) && !vcpu->step &&

@@ -235,6 +235,19 @@ Test(stream, requests_end_before_a_load)
     remove_disks();
 }
 
+// Nothing that was on its way comes later, into memory and disks that are restored.
+Test(stream, requests_do_not_outlive_a_load)
+{
+    struct machine *m = saved_machine("2", add_disk);
+    struct error err = {0};
+    start_disk(m);
+    send_requests(m);
+    machine_disks_apply(m, "none", &err);
+    cr_expect_eq(answers(m), REQUESTS);
+    saved_destroy(m);
+    remove_disks();
+}
+
 // ---- what does not fit -----------------------------------------------------------------------------------------------
 
 static void more_cpus(struct machine_config *c)
@@ -324,50 +337,6 @@ Test(stream, came_and_gone)
         free(s.data);
         saved_destroy(m);
     }
-}
-
-static char disk[] = "/tmp/isomer-state.XXXXXX";
-
-static void add_disk(struct machine_config *config)
-{
-    static struct keyval_list drive, device;
-    cr_assert(!keyval_add(&drive, "file", disk) && !keyval_add(&drive, "format", "raw") &&
-              !keyval_add(&drive, "if", "none") && !keyval_add(&drive, "id", "hd"));
-    cr_assert(!keyval_add(&device, "driver", "virtio-blk-device") && !keyval_add(&device, "drive", "hd"));
-    config->drives = &drive;
-    config->devices = &device;
-    config->drive_count = config->device_count = 1;
-}
-
-// More than a disk does at once, all of it on its way when the machine goes back to a snapshot: nothing of it comes later, into
-// memory and disks that are restored.
-Test(stream, requests_do_not_outlive_a_load)
-{
-    enum { REQUESTS = 128, FLUSH = 4, MMIO = 0x0a003e00, AVAIL = RAM + 0x1000, USED = RAM + 0x2000, HEAD = RAM + 0x3000 };
-    static const uint32_t registers[][2] = {{0x70, 3}, {0x24, 1}, {0x20, 1}, {0x70, 11}, {0x30, 0}, {0x38, 2 * REQUESTS},
-                                            {0x80, RAM}, {0x90, AVAIL}, {0xa0, USED}, {0x44, 1}, {0x70, 15}, {0x50, 0}};
-    int fd = mkstemp(disk);
-    cr_assert(fd >= 0 && !ftruncate(fd, 1 << 20));
-    close(fd);
-    struct machine *m = saved_machine("2", add_disk);
-    struct error err = {0};
-    uint16_t used = 0;
-    put(m, HEAD, FLUSH, 4);
-    put(m, AVAIL, REQUESTS << 16, 4);
-    for (unsigned i = 0; i < REQUESTS; i++) {
-        put(m, RAM + 32 * i, HEAD, 8);
-        put(m, RAM + 32 * i + 8, 16 | 1ull << 32 | (uint64_t)(2 * i + 1) << 48, 8); // the next one follows
-        put(m, RAM + 32 * i + 16, HEAD + 16 + i, 8);
-        put(m, RAM + 32 * i + 24, 1 | 2ull << 32, 8); // to be written
-        put(m, AVAIL + 4 + 2 * i, 2 * i, 2);
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(registers); i++)
-        put(m, MMIO + registers[i][0], registers[i][1], 4);
-    machine_disks_apply(m, "none", &err);
-    mem_read(machine_mem(m), (struct gpa){USED + 2}, &used, 2, true);
-    cr_expect_eq(used, REQUESTS);
-    saved_destroy(m);
-    unlink(disk);
 }
 
 // ---- damage ----------------------------------------------------------------------------------------------------------
