@@ -339,7 +339,7 @@ static const struct command infos[] = {
     {"network", NULL, "", "show the networks", false, info_network},
     {"qtree", NULL, "", "show the devices and their state", false, info_qtree},
     {"registers", NULL, "[-a|cpu]", "show the cpu registers", true, .run_at = info_registers},
-    {"snapshots", NULL, "", "show the currently saved VM snapshots", false, snapshot_hmp_info_snapshots},
+    {"snapshots", NULL, "", "show the currently saved VM snapshots", true, snapshot_hmp_info_snapshots},
     {"status", NULL, "", "show whether the machine runs", false, info_status},
     {"usernet", NULL, "", "show the connections of user-mode networks", false, info_usernet},
     {"version", NULL, "", "show the version", false, info_version},
