@@ -89,6 +89,7 @@ class Tools:
 
     def start(self, words, **more):
         words = [self.emulator, *self.adapted(words)]
+        guest.expect_sandbox(words)
         return subprocess.Popen(words, stdin=more.pop("stdin", subprocess.DEVNULL), stdout=more.pop("stdout", None), **more)
 
     def finish(self, process, status=0):
