@@ -186,6 +186,20 @@ static int create_parts(struct machine *m, struct error *err)
     return 0;
 }
 
+// A SIGPIPE that waits here, since a write to a closed pipe was answered with EPIPE, must not end the process now.
+static void unwatch_signals(struct machine *m)
+{
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    loop_fd_remove(m->loop, &m->signal_watch);
+    close(m->signal_fd);
+    if (!sigismember(&m->old_signals, SIGPIPE))
+        while (sigtimedwait(&pipe, NULL, &(struct timespec){0}) == SIGPIPE)
+            continue;
+    pthread_sigmask(SIG_SETMASK, &m->old_signals, NULL);
+}
+
 int machine_create(struct machine_config *config, struct machine **ret_machine, struct error *err)
 {
     const struct board *board = find_board(config->board);
@@ -240,11 +254,8 @@ void machine_destroy(struct machine *m)
         chardev_mux_destroy(m->chardevs[i].mux);
         chardev_destroy(m->chardevs[i].chardev);
     }
-    if (m->signal_fd >= 0) {
-        loop_fd_remove(m->loop, &m->signal_watch);
-        close(m->signal_fd);
-        pthread_sigmask(SIG_SETMASK, &m->old_signals, NULL);
-    }
+    if (m->signal_fd >= 0)
+        unwatch_signals(m);
     pthread_mutex_unlock(&m->lock);
     free(m->chardevs);
     free(m->devices);

@@ -62,15 +62,17 @@ class Rows(unittest.TestCase):
         self.assertEqual(sorted(table), sorted(bs.KERNELS))
 
     def test_programs_exist(self):
-        scripts = {name[:-3] for name in os.listdir(programs.SCRIPTS) if name.endswith(".sh")} - {"prepare"}
-        self.assertEqual(scripts, set(bs.GROUPS["programs"]))
-        for name in scripts:
-            self.assertTrue(programs.needs(name), name)
+        for disk, rows in ((programs.PROGRAMS, bs.GROUPS["programs"]), (programs.DEVICES, bs.DEVICES)):
+            names = os.listdir(programs.scripts_of(disk))
+            scripts = {name[:-3] for name in names if name.endswith(".sh")} - {"prepare"}
+            self.assertEqual(scripts, set(rows))
+            for name in scripts:
+                self.assertTrue(programs.needs(name, disk), name)
         self.assertTrue(programs.own_result("gcc"))
         self.assertFalse(programs.own_result("sort"))
 
     def test_sessions(self):
-        sessions = {s.name: s for s in benchguest.divide(["boot wall", "int", "fork", "fork@2", "xz"])}
+        sessions = {s.name: s for s in benchrun.divide(["boot wall", "int", "fork", "fork@2", "xz"])}
         self.assertEqual(sessions["kernels"].names, ["int", "fork"])
         self.assertEqual((sessions["smp2"].names, sessions["smp2"].smp), (["fork"], 2))
         self.assertEqual(sessions["smp2"].row_of("fork"), "fork@2")
@@ -79,7 +81,11 @@ class Rows(unittest.TestCase):
         self.assertIn("file=f,if=none,format=raw,readonly=on,id=programs", sessions["programs"].machine(files, options()))
         self.assertIn("progbench 2 /bench xz\n", sessions["programs"].script({"kernels": 3, "programs": 2}))
         self.assertIn("\nguestbench 3 int fork\n", sessions["kernels"].script({"kernels": 3, "programs": 2}))
-        self.assertEqual([s.name for s in benchguest.divide(["xz"])], ["programs"])
+        self.assertEqual([s.name for s in benchrun.divide(["xz"])], ["programs"])
+        [disks] = benchrun.divide(["disk-read", "qcow2-fill"])
+        disks.initrd, disks.image, disks.folder = "i", "f", "/scratch"
+        self.assertIn("file=/scratch/full,if=none,format=qcow2,id=full", disks.machine(files, options()))
+        self.assertIn("progbench 1 /bench disk-read qcow2-fill\n", disks.script({"kernels": 3, "programs": 1}))
 
 
 class Refusals(unittest.TestCase):
@@ -197,7 +203,7 @@ class Actor:
 class Campaigns(unittest.TestCase):
     def campaign(self, ours, peer, rows=("int", "fork@2")):
         files = types.SimpleNamespace(version="6.1")
-        campaign = benchrun.Campaign([ours, peer], benchguest.divide(rows), files, options(), [(ours.name, peer.name)])
+        campaign = benchrun.Campaign([ours, peer], benchrun.divide(rows), files, options(), [(ours.name, peer.name)])
         stderr, sys.stderr = sys.stderr, io.StringIO()
         try:
             campaign.run()
@@ -315,16 +321,17 @@ class Inputs(unittest.TestCase):
 class ProgramRunner(unittest.TestCase):
     def test_results(self):
         scripts = {"prepare": "echo unseen", "good": "pwd >place; ls; echo $DATA | wc -l", "fails": "echo x; exit 3",
-                   "killed": "kill -9 $$", "wavers": "echo $$"}
+                   "killed": "kill -9 $$", "wavers": "echo $$", "clocked": "echo 12.5 >seconds"}
         with tempfile.TemporaryDirectory() as folder:
             for name, text in scripts.items():
                 with open(os.path.join(folder, name + ".sh"), "w", encoding="ascii") as stream:
                     stream.write(text)
-            done = subprocess.run([os.environ["PROGBENCH"], "2", folder, "good", "fails", "killed", "wavers", "absent"],
+            done = subprocess.run([os.environ["PROGBENCH"], "2", folder, "good", "clocked", "fails", "killed", "wavers", "absent"],
                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
         self.assertEqual(done.returncode, 1)
         got = bs.parse_guest(done.stdout)
-        self.assertEqual(list(got["rows"]), ["good"])
+        self.assertEqual(list(got["rows"]), ["good", "clocked"])
+        self.assertEqual(got["rows"]["clocked"]["best"], 12.5)
         self.assertTrue(got["rows"]["good"]["sum"].endswith("0008"))  # "place", "1" and their ends of line
         self.assertEqual(got["failed"]["fails"], "exit status 3")
         self.assertEqual(got["failed"]["killed"], "ended by signal 9")

@@ -7,6 +7,7 @@
 #include "tests/machines/fake_accel.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -117,6 +118,27 @@ static void reset_step(void *opaque)
     accel_cpu_start(machine_accel(b->machine), 1, RAM, 0);
     smccc(b->machine, 0x84000009);
     machine_call(b->machine, &b->call);
+}
+
+// What a network writes to a closed connection.
+static void pipe_step(void *opaque)
+{
+    int ends[2];
+    cr_assert_eq(pipe(ends), 0);
+    close(ends[0]);
+    cr_expect_eq(write(ends[1], "", 1), -1);
+    cr_expect_eq(errno, EPIPE);
+    close(ends[1]);
+    off_step(opaque);
+}
+
+Test(machine, a_closed_pipe_ends_nothing)
+{
+    struct bench b = {0};
+    create(&b);
+    b.call = (struct machine_call){.fn = pipe_step, .opaque = &b};
+    machine_call(b.machine, &b.call);
+    cr_expect_eq(run(&b), 0);
 }
 
 Test(machine, reset_loads_everything_again)

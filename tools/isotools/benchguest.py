@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What a measured guest is made of and told to do. The rows are divided into sessions, each one boot of a
-machine: the kernels of guestbench.c with one CPU and again, for the rows named "...@2", with two, and the
-programs with their disk. A session's initramfs marks when its work begins and finishes; the boot rows come
-from the first session without disk."""
+machine: the kernels of guestbench.c with one CPU and again, for the rows named "...@2", with two, the
+programs with their disk, and disks and networks (benchdevices.py). A session's initramfs marks when its work
+begins and finishes; the boot rows come from the first session without a disk of programs."""
 import os
 
 from isotools import benchstats, guest, programs
@@ -35,12 +35,31 @@ guestbench mark poweroff
 
 
 class Session:
-    """One boot. rows: as in the table; names: as the programs in the guest know them."""
+    """One boot. rows: as in the table; names: as the programs in the guest know them; program_disk: what the programs
+    come from, or None; modules: of the kernel, to load before. open() and close() enclose all of its boots."""
+    program_disk, modules = None, ()
+
     def __init__(self, name, smp, rows):
         self.name, self.smp, self.rows = name, smp, rows
         self.names = [row.split("@")[0] for row in rows if row not in BOOT_ROWS]
-        self.disk = name == "programs"
         self.initrd, self.image = None, None
+
+    def open(self):
+        pass
+
+    def before_boot(self):
+        pass
+
+    def close(self):
+        pass
+
+    def setup(self):
+        """What the guest does before the work."""
+        return ""
+
+    def devices(self):
+        """Options beyond those of every session."""
+        return ["-nographic"]
 
     def row_of(self, name):
         return f"{name}@{self.smp}" if self.name == "smp2" else name
@@ -49,30 +68,32 @@ class Session:
         """The command that does the work, in the guest."""
         if not self.names:
             return "sleep 1"
-        if self.disk:
+        if self.program_disk:
             return f"chroot /mnt /bench/progbench {reps['programs']} /bench {' '.join(self.names)}"
         return f"guestbench {reps['kernels']} {' '.join(self.names)}"
 
     def script(self, reps):
-        return FACTS + (DISK if self.disk else "") + WORK % self.work(reps)
+        return FACTS + self.setup() + WORK % self.work(reps)
 
     def machine(self, files, options):
         """The part of the command line that is the same for every emulator, but for -cpu."""
-        words = ["-M", options.machine, "-smp", str(self.smp), "-m", options.memory, "-nographic",
-                 "-kernel", files.kernel, "-initrd", self.initrd,
-                 "-append", f"console=ttyAMA0 {options.append}".strip()]
-        if self.disk:
-            words += ["-drive", f"file={self.image},if=none,format=raw,readonly=on,id=programs",
-                      "-device", "virtio-blk-device,drive=programs"]
-        return words
+        return ["-M", options.machine, "-smp", str(self.smp), "-m", options.memory,
+                "-kernel", files.kernel, "-initrd", self.initrd,
+                "-append", f"console=ttyAMA0 {options.append}".strip(), *self.devices()]
 
 
-def divide(rows):
-    """The sessions that the rows need."""
-    parts = (("kernels", 1, (*BOOT_ROWS, *benchstats.KERNELS)), ("smp2", 2, benchstats.GROUPS["smp2"]),
-             ("programs", 1, benchstats.GROUPS["programs"]))
-    sessions = [Session(name, smp, [row for row in rows if row in members]) for name, smp, members in parts]
-    return [session for session in sessions if session.rows]
+class ProgramSession(Session):
+    program_disk, modules = programs.PROGRAMS, programs.MODULES
+
+    def __init__(self, rows):
+        super().__init__("programs", 1, rows)
+
+    def setup(self):
+        return DISK
+
+    def devices(self):
+        return ["-nographic", "-drive", f"file={self.image},if=none,format=raw,readonly=on,id=programs",
+                "-device", "virtio-blk-device,drive=programs"]
 
 
 def prepare(sessions, flavour, reps, note):
@@ -87,7 +108,8 @@ def prepare(sessions, flavour, reps, note):
         session.initrd = os.path.join(folder, f"initrd-{session.name}-{os.getpid()}.gz")
         temporary.append(session.initrd)
         guest.make_initrd(session.initrd, files, run=session.script(reps), extra=extra,
-                          modules=programs.MODULES if session.disk else ())
-        if session.disk:
-            session.image, packages = programs.ensure_image(note)
+                          modules=session.modules)
+        if session.program_disk:
+            session.image, names = programs.ensure_image(note, session.program_disk)
+            packages += [name for name in names if name not in packages]
     return files, packages, temporary

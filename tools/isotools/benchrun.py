@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from isotools import benchstats, guest, programs
+from isotools import benchdevices, benchguest, benchstats, guest, programs
 from isotools.benchstats import ClockStrayed, Refused
 from isotools.console import Console, ConsoleError
 from isotools.debian import Failure
@@ -19,6 +19,17 @@ from isotools.debian import Failure
 PANIC = r"Kernel panic|Internal error: Oops"
 END_SECONDS = 60
 CLOCK_TRIES = 3
+
+
+def divide(rows):
+    """The sessions that the rows need."""
+    def of(members):
+        return [row for row in rows if row in members]
+    sessions = [benchguest.Session("kernels", 1, of((*benchguest.BOOT_ROWS, *benchstats.KERNELS))),
+                benchguest.Session("smp2", 2, of(benchstats.GROUPS["smp2"])),
+                benchguest.ProgramSession(of(benchstats.GROUPS["programs"])),
+                benchdevices.DeviceSession(of(benchstats.DEVICES))]
+    return [session for session in sessions if session.rows]
 
 
 def version(emulator):
@@ -69,6 +80,7 @@ class Emulator:
 
     def run(self, session, files, options, log=None):
         """One machine from start to end."""
+        session.before_boot()
         started = time.monotonic()
         with Console(self.command(session, files, options), log) as console:
             uptime, userspace = marked(console, "userspace", options.timeout)
@@ -82,9 +94,9 @@ class Emulator:
             if status != 0:
                 raise Refused(f"{self.name} ended with status {status}:\n{console.tail()}")
             result = benchstats.parse_guest(console.text())
-            add_processor_time(result["rows"], console, options.reps if not session.disk else options.program_reps)
+            add_processor_time(result["rows"], console, options.program_reps if session.program_disk else options.reps)
         boot = {"boot wall": userspace - started, "boot guest": uptime, "power-off": ended - leaving}
-        if not session.disk:
+        if not session.program_disk:
             result["boot"], result["boot cpu"] = boot, console.spent(r"^ISOMER-MARK userspace .*$")[0][1]
         result["clock"] = {"host": host_finish - host_begin, "guest": guest_finish - guest_begin}
         result["summary"] = f"userspace after {boot['boot wall']:.2f} s, work {result['clock']['host']:.1f} s, " \
@@ -105,9 +117,10 @@ class Native:
         self.runner = programs.compile_for("native", "progbench.c", os.path.join(folder, "progbench-native"))
 
     def command(self, session, files, options):
-        if not session.disk:
+        if not session.program_disk:
             return [self.kernels, str(options.reps), *session.names]
-        return [self.runner, str(options.program_reps), programs.ensure_data()[0], *programs.on_host(session.names)]
+        names = programs.on_host(session.names) if session.program_disk is programs.PROGRAMS else []
+        return [self.runner, str(options.program_reps), programs.ensure_data()[0], *names]
 
     def run(self, session, files, options, log=None):
         command = self.command(session, files, options)
@@ -137,6 +150,15 @@ class Campaign:
         self.given_up = {}  # session name -> why
 
     def run(self):
+        try:
+            for session in self.sessions:
+                session.open()
+            self._rounds()
+        finally:
+            for session in self.sessions:
+                session.close()
+
+    def _rounds(self):
         for number in range(1, self.options.runs + 1):
             results = {side.name: {"rows": {}, "failed": {}, "sessions": {}} for side in self.sides}
             for session in self.sessions:

@@ -19,12 +19,16 @@ GROUPS = {
     "smp2": tuple(name + "@2" for name in SYSTEM),
     "programs": ("gcc", "python3", "perl", "lua", "sqlite3", "openssl-sha256", "openssl-aes", "openssl-rsa", "xz", "gzip",
                  "zstd", "grep", "sort", "awk", "shell", "git"),
+    "disk": ("disk-read", "disk-write", "disk-randread", "disk-randwrite", "disk-one", "disk-flush", "qcow2-read",
+             "qcow2-randread", "qcow2-fill"),
+    "net": ("net-send", "net-receive", "net-many"),
 }
+DEVICES = (*GROUPS["disk"], *GROUPS["net"])
 ROWS = tuple(name for names in GROUPS.values() for name in names)
 KERNELS = tuple(name for group in ("integer", "fp/simd", "memory", "system") for name in GROUPS[group])
 QUICK = ("boot wall", "boot guest", "crc", "matmul", "chase", "syscall", "pipe@2", "python3", "gzip", "shell")
 NOT_IN_MEANS = ("power-off",)
-NO_CPU = ("boot guest", "power-off")
+NO_CPU = ("boot guest", "power-off", *DEVICES)
 FACTS = ("kpti", "meltdown", "cpus")  # what guests that are compared must agree on
 CLOCK_TOLERANCE = 0.03
 CLOCK_GRAIN = 0.02  # seconds of jitter in when a line reaches us

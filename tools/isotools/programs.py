@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""The disk that tools/bench runs real programs from: Debian's ARM64 packages unpacked into an ext4 image,
-with the work of tests/bench/programs/, its inputs and progbench in /bench.
+"""The disks that tools/bench runs real programs from: Debian's ARM64 packages unpacked into an ext4 image, with the
+scripts of a folder of tests/bench/, their inputs and progbench in /bench.
 
-Everything lies in .cache/bench/ and is made once; the image is made anew when a script, an input or progbench
-changes. Neither root nor an emulator is needed: dpkg-deb unpacks, mke2fs fills the image. The folder `data`
+Everything lies in .cache/bench/ and is made once; an image is made anew when a script, an input or progbench
+changes. Neither root nor an emulator is needed: dpkg-deb unpacks, mke2fs fills the image. A disk's folder of data
 is what the image has in /bench, and what the same work runs from on the host."""
+import collections
 import glob
 import hashlib
 import os
@@ -16,7 +17,9 @@ from isotools import guest, workdata
 from isotools.debian import Failure, PrivateApt, make_tree
 
 SOURCES = os.path.join(guest.TOP, "tests", "bench")
-SCRIPTS = os.path.join(SOURCES, "programs")
+# tree: name of the unpacked packages and the image; scripts: folder below tests/bench/; data: what goes to /bench;
+# inputs: function that makes the scripts' inputs in a folder, or None; mib: of the file system.
+Disk = collections.namedtuple("Disk", "tree scripts data packages trim mib inputs")
 PACKAGES = ("dash coreutils sed grep mawk findutils gcc libc6-dev python3-minimal libpython3.11-stdlib perl-base sqlite3 "
             "openssl xz-utils gzip zstd lua5.4 git").split()
 TRIM = ["usr/share/" + name for name in ("doc", "man", "locale", "info", "lintian", "bug", "i18n", "gcc", "perl")] \
@@ -24,7 +27,10 @@ TRIM = ["usr/share/" + name for name in ("doc", "man", "locale", "info", "lintia
     + ["usr/lib/gcc/aarch64-linux-gnu/12/" + name for name in ("plugin", "lto1", "*.a")] \
     + ["usr/bin/*lto-dump*", "usr/bin/*ld.gold", "usr/bin/*dwp", "usr/bin/scalar", "usr/bin/git-*", "usr/bin/perl5*",
        "usr/bin/*gprof*", "usr/lib/git-core/git-*http*", "usr/lib/git-core/scalar", "usr/lib/git-core/git-imap-send"]
-IMAGE_MIB = 320
+PROGRAMS = Disk("root", "programs", "data", PACKAGES, TRIM, 320, workdata.make)
+DEVICES = Disk("devices", "devices", "data-devices", ("dash", "coreutils", "sed", "mawk", "fio", "iperf3"),
+               ["usr/share/*", "usr/lib/python3*", "usr/bin/python3*", "usr/bin/perl*", "usr/lib/aarch64-linux-gnu/perl*",
+                "usr/lib/aarch64-linux-gnu/gconv"], 192, None)
 MODULES = ("virtio_mmio", "virtio_blk")
 HOST_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"  # Debian's programs, whatever stands before them in the caller's PATH
 COMPILERS = {"aarch64": "aarch64-linux-gnu-gcc", "native": "gcc"}
@@ -45,16 +51,20 @@ def compile_for(what, source, output):
     return output
 
 
-def needs(name):
+def scripts_of(disk):
+    return os.path.join(SOURCES, disk.scripts)
+
+
+def needs(name, disk=PROGRAMS):
     """The programs a row's script says it needs."""
-    with open(os.path.join(SCRIPTS, name + ".sh"), encoding="ascii") as stream:
+    with open(os.path.join(scripts_of(disk), name + ".sh"), encoding="ascii") as stream:
         match = re.search(r"^# needs: (.+)$", stream.read(), re.M)
     return match.group(1).split() if match else []
 
 
-def own_result(name):
+def own_result(name, disk=PROGRAMS):
     """Whether the row's result depends on the processor."""
-    with open(os.path.join(SCRIPTS, name + ".sh"), encoding="ascii") as stream:
+    with open(os.path.join(scripts_of(disk), name + ".sh"), encoding="ascii") as stream:
         return re.search(r"^# own: ", stream.read(), re.M) is not None
 
 
@@ -75,18 +85,19 @@ def _digest(paths):
     return state.hexdigest()
 
 
-def ensure_data():
+def ensure_data(disk=PROGRAMS):
     """The folder with scripts and inputs; also its digest."""
-    folder = os.path.join(_folder(), "data")
-    scripts = [path for path in glob.glob(os.path.join(SCRIPTS, "*")) if os.path.isfile(path)]
-    digest = _digest([*scripts, workdata.__file__])
+    folder = os.path.join(_folder(), disk.data)
+    scripts = [path for path in glob.glob(os.path.join(scripts_of(disk), "*")) if os.path.isfile(path)]
+    digest = _digest([*scripts, *([workdata.__file__] if disk.inputs else [])])
     stamp = folder + ".digest"
     if not os.path.isdir(folder) or _read(stamp) != digest:
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
         for path in scripts:
             shutil.copy(path, folder)
-        workdata.make(folder)
+        if disk.inputs:
+            disk.inputs(folder)
         _write(stamp, digest)
     return folder, digest
 
@@ -111,30 +122,31 @@ def _mke2fs():
     return found
 
 
-def ensure_image(note=lambda text: None):
+def ensure_image(note=lambda text: None, disk=PROGRAMS):
     """(path of the disk image, versions of the packages in it)"""
     os.makedirs(_folder(), exist_ok=True)
     with guest.locked(_folder()):
-        return _ensure_image(note)
+        return _ensure_image(note, disk)
 
 
-def _ensure_image(note):
-    tree, image = os.path.join(_folder(), "root"), os.path.join(_folder(), "root.ext4")
+def _ensure_image(note, disk):
+    tree = os.path.join(_folder(), disk.tree)
+    image = tree + ".ext4"
     if not os.path.exists(tree + ".packages"):
-        note(f"fetching {len(PACKAGES)} ARM64 packages and what they need from Debian")
-        make_tree(tree, PrivateApt(guest.cache_dir(), "arm64"), PACKAGES, TRIM)
+        note(f"fetching {len(disk.packages)} ARM64 packages and what they need from Debian")
+        make_tree(tree, PrivateApt(guest.cache_dir(), "arm64"), disk.packages, disk.trim)
         finish(tree)
     packages = _read(tree + ".packages").split()
-    data, digest = ensure_data()
+    data, digest = ensure_data(disk)
     runner = compile_for("aarch64", "progbench.c", os.path.join(_folder(), "progbench-aarch64"))
     wanted = _digest([runner, tree + ".packages"]) + digest
     if not os.path.exists(image) or _read(image + ".digest") != wanted:
-        note("making the programs' disk")
+        note(f"making the disk of {disk.scripts}")
         bench = os.path.join(tree, "bench")
         shutil.rmtree(bench, ignore_errors=True)
         shutil.copytree(data, bench)
         shutil.copy(runner, os.path.join(bench, "progbench"))
-        fill(image, tree, IMAGE_MIB)
+        fill(image, tree, disk.mib)
         _write(image + ".digest", wanted)
     return image, packages
 

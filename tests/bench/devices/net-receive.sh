@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+# One TCP stream from the host to the guest, over the user-mode network.
+# needs: iperf3
+set -e
+. "$DATA/iperf3.inc"
+iperf3_for 256 -R
