@@ -55,6 +55,12 @@ static uint8_t *element(const struct device *dev, const struct state_field *f, u
     return (uint8_t *)dev + f->offset + (size_t)i * (f->stride ? f->stride : kind_size[f->kind]);
 }
 
+// Elements that lie in the stream as they lie in memory.
+static bool is_plain(const struct state_field *f)
+{
+    return f->kind == STATE_BYTES && !f->stride;
+}
+
 static uint64_t element_get(const struct device *dev, const struct state_field *f, uint32_t i)
 {
     const uint8_t *at = element(dev, f, i);
@@ -95,6 +101,8 @@ static int save_field(const struct device *dev, const struct state_field *f, int
     put(bytes + 2, f->kind, 1);
     put(bytes + 4, f->count, 4);
     int code = append(buf, bytes, FIELD_HEADER);
+    if (!code && is_plain(f))
+        return append(buf, element(dev, f, 0), f->count);
     for (uint32_t i = 0; !code && i < f->count; i++) {
         uint64_t value = element_get(dev, f, i);
         if (f->kind == STATE_TIME)
@@ -157,6 +165,13 @@ static int load_payload(struct device *dev, int64_t now, const uint8_t *at, size
         left -= FIELD_HEADER;
         if (left / size < count)
             return error_set(err, -EINVAL, "the field %s of %s is cut short", f->name, dev->path);
+        ++*ret_loaded;
+        if (is_plain(f)) {
+            memcpy(element(dev, f, 0), at, count);
+            at += count;
+            left -= count;
+            continue;
+        }
         for (uint32_t i = 0; i < count; i++, at += size, left -= size) {
             uint64_t value = get(at, size);
             if (kind == STATE_BOOL && value > 1)
@@ -166,7 +181,6 @@ static int load_payload(struct device *dev, int64_t now, const uint8_t *at, size
                 value = (uint64_t)time_shift((int64_t)value, now);
             element_set(dev, f, i, value);
         }
-        ++*ret_loaded;
     }
     return 0;
 }
