@@ -112,7 +112,10 @@ static void step(struct bench *b, struct fuzz_input *in)
     struct device *host = pcie_host_device(b->host);
     uint8_t what = fuzz_u8(in), window = what >> 4 & 3;
     switch (what & 15) {
-    case 0: rig_save_and_load(b->devs, b->dev_count, 0, in); break;
+    case 0:
+        if (!window) // which takes long
+            rig_save_and_load(b->devs, b->dev_count, 0, in);
+        break;
     case 1: device_reset(b->devs[window + (what >> 6)]); break;
     case 2: pcie_port_request_release(b->functions[2]); break;
     case 3: pcie_port_changed(b->functions[2]); break;

@@ -195,7 +195,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(!r || err.text[0]);
     if (!r && !(how & 2)) {
         use(b.machine);
-        again(b.machine);
+        if (!(how & 4))
+            again(b.machine);
     }
     for (size_t i = 0; i < b.machine->device_count; i++)
         device_reset(b.machine->devices[i]);
