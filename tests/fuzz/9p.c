@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Messages of 9P2000.L to the server of a shared folder (host/fs.h), in place of a client's: of any bytes, of fields with a
-// few fids and names, and sessions restored from bytes. Beside the folder lies a file that no message may reach, in the
-// folder a symbolic link that leads there.
+// Messages of 9P2000.L to the server of a shared folder (host/fs.h), in place of a client's: of any bytes, of
+// fields with a few fids and names, and sessions restored from bytes. Beside the folder lies a file that no
+// message may reach, in the folder a symbolic link that leads there.
 #include "host/fs.h"
 #include "tests/fuzz/rig.h"
 
@@ -31,8 +31,12 @@ static void send(struct bench *b, uint32_t room)
 {
     // Exactly as large as they say, so that a byte beside them is noticed.
     uint8_t *message = malloc(b->len + 1), *reply = malloc(room + 1);
-    struct fs_request request = {.message = message, .message_len = b->len, .reply = reply, .reply_size = room,
-                                 .done = done, .opaque = &b->answered};
+    struct fs_request request = {.message = message,
+                                 .message_len = b->len,
+                                 .reply = reply,
+                                 .reply_size = room,
+                                 .done = done,
+                                 .opaque = &b->answered};
     uint32_t size;
     memcpy(message, b->out, b->len);
     b->answered = false;
@@ -92,7 +96,8 @@ static void attach(struct bench *b)
 // Fields as the input lists them: numbers of 1 to 8 bytes, names, counted bytes.
 static void fields(struct bench *b, struct fuzz_input *in)
 {
-    static const char *const names[] = {"a", "b", "out", "..", ".", "", "user.x", "../secret", "a/b", "system.posix_acl_access"};
+    static const char *const names[] = {"a", "b",      "out",       "..",  ".",
+                                        "",  "user.x", "../secret", "a/b", "system.posix_acl_access"};
     uint8_t how = fuzz_u8(in);
     begin(b, fuzz_u8(in));
     for (unsigned i = 0, count = how & 15; i < count && b->len < MESSAGE_MAX - 600; i++) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The whole board as its vCPUs reach it: physical addresses of every device, firmware calls, devices on PCI that master the
-// bus and interrupt through the ITS, time, devices that come and go, the user's keys, and saved states between. The first
-// byte says which of two machines it is, with a GICv3 or a GICv2.
+// The whole board as its vCPUs reach it: physical addresses of every device, firmware calls, devices on PCI
+// that master the bus and interrupt through the ITS, time, devices that come and go, the user's keys, and
+// saved states between. The first byte says which of two machines it is, with a GICv3 or a GICv2.
 #include "base/types.h"
 #include "hw/pci/pcie_port.h"
 #include "hw/virtio/virtio_input.h"
@@ -15,8 +15,9 @@ static const uint64_t ecam = 0x4010000000;
 
 static void add_devices(struct machine_config *config)
 {
-    static const char *const texts[] = {"pcie-root-port,id=p", "virtio-rng-pci", "virtio-balloon-pci", "virtio-keyboard-pci", "virtio-serial-pci",
-                                        "pvpanic-pci", "pci-testdev", "virtio-rng-device", "virtio-balloon-device"};
+    static const char *const texts[] = {"pcie-root-port,id=p", "virtio-rng-pci",    "virtio-balloon-pci",
+                                        "virtio-keyboard-pci", "virtio-serial-pci", "pvpanic-pci",
+                                        "pci-testdev",         "virtio-rng-device", "virtio-balloon-device"};
     static struct keyval_list lists[2][ARRAY_SIZE(texts)];
     struct keyval_list *list = lists[lists[0][0].count != 0]; // a machine keeps its own
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
@@ -32,10 +33,11 @@ static uint64_t place(struct fuzz_input *in)
     static const struct {
         uint64_t base;
         uint32_t size;
-    } rows[] = {{0x08000000, 0x10000}, {0x08010000, 0x2000}, {0x08020000, 0x1000}, {0x08080000, 0x20000}, {0x080a0000, 0x40000},
-                {0x09000000, 0x1000},  {0x09010000, 0x1000}, {0x09020000, 0x18},   {0x09030000, 0x1000},  {0x0a000000, 0x4000},
-                {0x10000000, 0x20000}, {0x3eff0000, 0x1000}, {0x4010000000, 0x200000}, {0x8000000000, 0x20000}, {RAM, RAM_SIZE},
-                {0x00000000, 0x10000}};
+    } rows[] = {
+        {0x08000000, 0x10000},    {0x08010000, 0x2000},    {0x08020000, 0x1000},  {0x08080000, 0x20000},
+        {0x080a0000, 0x40000},    {0x09000000, 0x1000},    {0x09010000, 0x1000},  {0x09020000, 0x18},
+        {0x09030000, 0x1000},     {0x0a000000, 0x4000},    {0x10000000, 0x20000}, {0x3eff0000, 0x1000},
+        {0x4010000000, 0x200000}, {0x8000000000, 0x20000}, {RAM, RAM_SIZE},       {0x00000000, 0x10000}};
     uint8_t row = fuzz_u8(in) % ARRAY_SIZE(rows);
     return rows[row].base + fuzz_below(in, rows[row].size);
 }
@@ -75,9 +77,10 @@ static void enumerate(struct machine *m)
 
 static void call_firmware(struct machine *m, struct fuzz_input *in)
 {
-    static const uint32_t functions[] = {0x84000000, 0x84000001, 0xc4000001, 0x84000002, 0xc4000003, 0x84000003, 0xc4000004, 0x84000005,
-                                         0x84000006, 0xc4000007, 0x84000008, 0x84000009, 0x8400000a, 0xc400000e, 0x80000000, 0x80000001,
-                                         0x84000050, 0x84000051, 0x84000052, 0x84000053, 0xc4000053};
+    static const uint32_t functions[] = {
+        0x84000000, 0x84000001, 0xc4000001, 0x84000002, 0xc4000003, 0x84000003, 0xc4000004,
+        0x84000005, 0x84000006, 0xc4000007, 0x84000008, 0x84000009, 0x8400000a, 0xc400000e,
+        0x80000000, 0x80000001, 0x84000050, 0x84000051, 0x84000052, 0x84000053, 0xc4000053};
     const struct vcpu_hypercall *port = m->accel->hypercall;
     uint8_t what = fuzz_u8(in);
     uint64_t x[18] = {what < 0xf0 ? functions[what % ARRAY_SIZE(functions)] : fuzz_u32(in)};
@@ -91,7 +94,8 @@ static void call_firmware(struct machine *m, struct fuzz_input *in)
 
 static void plug(struct machine *m, struct fuzz_input *in)
 {
-    static const char *const texts[] = {"virtio-rng-pci,id=x,bus=p", "pvpanic-pci,id=x,bus=p", "virtio-mouse-pci,id=x,bus=p", "virtio-rng-device,id=x"};
+    static const char *const texts[] = {"virtio-rng-pci,id=x,bus=p", "pvpanic-pci,id=x,bus=p",
+                                        "virtio-mouse-pci,id=x,bus=p", "virtio-rng-device,id=x"};
     struct keyval_list options;
     uint8_t what = fuzz_u8(in);
     if (what & 4) {
@@ -116,7 +120,8 @@ static void by_user(struct machine *m, struct fuzz_input *in)
 
 static void pass_time(struct machine *m, struct fuzz_input *in)
 {
-    clock_set(&m->clock, (int64_t)((uint64_t)clock_now(&m->clock) + (1ull << fuzz_u8(in) % 48)) & INT64_MAX >> 1);
+    clock_set(&m->clock,
+              (int64_t)((uint64_t)clock_now(&m->clock) + (1ull << fuzz_u8(in) % 48)) & INT64_MAX >> 1);
     loop_once(m->loop, 0);
 }
 

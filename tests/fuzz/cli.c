@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Command lines, a word a line, read into a configuration (cli_parse), with their lists' values as numbers, sizes and
-// switches (base/keyval.h). Nothing is opened and nothing runs.
-#include "base/error.h"
+// Command lines, a word a line, read into a configuration (cli_parse), with their lists' values as numbers,
+// sizes and switches (base/keyval.h). Nothing is opened and nothing runs.
 #include "control/cli/cli.h"
+#include "base/error.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { MAX_WORDS = 200 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The board's own devices, each alone: registers of all sizes, registers that vCPUs reach as system registers, input lines,
-// bytes from a terminal, time, resets, saved states. The first byte names the device.
+// The board's own devices, each alone: registers of all sizes, registers that vCPUs reach as system
+// registers, input lines, bytes from a terminal, time, resets, saved states. The first byte names the device.
 #include "hw/block/cfi_flash.h"
 #include "tests/fuzz/rig.h"
 #include "tests/hw/device_bench.h"
@@ -46,7 +46,8 @@ static void step(struct bench *b, struct fuzz_input *in)
     default:
         b->cpu = what >> 4 & 3;
         if (b->region_count)
-            rig_access(b->regions[what >> 7 && b->region_count > 1].ops, b->regions[what >> 7 && b->region_count > 1].opaque,
+            rig_access(b->regions[what >> 7 && b->region_count > 1].ops,
+                       b->regions[what >> 7 && b->region_count > 1].opaque,
                        b->regions[what >> 7 && b->region_count > 1].size, in);
         break;
     }
@@ -61,13 +62,18 @@ static void flash(struct fuzz_input *in)
     pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     pthread_mutex_lock(&lock);
     FUZZ_CHECK(!mem_space_create(&lock, &mem, NULL));
-    struct cfi_flash_config config = {.path = "/flash", .size = FLASH_SIZE, .sector = FLASH_SECTOR, .mem = mem, .readonly = fuzz_u8(in) & 1};
+    struct cfi_flash_config config = {.path = "/flash",
+                                      .size = FLASH_SIZE,
+                                      .sector = FLASH_SECTOR,
+                                      .mem = mem,
+                                      .readonly = fuzz_u8(in) & 1};
     FUZZ_CHECK(!cfi_flash_create(&config, &dev, NULL));
     FUZZ_CHECK(!cfi_flash_map(dev, "flash", (struct gpa){FLASH}, NULL, NULL));
     free((void *)mem_commit(mem));
     const struct mem_range *range = mem_find(mem, (struct gpa){FLASH});
     for (unsigned i = 0; in->size && i < STEPS; i++) {
-        static const uint8_t commands[] = {0x10, 0x20, 0x40, 0x50, 0x60, 0x70, 0x80, 0x90, 0x98, 0xd0, 0xe8, 0xf0, 0xff, 0x01, 0x2f, 0x00};
+        static const uint8_t commands[] = {0x10, 0x20, 0x40, 0x50, 0x60, 0x70, 0x80, 0x90,
+                                           0x98, 0xd0, 0xe8, 0xf0, 0xff, 0x01, 0x2f, 0x00};
         uint8_t what = fuzz_u8(in);
         if ((what & 15) == 0)
             rig_save_and_load(&dev, 1, 0, in);

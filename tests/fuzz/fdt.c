@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A user's device tree (-dtb), into which memory, command line and initrd are put (virt_fdt_patch). What comes out is a
-// tree that can be put in again.
+// A user's device tree (-dtb), into which memory, command line and initrd are put (virt_fdt_patch). What
+// comes out is a tree that can be put in again.
 #include "base/entropy.h"
 #include "base/error.h"
 #include "machines/virt_fdt.h"
@@ -13,8 +13,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct error err = {0};
     uint8_t flags = fuzz_u8(&in);
     entropy_init_seeded(&entropy, 1);
-    struct virt_fdt_config c = {.ram_base = 0x40000000, .ram_size = 64 << 20, .cpu_count = 1, .entropy = &entropy,
-                                .append = flags & 1 ? "console=ttyAMA0 root=/dev/vda" : NULL, .dtb_randomness = flags & 2};
+    struct virt_fdt_config c = {.ram_base = 0x40000000,
+                                .ram_size = 64 << 20,
+                                .cpu_count = 1,
+                                .entropy = &entropy,
+                                .append = flags & 1 ? "console=ttyAMA0 root=/dev/vda" : NULL,
+                                .dtb_randomness = flags & 2};
     if (flags & 4) {
         c.initrd = 0x44000000;
         c.initrd_size = 12345;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // What the fuzz targets share: an input as a supply of choices, and checks.
 //
-// A target is one file that defines LLVMFuzzerTestOneInput. It is linked with replay_main.c, or in a build with
-// -Dfuzzer=true with libFuzzer, and finds something by crashing, hanging, leaking or failing a FUZZ_CHECK. The same bytes
-// do the same again: no target asks the host for time or randomness. What a target makes once and keeps is reset by the
-// next input.
+// A target is one file that defines LLVMFuzzerTestOneInput. It is linked with replay_main.c, or in a build
+// with -Dfuzzer=true with libFuzzer, and finds something by crashing, hanging, leaking or failing a
+// FUZZ_CHECK. The same bytes do the same again: no target asks the host for time or randomness. What a target
+// makes once and keeps is reset by the next input.
 #ifndef TESTS_FUZZ_FUZZ_H
 #define TESTS_FUZZ_FUZZ_H
 
@@ -18,12 +18,12 @@
 // Always 0.
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define FUZZ_CHECK(condition)                                                                                               \
-    do {                                                                                                                    \
-        if (!(condition)) {                                                                                                 \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                                         \
-            abort();                                                                                                        \
-        }                                                                                                                   \
+#define FUZZ_CHECK(condition)                                                                                \
+    do {                                                                                                     \
+        if (!(condition)) {                                                                                  \
+            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                          \
+            abort();                                                                                         \
+        }                                                                                                    \
     } while (0)
 
 // What is left of an input. Behind its end come zeros.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The firmware configuration device: its registers, and DMA by structures in guest memory that the input writes
-// (QEMU docs/specs/fw_cfg.rst). Nothing outside of RAM is written, and saved states of any bytes load or are refused.
+// The firmware configuration device: its registers, and DMA by structures in guest memory that the input
+// writes (QEMU docs/specs/fw_cfg.rst). Nothing outside of RAM is written, and saved states of any bytes load
+// or are refused.
 #include "hw/fw_cfg/fw_cfg.h"
 #include "tests/fuzz/rig.h"
 
@@ -12,7 +13,8 @@ static void dma(struct rig *rig, const struct mem_mmio_ops *ops, struct device *
     uint64_t place = how & 1 ? fuzz_u64(in) : RIG_RAM + fuzz_below(in, RIG_RAM_SIZE);
     uint32_t control = (uint32_t)(how >> 3) | (uint32_t)fuzz_u16(in) << 16, length = (uint32_t)fuzz_value(in);
     uint64_t to = how & 2 ? fuzz_u64(in) : RIG_RAM + fuzz_below(in, RIG_RAM_SIZE);
-    uint64_t block[2] = {__builtin_bswap32(control) | (uint64_t)__builtin_bswap32(length) << 32, __builtin_bswap64(to)};
+    uint64_t block[2] = {__builtin_bswap32(control) | (uint64_t)__builtin_bswap32(length) << 32,
+                         __builtin_bswap64(to)};
     uint64_t at = place - RIG_RAM;
     if (at <= RIG_RAM_SIZE - sizeof block)
         memcpy(rig->ram->host + at, block, sizeof block);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What a debugger may send to the stub, GDB or LLDB or neither: packets with the right checksum, one a line of the input,
-// and lines of bytes as they are, which begin with '!'. Lines that begin with '~' are what else happens: a vCPU stops, the
-// machine ends, the connection breaks.
+// What a debugger may send to the stub, GDB or LLDB or neither: packets with the right checksum, one a line
+// of the input, and lines of bytes as they are, which begin with '!'. Lines that begin with '~' are what else
+// happens: a vCPU stops, the machine ends, the connection breaks.
 #include "control/gdb/gdb.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/gdb/fake.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Keys that a person might press in the human monitor, the commands of which are served by a machine that runs nothing.
+// Keys that a person might press in the human monitor, the commands of which are served by a machine that
+// runs nothing.
 #include "control/monitor/monitor.h"
 #include "tests/fuzz/machine.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A GICv3 with its ITS: registers of every frame, commands and tables in guest memory that say anything, messages of
-// devices, the CPU interfaces, saved states. An input may begin from a driver's set-up.
-#include "tests/hw/its_bench.h"
+// A GICv3 with its ITS: registers of every frame, commands and tables in guest memory that say anything,
+// messages of devices, the CPU interfaces, saved states. An input may begin from a driver's set-up.
 #include "tests/fuzz/rig.h"
+#include "tests/hw/its_bench.h"
 
 enum { STEPS = 300 };
 
@@ -29,7 +29,9 @@ static void command(struct its_bench *b, struct fuzz_input *in)
 
 static void scribble(struct its_bench *b, struct fuzz_input *in)
 {
-    static const uint32_t places[] = {ITS_QUEUE, ITS_DEVICE_TABLE, ITS_COLLECTION_TABLE, ITS_PROPERTIES, ITS_PENDING, ITS_ITT, ITS_RAM, ITS_SPARE};
+    static const uint32_t places[] = {ITS_QUEUE,      ITS_DEVICE_TABLE, ITS_COLLECTION_TABLE,
+                                      ITS_PROPERTIES, ITS_PENDING,      ITS_ITT,
+                                      ITS_RAM,        ITS_SPARE};
     uint64_t place = places[fuzz_u8(in) % ARRAY_SIZE(places)] + fuzz_u16(in), value = fuzz_value(in);
     memcpy(its_at(b, place), &value, sizeof value);
 }
@@ -47,8 +49,14 @@ static void step(struct fuzzed *f, struct fuzz_input *in)
     case 3: rig_access(redist.ops, redist.opaque, redist.size, in); break;
     case 4:
     case 5: rig_access(b->its->class->mmio, b->its, GICV3_ITS_SIZE, in); break;
-    case 6: gicv3_icc_write(b->gic, fuzz_u8(in) % ITS_CPUS, (enum gicv3_icc)(fuzz_u8(in) % (ICC_IGRPEN1 + 1)), fuzz_value(in)); break;
-    case 7: gicv3_icc_read(b->gic, fuzz_u8(in) % ITS_CPUS, (enum gicv3_icc)(fuzz_u8(in) % (ICC_IGRPEN1 + 1)), &value); break;
+    case 6:
+        gicv3_icc_write(b->gic, fuzz_u8(in) % ITS_CPUS, (enum gicv3_icc)(fuzz_u8(in) % (ICC_IGRPEN1 + 1)),
+                        fuzz_value(in));
+        break;
+    case 7:
+        gicv3_icc_read(b->gic, fuzz_u8(in) % ITS_CPUS, (enum gicv3_icc)(fuzz_u8(in) % (ICC_IGRPEN1 + 1)),
+                       &value);
+        break;
     case 8: gicv3_its_msi(b->its, fuzz_u8(in), fuzz_u8(in) & 64 ? fuzz_u32(in) : fuzz_u8(in) % 32); break;
     case 9: scribble(b, in); break;
     case 10:

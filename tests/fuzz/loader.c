@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Files that a user hands over as a kernel: ELF, arm64 Image, gzip or EFI zboot around one, raw (machines/loader.h). Whatever
-// is in them, the loader gives an entry or a sentence, keeps to RAM's size, and writes only into RAM.
-#include "base/error.h"
+// Files that a user hands over as a kernel: ELF, arm64 Image, gzip or EFI zboot around one, raw
+// (machines/loader.h). Whatever is in them, the loader gives an entry or a sentence, keeps to RAM's size, and
+// writes only into RAM.
 #include "machines/loader.h"
+#include "base/error.h"
 #include "mem/mem.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -12,7 +13,8 @@ enum { RAM = 0x40000000, RAM_SIZE = 4 << 20, SMALL_RAM = 1 << 20 };
 
 enum wrapping { PLAIN, GZIP, ZBOOT, SHAPES };
 
-// What the input is about, inside of compression: a mutation of compressed bytes seldom gets past the checksum.
+// What the input is about, inside of compression: a mutation of compressed bytes seldom gets past the
+// checksum.
 static uint8_t *wrap(enum wrapping how, const struct fuzz_input *in, uint64_t *ret_size)
 {
     enum { HEAD = 64, GZIP_WINDOW = 15 + 16 };
@@ -25,7 +27,10 @@ static uint8_t *wrap(enum wrapping how, const struct fuzz_input *in, uint64_t *r
         return realloc(out, in->size + 1);
     }
     size_t head = how == ZBOOT ? HEAD : 0;
-    z_stream z = {.next_in = (uint8_t *)in->data, .avail_in = (uInt)in->size, .next_out = out + head, .avail_out = (uInt)(room - head)};
+    z_stream z = {.next_in = (uint8_t *)in->data,
+                  .avail_in = (uInt)in->size,
+                  .next_out = out + head,
+                  .avail_out = (uInt)(room - head)};
     FUZZ_CHECK(deflateInit2(&z, Z_BEST_SPEED, Z_DEFLATED, GZIP_WINDOW, 8, Z_DEFAULT_STRATEGY) == Z_OK);
     FUZZ_CHECK(deflate(&z, Z_FINISH) == Z_STREAM_END);
     if (how == ZBOOT) {

@@ -12,7 +12,10 @@
 #include <errno.h>
 #include <unistd.h>
 
-enum { IDLE_FREE = 100, IDLE_MAX = 10000 }; // turns of the loop for one command; after FREE they take a millisecond
+enum {
+    IDLE_FREE = 100,
+    IDLE_MAX = 10000
+}; // turns of the loop for one command; after FREE they take a millisecond
 
 struct feeder {
     struct chardev chardev;
@@ -66,7 +69,8 @@ static void add(struct keyval_list *list, const char *text)
 
 void fuzz_machine_run(const struct fuzz_session *session, const uint8_t *data, size_t size)
 {
-    static const char *const texts[] = {"virtio-balloon-device", "virtio-keyboard-device", "virtio-rng-pci,id=r", "pcie-root-port,id=p"};
+    static const char *const texts[] = {"virtio-balloon-device", "virtio-keyboard-device",
+                                        "virtio-rng-pci,id=r", "pcie-root-port,id=p"};
     static const struct chardev_ops ops = {.write = take_output};
     struct keyval_list devices[ARRAY_SIZE(texts)] = {0};
     struct feeder f = {.chardev.ops = &ops, .in = {data, size}};
@@ -74,8 +78,15 @@ void fuzz_machine_run(const struct fuzz_session *session, const uint8_t *data, s
     struct snapshot *snapshot;
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
         add(&devices[i], texts[i]);
-    struct machine_config config = {.board = "virt", .cpu = "cortex-a72", .cpu_count = 2, .ram_size = 8 << 20, .seeded = true,
-                                    .devices = devices, .device_count = ARRAY_SIZE(texts), .name = "fuzz", .no_shutdown = true};
+    struct machine_config config = {.board = "virt",
+                                    .cpu = "cortex-a72",
+                                    .cpu_count = 2,
+                                    .ram_size = 8 << 20,
+                                    .seeded = true,
+                                    .devices = devices,
+                                    .device_count = ARRAY_SIZE(texts),
+                                    .name = "fuzz",
+                                    .no_shutdown = true};
     FUZZ_CHECK(!machine_create(&config, &f.machine, &err));
     FUZZ_CHECK(!snapshot_create(f.machine, &snapshot, &err));
     pthread_mutex_lock(&f.machine->lock);
@@ -95,7 +106,8 @@ void fuzz_machine_run(const struct fuzz_session *session, const uint8_t *data, s
         keyval_free(&devices[i]);
 }
 
-// ---- in place of control/snapshot/channel.c -------------------------------------------------------------------------
+// ---- in place of control/snapshot/channel.c
+// -------------------------------------------------------------------------
 
 static int nowhere(struct error *err)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A whole machine over the fake accelerator for targets of the control layer: virt with two CPUs and a few devices, a
-// character device whose input is the fuzzer's, and a run that ends when the input has been taken.
+// A whole machine over the fake accelerator for targets of the control layer: virt with two CPUs and a few
+// devices, a character device whose input is the fuzzer's, and a run that ends when the input has been taken.
 //
 // Where a migration could go is stubbed out: an input must not run programs or open files and sockets.
 #ifndef TESTS_FUZZ_MACHINE_H

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The other ends of a machine's network: what a peer on a stream socket sends, in frames behind their lengths or any bytes
-// (host/net/stream.c), and the texts of a user-mode network's options (host/net/user.h). The first byte chooses.
+// The other ends of a machine's network: what a peer on a stream socket sends, in frames behind their lengths
+// or any bytes (host/net/stream.c), and the texts of a user-mode network's options (host/net/user.h). The
+// first byte chooses.
 #include "base/error.h"
 #include "base/keyval.h"
 #include "host/net.h"
@@ -35,6 +36,23 @@ static void can_send(void *opaque) {}
 
 static void link_changed(void *opaque) {}
 
+// A frame the other way; the peer reads none, so that they come to wait.
+static void send_to_peer(struct net *net, uint8_t what, const uint8_t *bytes, size_t len)
+{
+    struct net_offload offload = {.flags = what & 1,
+                                  .gso_type = what & 2 ? NET_GSO_TCPV4 : NET_GSO_NONE,
+                                  .gso_size = 100,
+                                  .csum_start = 34,
+                                  .csum_offset = 16};
+    uint8_t *frame = malloc(len + 1);
+    memcpy(frame, bytes, len);
+    for (unsigned i = 0; i < 1u << (what >> 3 & 7); i++)
+        net_send(net, &offload, frame, len);
+    net_pause(net, what & 4);
+    net_pause(net, false);
+    free(frame);
+}
+
 static void from_peer(struct fuzz_input *in)
 {
     static const struct net_sink sink = {.receive = receive, .can_send = can_send, .link = link_changed};
@@ -45,7 +63,9 @@ static void from_peer(struct fuzz_input *in)
     struct error err = {0};
     int ends[2];
     char text[64];
+    int small = 4096; // so that frames come to wait
     FUZZ_CHECK(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
+    FUZZ_CHECK(!setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small));
     snprintf(text, sizeof text, "socket,id=n,fd=%d", ends[0]);
     FUZZ_CHECK(!keyval_parse(text, "type", &options, NULL));
     if (net_open(&options, &env, &nic.net, &err)) {
@@ -57,6 +77,10 @@ static void from_peer(struct fuzz_input *in)
         uint8_t what = fuzz_u8(in), head[4] = {0, 0, what >> 3 & 1 ? 0 : fuzz_u8(in), fuzz_u8(in)};
         size_t len, want = what & 4 ? (size_t)head[2] << 8 | head[3] : fuzz_u8(in);
         const uint8_t *bytes = fuzz_bytes(in, want, &len);
+        if ((what & 0xc0) == 0xc0) {
+            send_to_peer(nic.net, what, bytes, len);
+            continue;
+        }
         if (what & 16)
             nic.refuse = what >> 5;
         if (what & 1)

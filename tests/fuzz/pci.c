@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// PCI as a guest reaches it: the ECAM and the three windows of a host bridge with some functions on its bus and one behind a
-// port, that are sized, moved, laid over each other, masked, saved, loaded and asked to leave.
+// PCI as a guest reaches it: the ECAM and the three windows of a host bridge with some functions on its bus
+// and one behind a port, that are sized, moved, laid over each other, masked, saved, loaded and asked to
+// leave.
 #include "hw/intc/gicv2m.h"
 #include "hw/misc/pvpanic_pci.h"
 #include "hw/pci/pci_testdev.h"
@@ -66,7 +67,8 @@ static void make(struct bench *b)
         device_reset(b->devs[i]);
 }
 
-// The bridge passes bus 1, all memory and messages on, and functions have their BARs, as firmware leaves them.
+// The bridge passes bus 1, all memory and messages on, and functions have their BARs, as firmware leaves
+// them.
 static void enumerate(struct bench *b)
 {
     pci_config_write(b->functions[2], PCI_PRIMARY_BUS, 4, 0x010100);
@@ -74,8 +76,10 @@ static void enumerate(struct bench *b)
     for (unsigned i = 0; i < FUNCTIONS; i++) {
         for (unsigned bar = 0; bar < PCI_BARS; bar++)
             if (b->functions[i]->bars[bar].size)
-                pci_config_write(b->functions[i], PCI_BASE_ADDRESS_0 + 4 * bar, 4, 0x10000000 + (i << 16) + (bar << 12));
-        pci_config_write(b->functions[i], PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+                pci_config_write(b->functions[i], PCI_BASE_ADDRESS_0 + 4 * bar, 4,
+                                 0x10000000 + (i << 16) + (bar << 12));
+        pci_config_write(b->functions[i], PCI_COMMAND, 2,
+                         PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A qcow2 image of any bytes, and what is done with it: reads, writes, snapshots, checks, repairs. The input is a byte of
-// ways to open it, the number of calls, six bytes for each, and the image. Whatever the file says, calls return, memory and
-// the file's size stay bounded.
+// A qcow2 image of any bytes, and what is done with it: reads, writes, snapshots, checks, repairs. The input
+// is a byte of ways to open it, the number of calls, six bytes for each, and the image. Whatever the file
+// says, calls return, memory and the file's size stay bounded.
 #include "host/image.h"
 #include "tests/fuzz/rig.h"
 
@@ -18,7 +18,8 @@ static void call(struct image *image, struct fuzz_input *in)
     uint8_t buf[8192];
     size_t count = 0;
     uint8_t what = fuzz_u8(in), detail = fuzz_u8(in);
-    uint64_t size = image_size(image), offset = (uint64_t)fuzz_u16(in) << (detail & 7), run, len = 1 + fuzz_u16(in) % sizeof buf;
+    uint64_t size = image_size(image), offset = (uint64_t)fuzz_u16(in) << (detail & 7), run,
+             len = 1 + fuzz_u16(in) % sizeof buf;
     bool zero;
     char name[3] = {'s', (char)('0' + detail % 3), 0};
     memset(buf, what, sizeof buf);
@@ -35,12 +36,16 @@ static void call(struct image *image, struct fuzz_input *in)
     case 9:
         if (!image_snapshot_list(image, &list, &count, NULL))
             for (size_t i = 0; i < count; i++)
-                FUZZ_CHECK(memchr(list[i].name, 0, sizeof list[i].name) && memchr(list[i].id, 0, sizeof list[i].id));
+                FUZZ_CHECK(memchr(list[i].name, 0, sizeof list[i].name) &&
+                           memchr(list[i].id, 0, sizeof list[i].id));
         free(list);
         break;
     case 10: image_check(image, (enum image_repair)(detail % 3), NULL, NULL, &check, NULL); break;
     case 11: image_resize(image, size + offset, detail & 1, NULL); break;
-    case 12: image_write_compressed(image, offset & ~(image_granule(image) - 1), buf, image_granule(image) < sizeof buf ? image_granule(image) : sizeof buf); break;
+    case 12:
+        image_write_compressed(image, offset & ~(image_granule(image) - 1), buf,
+                               image_granule(image) < sizeof buf ? image_granule(image) : sizeof buf);
+        break;
     case 13:
     case 14: image_pwrite(image, offset, buf, len); break;
     default: image_pread(image, offset, buf, len); break;
@@ -61,8 +66,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t how = fuzz_u8(&in), count = fuzz_u8(&in) % CALLS_MAX;
     calls.data = fuzz_bytes(&in, count * 6u, &calls.size);
     FUZZ_CHECK(!ftruncate(fd, 0) && pwrite(fd, in.data, in.size, 0) == (ssize_t)in.size);
-    struct image_options options = {.path = path, .format = "qcow2", .unmap = how & 1, .no_backing = true, .readonly = how & 2,
-                                    .as_is = how & 4, .snapshot = how & 2 && how & 8 ? "s1" : NULL};
+    struct image_options options = {.path = path,
+                                    .format = "qcow2",
+                                    .unmap = how & 1,
+                                    .no_backing = true,
+                                    .readonly = how & 2,
+                                    .as_is = how & 4,
+                                    .snapshot = how & 2 && how & 8 ? "s1" : NULL};
     struct image *image;
     if (image_open(&options, &image, NULL))
         return 0;

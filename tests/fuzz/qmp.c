@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Bytes that a tool might send to a QMP monitor, the commands of which are served by a machine that runs nothing. The first
-// byte says whether replies are pretty.
+// Bytes that a tool might send to a QMP monitor, the commands of which are served by a machine that runs
+// nothing. The first byte says whether replies are pretty.
 #include "control/qmp/qmp.h"
 #include "tests/fuzz/machine.h"
 

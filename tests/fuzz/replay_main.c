@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Runs a fuzz target without libFuzzer: every file of a corpus, then mutations of them for a time:
 //   fuzz-TARGET [--seconds N] [--seed S] [CORPUS-FOLDER or FILE]...
-// A child does the work; the input under way lies in memory that it shares with its parent, which writes it to
-// crash-TARGET and says so when the child ends badly. Mutations are few and simple, and blind: that finds what is near
-// the corpus. Exit status: 0, 1 for a finding, 2 for a command line that makes no sense.
+// A child does the work; the input under way lies in memory that it shares with its parent, which writes it
+// to crash-TARGET and says so when the child ends badly. Mutations are few and simple, and blind: that finds
+// what is near the corpus. Exit status: 0, 1 for a finding, 2 for a command line that makes no sense.
 #include "tests/fuzz/fuzz.h"
 
 #include <dirent.h>
@@ -84,7 +84,8 @@ static void take(struct replay *r, const char *path)
 // One change of the input in *s.
 static void mutate(struct replay *r, struct shared *s)
 {
-    static const uint64_t odd[] = {0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 1ull << 63, ~0ull};
+    static const uint64_t odd[] = {0,      1,          0x7f,       0x80,       0xff,       0x7fff,
+                                   0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 1ull << 63, ~0ull};
     size_t at = s->size ? next(r, s->size) : 0, len = 1 + next(r, next(r, 4) ? 8 : 512);
     const struct seed *other = &r->seeds[next(r, r->seed_count)];
     switch (next(r, 8)) {
@@ -94,7 +95,8 @@ static void mutate(struct replay *r, struct shared *s)
             return;
         memmove(s->data + at + len, s->data + at, s->size - at);
         s->size += len;
-        for (size_t i = 0, from = next(r, 2) && other->size > len ? next(r, other->size - len) : SIZE_MAX; i < len; i++)
+        for (size_t i = 0, from = next(r, 2) && other->size > len ? next(r, other->size - len) : SIZE_MAX;
+             i < len; i++)
             s->data[at + i] = from != SIZE_MAX ? other->data[from + i] : (uint8_t)next(r, 256);
         break;
     case 2: // a piece less
@@ -139,7 +141,8 @@ static void work(struct replay *r, double seconds)
         memcpy(s->data, r->seeds[i].data, s->size);
         run(r);
     }
-    for (now = start; (double)(now.tv_sec - start.tv_sec) + (double)(now.tv_nsec - start.tv_nsec) * 1e-9 < seconds;) {
+    for (now = start;
+         (double)(now.tv_sec - start.tv_sec) + (double)(now.tv_nsec - start.tv_nsec) * 1e-9 < seconds;) {
         const struct seed *from = &r->seeds[next(r, r->seed_count)];
         s->size = from->size;
         memcpy(s->data, from->data, s->size);
@@ -171,7 +174,8 @@ static int judge(const struct replay *r, const char *target, int status)
         printf("%s: %ld MiB of memory\n", target, s->peak_mib);
     else
         printf("%s: input %lu ends the target (%s %d); it is in %s\n", target, s->runs,
-               WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), path);
+               WIFSIGNALED(status) ? "signal" : "status",
+               WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), path);
     return 1;
 }
 

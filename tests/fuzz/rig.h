@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What devices under fuzz stand in: a little RAM, an event loop, a clock that stands until it is moved, seeded randomness,
-// interrupt lines, and a folder of the host. One rig a process, made by the first call and cleaned by each; the machine lock
-// is held from then on.
+// What devices under fuzz stand in: a little RAM, an event loop, a clock that stands until it is moved,
+// seeded randomness, interrupt lines, and a folder of the host. One rig a process, made by the first call and
+// cleaned by each; the machine lock is held from then on.
 #ifndef TESTS_FUZZ_RIG_H
 #define TESTS_FUZZ_RIG_H
 
@@ -36,9 +36,11 @@ int rig_file(size_t size, char ret_path[64]);
 const char *rig_folder(void);
 void rig_empty(const char *folder);
 
-// Saves a device and loads it again, as many of its bytes changed as the input says; resets it where that is refused.
+// Saves a device and loads it again, as many of its bytes changed as the input says; resets it where that is
+// refused.
 void rig_save_and_load(struct device *const *devs, size_t count, int64_t now, struct fuzz_input *in);
-// One access to a register file, of a size that it takes and at an offset below size: a read, or a write of *value.
+// One access to a register file, of a size that it takes and at an offset below size: a read, or a write of
+// *value.
 void rig_access(const struct mem_mmio_ops *ops, void *opaque, uint64_t size, struct fuzz_input *in);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Semihosting calls of a hostile program: any operation with any parameter block in a little memory of its own, and files in
-// a folder that holds a symbolic link out of it. Nothing outside of the folder and of that memory is touched.
+// Semihosting calls of a hostile program: any operation with any parameter block in a little memory of its
+// own, and files in a folder that holds a symbolic link out of it. Nothing outside of the folder and of that
+// memory is touched.
 #include "machines/semihost.h"
 #include "base/error.h"
 #include "tests/fuzz/rig.h"
@@ -70,7 +71,8 @@ static void look_outside(const char *secret)
 // A call's parameter block and the text that it may name, at a place of the input's choice.
 static void call(struct bench *b, struct fuzz_input *in)
 {
-    static const char *const names[] = {"a", "b", "out/secret", "../secret", ":tt", ":semihosting-features", "out", "."};
+    static const char *const names[] = {"a",   "b", "out/secret", "../secret", ":tt", ":semihosting-features",
+                                        "out", "."};
     const struct vcpu_memory memory = {b, read_memory, write_memory};
     const struct vcpu_semihost *port = semihost_port(b->s);
     uint8_t op = fuzz_u8(in), how = fuzz_u8(in);
@@ -87,7 +89,11 @@ static void call(struct bench *b, struct fuzz_input *in)
         words[1] = MEMORY + (place ^ 0x4000);
     }
     memcpy(b->memory + place, words, sizeof words);
-    port->call(port->opaque, 0, op, op == 3 || op == 4 ? words[0] : how & 64 && how & 128 ? words[3] : MEMORY + place, &memory);
+    port->call(port->opaque, 0, op,
+               op == 3 || op == 4      ? words[0]
+               : how & 64 && how & 128 ? words[3]
+                                       : MEMORY + place,
+               &memory);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// What -smbios says, one option a line: tables come of it, or a sentence. Options that name files are left out, since an
-// input should depend on nothing else.
-#include "base/error.h"
+// What -smbios says, one option a line: tables come of it, or a sentence. Options that name files are left
+// out, since an input should depend on nothing else.
 #include "machines/smbios.h"
+#include "base/error.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { MAX_OPTIONS = 16 };
 
-// Structures follow each other to the end, each with its strings and the empty one that ends them (SMBIOS 3.0, 6.1).
+// Structures follow each other to the end, each with its strings and the empty one that ends them
+// (SMBIOS 3.0, 6.1).
 static void check_tables(const struct aml *tables)
 {
     size_t at = 0;
@@ -38,8 +39,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             r = -1;
     }
     if (!r) {
-        struct smbios_config c = {.options = options, .option_count = count, .ram_base = 0x40000000, .ram_size = 64 << 20,
-                                  .cpu_count = 2, .cpu = "cortex-a72", .product_version = "virt-7.2"};
+        struct smbios_config c = {.options = options,
+                                  .option_count = count,
+                                  .ram_base = 0x40000000,
+                                  .ram_size = 64 << 20,
+                                  .cpu_count = 2,
+                                  .cpu = "cortex-a72",
+                                  .product_version = "virt-7.2"};
         if (!smbios_build(&c, &tables, &anchor, &err))
             check_tables(&tables);
         else

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A machine's saved state as hostile bytes (machine_load_stream, machine_load_apply). The input changes a stream that this
-// machine has saved: bytes of a chunk's header or payload, chunks left out, sent twice, in another place, cut short, and
-// whole chunks of its own; checksums are made right again unless it says otherwise. A state that is taken must be one that
-// the machine can go on with: its devices are used, and it is saved and loaded again.
+// A machine's saved state as hostile bytes (machine_load_stream, machine_load_apply). The input changes a
+// stream that this machine has saved: bytes of a chunk's header or payload, chunks left out, sent twice, in
+// another place, cut short, and whole chunks of its own; checksums are made right again unless it says
+// otherwise. A state that is taken must be one that the machine can go on with: its devices are used, and it
+// is saved and loaded again.
 #include "tests/fuzz/fuzz.h"
 #include "tests/state/saved.h"
 
@@ -27,7 +28,8 @@ struct bench {
 
 static void add_devices(struct machine_config *config)
 {
-    static const char *const drivers[] = {"virtio-balloon-device", "virtio-serial-device", "virtio-rng-pci", "pcie-root-port", "pvpanic-pci"};
+    static const char *const drivers[] = {"virtio-balloon-device", "virtio-serial-device", "virtio-rng-pci",
+                                          "pcie-root-port", "pvpanic-pci"};
     static struct keyval_list lists[ARRAY_SIZE(drivers)];
     for (size_t i = 0; i < ARRAY_SIZE(drivers); i++)
         FUZZ_CHECK(!keyval_add(&lists[i], "driver", drivers[i]));
@@ -91,7 +93,8 @@ static void own_ram(struct piece *p, struct fuzz_input *in)
     const uint8_t *bytes = fuzz_bytes(in, fuzz_u16(in) % 600, &len);
     size_t names = sizeof type - 1 + sizeof path - 1, pad = how & 8 ? 0 : how >> 4;
     free(p->data);
-    *p = (struct piece){calloc(1, CHUNK_HEADER + names + RAM_HEADER + pad + len + 1), CHUNK_HEADER + names + RAM_HEADER + pad + len};
+    *p = (struct piece){calloc(1, CHUNK_HEADER + names + RAM_HEADER + pad + len + 1),
+                        CHUNK_HEADER + names + RAM_HEADER + pad + len};
     put_le(p->data, sizeof type - 1, 2);
     put_le(p->data + 2, sizeof path - 1, 2);
     put_le(p->data + 4, 1, 2);
@@ -139,7 +142,8 @@ static void edit(struct bench *b, struct piece *pieces, struct fuzz_input *in)
 // What a guest does afterwards: it reads and writes registers of everything.
 static void use(struct machine *m)
 {
-    static const uint64_t places[] = {0x08000000, 0x080a0000, 0x080b0000, 0x09000000, 0x09010000, 0x09020000, 0x09030000, 0x0a003e00,
+    static const uint64_t places[] = {0x08000000, 0x080a0000,   0x080b0000,   0x09000000,
+                                      0x09010000, 0x09020000,   0x09030000,   0x0a003e00,
                                       0x0a003c00, 0x4010000000, 0x4010008000, 0x10000000};
     for (size_t i = 0; i < ARRAY_SIZE(places); i++)
         for (unsigned offset = 0; offset < 0x120; offset += 4) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Every virtio device on virtio-mmio, with split and packed rings. An input names the device and the features that its
-// driver accepts, then what happens: requests offered as a driver would, rings and registers written as none would, events
-// of the host, saved states, restarts. Requests to a disk or a folder are in flight until the input lets them finish.
+// Every virtio device on virtio-mmio, with split and packed rings. An input names the device and the features
+// that its driver accepts, then what happens: requests offered as a driver would, rings and registers written
+// as none would, events of the host, saved states, restarts. Requests to a disk or a folder are in flight
+// until the input lets them finish.
 #include "host/block.h"
 #include "host/chardev.h"
 #include "host/fs.h"
@@ -19,13 +20,32 @@
 #include <unistd.h>
 
 enum {
-    QUEUES = 8, ENTRIES = 16, PLACE = 0x1000, // bytes of RAM for a queue's rings
-    DESC = 0, AVAIL = 0x400, USED = 0x800,    // in its place
-    BUFFERS = QUEUES * PLACE, DISK = 64 << 10,
-    NEXT = 1, WRITE = 2, INDIRECT = 4, PACKED_AVAIL = 1 << 7, PACKED_USED = 1 << 15,
+    QUEUES = 8,
+    ENTRIES = 16,
+    PLACE = 0x1000, // bytes of RAM for a queue's rings
+    DESC = 0,
+    AVAIL = 0x400,
+    USED = 0x800, // in its place
+    BUFFERS = QUEUES * PLACE,
+    DISK = 64 << 10,
+    NEXT = 1,
+    WRITE = 2,
+    INDIRECT = 4,
+    PACKED_AVAIL = 1 << 7,
+    PACKED_USED = 1 << 15,
 };
-enum { QueueSel = 0x30, QueueNum = 0x38, QueueReady = 0x44, QueueNotify = 0x50, Status = 0x70, DriverFeatures = 0x20,
-       DriverFeaturesSel = 0x24, QueueDescLow = 0x80, QueueDriverLow = 0x90, QueueDeviceLow = 0xa0 };
+enum {
+    QueueSel = 0x30,
+    QueueNum = 0x38,
+    QueueReady = 0x44,
+    QueueNotify = 0x50,
+    Status = 0x70,
+    DriverFeatures = 0x20,
+    DriverFeaturesSel = 0x24,
+    QueueDescLow = 0x80,
+    QueueDriverLow = 0x90,
+    QueueDeviceLow = 0xa0
+};
 
 struct wire {
     struct net net;
@@ -38,7 +58,7 @@ struct bench {
     struct virtio_device *vdev;
     struct chardev ends[2];
     struct wire wire;
-    unsigned next[QUEUES];
+    unsigned next[QUEUES], entries[QUEUES];
     uint32_t buffer; // offset of the next
 };
 
@@ -47,7 +67,8 @@ static struct block *disk;
 static struct fs *fs;
 static int disk_fd;
 
-// ---- the host's side -------------------------------------------------------------------------------------------------
+// ---- the host's side
+// -------------------------------------------------------------------------------------------------
 
 static int end_write(struct chardev *chardev, const void *buf, size_t len)
 {
@@ -84,15 +105,20 @@ static void make_blk(struct bench *b, uint8_t kind)
         FUZZ_CHECK(!block_open(&config, &disk, NULL));
     }
     FUZZ_CHECK(!ftruncate(disk_fd, 0) && !ftruncate(disk_fd, DISK));
-    struct virtio_blk_config config = {.path = "/v", .mem = b->rig->mem, .block = disk, .serial = "s", .queues = 2};
+    struct virtio_blk_config config = {
+        .path = "/v", .mem = b->rig->mem, .block = disk, .serial = "s", .queues = 2};
     FUZZ_CHECK(!virtio_blk_create(&config, &b->vdev, NULL));
 }
 
 static void make_net(struct bench *b, uint8_t kind)
 {
     b->wire = (struct wire){.net = {.ops = &wire_ops, .takes = kind & 7, .may_give = 7, .link_up = true}};
-    struct virtio_net_config config = {.path = "/v", .mem = b->rig->mem, .loop = b->rig->loop, .net = &b->wire.net,
-                                       .mac = {0x52, 0x54, 0, 1, 2, 3}, .mtu = kind & 8 ? 1400 : 0};
+    struct virtio_net_config config = {.path = "/v",
+                                       .mem = b->rig->mem,
+                                       .loop = b->rig->loop,
+                                       .net = &b->wire.net,
+                                       .mac = {0x52, 0x54, 0, 1, 2, 3},
+                                       .mtu = kind & 8 ? 1400 : 0};
     FUZZ_CHECK(!virtio_net_create(&config, &b->vdev, NULL));
 }
 
@@ -102,7 +128,8 @@ static void make_console(struct bench *b, uint8_t kind)
     FUZZ_CHECK(!virtio_console_create(&config, &b->vdev, NULL));
     for (unsigned i = 0; i < 2; i++) {
         b->ends[i] = (struct chardev){.ops = &end_ops};
-        struct virtio_port_config port = {.number = -1, .console = !i, .name = "port", .chardev = &b->ends[i]};
+        struct virtio_port_config port = {
+            .number = -1, .console = !i, .name = "port", .chardev = &b->ends[i]};
         FUZZ_CHECK(!virtio_console_add_port(b->vdev, &port, NULL));
     }
 }
@@ -131,12 +158,13 @@ static void make_balloon(struct bench *b, uint8_t kind)
 
 static void make_input(struct bench *b, uint8_t kind)
 {
-    struct virtio_input_config config = {.path = "/v", .mem = b->rig->mem, .kind = (enum virtio_input_kind)(kind % 3)};
+    struct virtio_input_config config = {
+        .path = "/v", .mem = b->rig->mem, .kind = (enum virtio_input_kind)(kind % 3)};
     FUZZ_CHECK(!virtio_input_create(&config, &b->vdev, NULL));
 }
 
-static void (*const makers[])(struct bench *b, uint8_t kind) = {make_blk, make_net, make_console, make_9p, make_rng, make_balloon,
-                                                                make_input};
+static void (*const makers[])(struct bench *b, uint8_t kind) = {make_blk, make_net,     make_console, make_9p,
+                                                                make_rng, make_balloon, make_input};
 
 static void host_event(struct bench *b, struct fuzz_input *in)
 {
@@ -151,7 +179,11 @@ static void host_event(struct bench *b, struct fuzz_input *in)
         size_t room = chardev_can_deliver(end);
         chardev_deliver(end, bytes, len < room ? len : room);
     } else if (b->wire.net.ops) {
-        struct net_offload offload = {.flags = what >> 4 & 3, .gso_type = what >> 6, .gso_size = 100, .csum_start = 34, .csum_offset = 16};
+        struct net_offload offload = {.flags = what >> 4 & 3,
+                                      .gso_type = what >> 6,
+                                      .gso_size = 100,
+                                      .csum_start = 34,
+                                      .csum_offset = 16};
         switch (what & 7) {
         case 0: b->wire.refuse = what >> 3; break;
         case 1: net_can_send(&b->wire.net); break;
@@ -180,7 +212,8 @@ static void finish(struct bench *b)
     rig_pass(b->rig, 1000);
 }
 
-// ---- the driver ------------------------------------------------------------------------------------------------------
+// ---- the driver
+// ------------------------------------------------------------------------------------------------------
 
 static void put(struct bench *b, uint64_t offset, uint64_t value)
 {
@@ -203,10 +236,14 @@ static void start(struct bench *b, uint64_t features)
     }
     put(b, Status, VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_FEATURES_OK);
     memset(b->next, 0, sizeof b->next);
-    for (unsigned q = 0; q < QUEUES; q++) {
+    for (unsigned q = 0; q < QUEUES && q < b->vdev->class->queue_count; q++) {
+        unsigned most = b->vdev->queues[q].max_size;
+        b->entries[q] = most < ENTRIES ? most : ENTRIES;
+        if (!most)
+            continue;
         memset(at(b, q, 0), 0, PLACE);
         put(b, QueueSel, q);
-        put(b, QueueNum, ENTRIES);
+        put(b, QueueNum, b->entries[q]);
         put(b, QueueDescLow, RIG_RAM + q * PLACE + DESC);
         put(b, QueueDriverLow, RIG_RAM + q * PLACE + AVAIL);
         put(b, QueueDeviceLow, RIG_RAM + q * PLACE + USED);
@@ -223,24 +260,32 @@ struct desc {
 
 static void put_desc(struct bench *b, unsigned queue, const struct desc *d, unsigned flags, bool last)
 {
-    unsigned i = b->next[queue]++, entry = i % ENTRIES;
+    unsigned size = b->entries[queue], i = b->next[queue]++, entry = i % size;
     struct desc out = *d;
     flags |= last ? 0 : NEXT;
     if (b->vdev->queues[queue].packed) {
         out.third = (uint16_t)entry;
-        out.fourth = (uint16_t)(flags | (i / ENTRIES % 2 ? PACKED_USED : PACKED_AVAIL));
+        out.fourth = (uint16_t)(flags | (i / size % 2 ? PACKED_USED : PACKED_AVAIL));
     } else {
         out.third = (uint16_t)flags;
-        out.fourth = (uint16_t)((entry + 1) % ENTRIES);
+        out.fourth = (uint16_t)((entry + 1) % size);
     }
     memcpy(at(b, queue, DESC + 16 * entry), &out, sizeof out);
+}
+
+// One that there is.
+static unsigned some_queue(const struct bench *b, uint8_t how)
+{
+    unsigned queue = how % QUEUES;
+    return queue < b->vdev->class->queue_count && b->entries[queue] ? queue : 0;
 }
 
 // A request: bytes for the device in pieces, then room for its answer, at fresh places of RAM.
 static void offer(struct bench *b, struct fuzz_input *in)
 {
     uint8_t how = fuzz_u8(in);
-    unsigned queue = how % QUEUES, outs = how >> 3 & 3, ins = how >> 5 & 3, head = b->next[queue] % ENTRIES;
+    unsigned queue = some_queue(b, how), outs = how >> 3 & 3, ins = how >> 5 & 3;
+    unsigned head = b->next[queue] % b->entries[queue];
     bool notify = !(how & 128);
     for (unsigned i = 0; i < outs + ins; i++) {
         size_t len = 0, want = fuzz_u8(in);
@@ -258,7 +303,7 @@ static void offer(struct bench *b, struct fuzz_input *in)
     }
     uint16_t *avail = (uint16_t *)(void *)at(b, queue, AVAIL);
     if (!b->vdev->queues[queue].packed && outs + ins)
-        avail[2 + avail[1]++ % ENTRIES] = (uint16_t)head;
+        avail[2 + avail[1]++ % b->entries[queue]] = (uint16_t)head;
     if (notify)
         put(b, QueueNotify, queue);
 }
@@ -267,12 +312,14 @@ static void offer(struct bench *b, struct fuzz_input *in)
 static void scribble(struct bench *b, struct fuzz_input *in)
 {
     uint8_t how = fuzz_u8(in);
-    unsigned queue = how % QUEUES;
-    struct desc d = {.addr = how & 8 ? fuzz_u64(in) : RIG_RAM + fuzz_below(in, RIG_RAM_SIZE), .len = (uint32_t)fuzz_value(in)};
+    unsigned queue = some_queue(b, how);
+    struct desc d = {.addr = how & 8 ? fuzz_u64(in) : RIG_RAM + fuzz_below(in, RIG_RAM_SIZE),
+                     .len = (uint32_t)fuzz_value(in)};
     put_desc(b, queue, &d, fuzz_u8(in) & (NEXT | WRITE | INDIRECT), true);
     uint16_t *avail = (uint16_t *)(void *)at(b, queue, AVAIL);
     if (how & 16)
-        avail[2 + avail[1]++ % ENTRIES] = how & 32 ? fuzz_u16(in) : (uint16_t)((b->next[queue] - 1) % ENTRIES);
+        avail[2 + avail[1]++ % b->entries[queue]] =
+            how & 32 ? fuzz_u16(in) : (uint16_t)((b->next[queue] - 1) % b->entries[queue]);
 }
 
 static void write_ram(struct bench *b, struct fuzz_input *in)

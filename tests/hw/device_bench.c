@@ -71,7 +71,8 @@ static void make_pl031(struct bench *b)
 static void make_gwdt(struct bench *b)
 {
     struct device *dev;
-    struct sbsa_gwdt_config config = {"/watchdog", {set_output, b->irq, 0}, {set_output, b->fiq, 0}, &b->clock, b->loop};
+    struct sbsa_gwdt_config config = {
+        "/watchdog", {set_output, b->irq, 0}, {set_output, b->fiq, 0}, &b->clock, b->loop};
     cr_assert_eq(sbsa_gwdt_create(&config, &dev, NULL), 0);
     add_device(b, dev);
 }
@@ -97,7 +98,8 @@ static void make_gicv2(struct bench *b)
     add_device(b, gicv2_device(gic));
     add_region(b, &gicv2_cpu_ops, gic, GICV2_CPU_SIZE);
     for (unsigned i = 0; i < BENCH_LINES; i++)
-        b->lines[b->line_count++] = i < 20 ? gicv2_spi_irq(gic, i * 3) : gicv2_ppi_irq(gic, i % BENCH_CPUS, i % 16);
+        b->lines[b->line_count++] =
+            i < 20 ? gicv2_spi_irq(gic, i * 3) : gicv2_ppi_irq(gic, i % BENCH_CPUS, i % 16);
 }
 
 static void make_gicv3(struct bench *b)
@@ -139,8 +141,8 @@ static void make_timer(struct bench *b)
 
 void bench_make(struct bench *b, enum bench_kind kind)
 {
-    static void (*const makers[BENCH_KINDS])(struct bench *b) = {make_pl011, make_pl031, make_gwdt, make_pl061,
-                                                                 make_gicv2, make_gicv3, make_timer};
+    static void (*const makers[BENCH_KINDS])(struct bench * b) = {
+        make_pl011, make_pl031, make_gwdt, make_pl061, make_gicv2, make_gicv3, make_timer};
     memset(b, 0, sizeof *b);
     b->chardev.ops = &chardev_ops;
     pthread_mutex_init(&b->lock, NULL);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The devices that random guests try, each made alone with everything that it is wired to: a chardev, a clock that the test
-// moves, an event loop, outputs whose levels are kept. What is done to them is the test's business.
+// The devices that random guests try, each made alone with everything that it is wired to: a chardev, a clock
+// that the test moves, an event loop, outputs whose levels are kept. What is done to them is the test's
+// business.
 #ifndef TESTS_HW_DEVICE_BENCH_H
 #define TESTS_HW_DEVICE_BENCH_H
 
@@ -37,11 +38,21 @@ struct bench {
     struct gicv3 *gic; // or NULL
 };
 
-enum bench_kind { BENCH_PL011, BENCH_PL031, BENCH_GWDT, BENCH_PL061, BENCH_GICV2, BENCH_GICV3, BENCH_TIMER, BENCH_KINDS };
+enum bench_kind {
+    BENCH_PL011,
+    BENCH_PL031,
+    BENCH_GWDT,
+    BENCH_PL061,
+    BENCH_GICV2,
+    BENCH_GICV3,
+    BENCH_TIMER,
+    BENCH_KINDS
+};
 void bench_make(struct bench *b, enum bench_kind kind);
 void bench_free(struct bench *b);
 
-// An access of a vCPU to a register that a device owns. which chooses one, about a register of every device there is.
+// An access of a vCPU to a register that a device owns. which chooses one, about a register of every device
+// there is.
 void bench_access_ports(struct bench *b, unsigned which, unsigned cpu, bool write, uint64_t value);
 // What always holds.
 void bench_check(struct bench *b);

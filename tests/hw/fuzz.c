@@ -107,7 +107,8 @@ static void round_of(struct guest *g)
         break;
     default:
         if (b->ports && (!b->region_count || pick(g, 2)))
-            bench_access_ports(b, (unsigned)pick(g, 160), (unsigned)pick(g, BENCH_CPUS + 1), pick(g, 2), some_value(g));
+            bench_access_ports(b, (unsigned)pick(g, 160), (unsigned)pick(g, BENCH_CPUS + 1), pick(g, 2),
+                               some_value(g));
         else
             access_mmio(g);
         break;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stands for Criterion in fuzz targets, so that they can use the rigs of other tests: an assertion that fails ends the
-// process, which is what a fuzzer looks for. Sentences of assertions are dropped.
+// Stands for Criterion in fuzz targets, so that they can use the rigs of other tests: an assertion that fails
+// ends the process, which is what a fuzzer looks for. Sentences of assertions are dropped.
 #ifndef TESTS_FUZZ_CRITERION_CRITERION_H
 #define TESTS_FUZZ_CRITERION_CRITERION_H
 
