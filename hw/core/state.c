@@ -5,12 +5,13 @@
 #include "base/clock.h"
 #include "base/error.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK_HEADER = 16, FIELD_HEADER = 8 };
+enum { CHUNK_HEADER = 16, FIELD_HEADER = 8, FIELDS_MAX = 256 };
 
 static const uint8_t kind_size[] = {[STATE_BOOL] = 1, [STATE_U8] = 1,  [STATE_U16] = 2,   [STATE_U32] = 4,
                                     [STATE_U64] = 8,  [STATE_I64] = 8, [STATE_BYTES] = 1, [STATE_TIME] = 8};
@@ -148,6 +149,8 @@ static const struct state_field *field_by_id(const struct device_class *class, u
 static int load_payload(struct device *dev, int64_t now, const uint8_t *at, size_t left, size_t *ret_loaded,
                         struct error *err)
 {
+    bool seen[FIELDS_MAX] = {false};
+    assert(dev->class->field_count <= FIELDS_MAX);
     while (left) {
         if (left < FIELD_HEADER)
             return error_set(err, -EINVAL, "the state of %s ends within a field", dev->path);
@@ -160,6 +163,9 @@ static int load_payload(struct device *dev, int64_t now, const uint8_t *at, size
         if (kind != f->kind || count != f->count)
             return error_set(err, -EINVAL, "the field %s of %s has another type or length", f->name,
                              dev->path);
+        if (seen[f - dev->class->fields])
+            return error_set(err, -EINVAL, "the state of %s has the field %s twice", dev->path, f->name);
+        seen[f - dev->class->fields] = true;
         unsigned size = kind_size[kind];
         at += FIELD_HEADER;
         left -= FIELD_HEADER;
