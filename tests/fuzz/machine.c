@@ -62,22 +62,17 @@ static void feed(void *opaque)
         machine_quit(f->machine, MACHINE_POWERED_OFF);
 }
 
-static void add(struct keyval_list *list, const char *text)
-{
-    FUZZ_CHECK(!keyval_parse(text, "driver", list, NULL));
-}
-
-void fuzz_machine_run(const struct fuzz_session *session, const uint8_t *data, size_t size)
+static struct machine *make(void)
 {
     static const char *const texts[] = {"virtio-balloon-device", "virtio-keyboard-device",
                                         "virtio-rng-pci,id=r", "pcie-root-port,id=p"};
-    static const struct chardev_ops ops = {.write = take_output};
-    struct keyval_list devices[ARRAY_SIZE(texts)] = {0};
-    struct feeder f = {.chardev.ops = &ops, .in = {data, size}};
+    static struct keyval_list devices[ARRAY_SIZE(texts)]; // of the one machine there is
     struct error err = {0};
-    struct snapshot *snapshot;
-    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-        add(&devices[i], texts[i]);
+    struct machine *m;
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        keyval_free(&devices[i]);
+        FUZZ_CHECK(!keyval_parse(texts[i], "driver", &devices[i], NULL));
+    }
     struct machine_config config = {.board = "virt",
                                     .cpu = "cortex-a72",
                                     .cpu_count = 2,
@@ -87,27 +82,53 @@ void fuzz_machine_run(const struct fuzz_session *session, const uint8_t *data, s
                                     .device_count = ARRAY_SIZE(texts),
                                     .name = "fuzz",
                                     .no_shutdown = true};
-    FUZZ_CHECK(!machine_create(&config, &f.machine, &err));
-    FUZZ_CHECK(!snapshot_create(f.machine, &snapshot, &err));
-    pthread_mutex_lock(&f.machine->lock);
-    void *what = session->open(f.machine, &f.chardev);
+    FUZZ_CHECK(!machine_create(&config, &m, &err));
+    m->config.dtb = "made"; // keeps resets from making it again, which takes longer than all the rest
+    return m;
+}
+
+// A machine that has run is as good as new, unless it has other devices now.
+static struct machine *as_new(struct machine *m, size_t device_count)
+{
+    if (m && (m->device_count != device_count || m->plugged_count)) {
+        machine_destroy(m);
+        m = NULL;
+    }
+    if (!m)
+        return make();
+    atomic_store(&m->quit_status, -1);
+    atomic_store(&m->requests, 0);
+    m->stopped_by = MACHINE_STATE_PRELAUNCH;
+    m->shutdown_told = false;
+    m->calls = NULL; // of a monitor that is gone
+    return m;
+}
+
+void fuzz_machine_run(const struct fuzz_session *session, const uint8_t *data, size_t size)
+{
+    static const struct chardev_ops ops = {.write = take_output};
+    static struct machine *machine;
+    static size_t device_count;
+    struct feeder f = {.chardev.ops = &ops, .in = {data, size}};
+    struct snapshot *snapshot;
+    f.machine = machine = as_new(machine, device_count);
+    device_count = machine->device_count;
+    FUZZ_CHECK(!snapshot_create(machine, &snapshot, NULL));
+    pthread_mutex_lock(&machine->lock);
+    void *what = session->open(machine, &f.chardev);
     chardev_notify(&f.chardev, CHARDEV_OPENED);
     f.call = (struct loop_call){.callback = feed, .opaque = &f};
-    loop_defer(f.machine->loop, &f.call);
-    pthread_mutex_unlock(&f.machine->lock);
-    machine_run(f.machine);
-    pthread_mutex_lock(&f.machine->lock);
-    loop_defer_cancel(f.machine->loop, &f.call);
+    loop_defer(machine->loop, &f.call);
+    pthread_mutex_unlock(&machine->lock);
+    machine_run(machine);
+    pthread_mutex_lock(&machine->lock);
+    loop_defer_cancel(machine->loop, &f.call);
     session->close(what);
-    pthread_mutex_unlock(&f.machine->lock);
+    pthread_mutex_unlock(&machine->lock);
     snapshot_destroy(snapshot);
-    machine_destroy(f.machine);
-    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-        keyval_free(&devices[i]);
 }
 
 // ---- in place of control/snapshot/channel.c
-// -------------------------------------------------------------------------
 
 static int nowhere(struct error *err)
 {

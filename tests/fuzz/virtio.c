@@ -68,7 +68,6 @@ static struct fs *fs;
 static int disk_fd;
 
 // ---- the host's side
-// -------------------------------------------------------------------------------------------------
 
 static int end_write(struct chardev *chardev, const void *buf, size_t len)
 {
@@ -213,7 +212,6 @@ static void finish(struct bench *b)
 }
 
 // ---- the driver
-// ------------------------------------------------------------------------------------------------------
 
 static void put(struct bench *b, uint64_t offset, uint64_t value)
 {
