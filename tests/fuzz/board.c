@@ -61,18 +61,104 @@ static void put(struct machine *m, unsigned bus, unsigned slot, unsigned offset,
     mem_write(m->mem, (struct gpa){ecam + (bus << 20 | slot << 15 | offset)}, &value, 4, true);
 }
 
+// Slot 0 stands for what is behind the port.
+static uint32_t bar_place(unsigned slot, unsigned bar)
+{
+    return 0x10000000 + (slot << 20) + (bar << 16);
+}
+
+static void access_bar(struct machine *m, struct fuzz_input *in)
+{
+    uint8_t how = fuzz_u8(in), where = fuzz_u8(in);
+    uint64_t len = 1u << (where >> 6), value = 0;
+    uint64_t addr = bar_place(how % FUNCTIONS, where % PCI_BARS) + (fuzz_u16(in) & 0x3fff & ~(len - 1));
+    if (how & 128) {
+        mem_read(m->mem, (struct gpa){addr}, &value, len, true);
+    } else {
+        value = fuzz_value(in);
+        mem_write(m->mem, (struct gpa){addr}, &value, len, true);
+    }
+}
+
+// A driver's set-up of one queue of a virtio device, with one buffer for the device to fill or read; on MMIO,
+// or on PCI, where the common configuration is at the start of a BAR (Virtio 1.2, 4.1.4, 4.2.2).
+static void drive(struct machine *m, struct fuzz_input *in)
+{
+    enum {
+        DESC = RAM + 0x10000,
+        AVAIL = DESC + 0x1000,
+        USED = DESC + 0x2000,
+        BUFFER = DESC + 0x3000,
+        ENTRIES = 8
+    };
+    uint8_t how = fuzz_u8(in), queue = fuzz_u8(in) & 7;
+    uint32_t base = 0x0a003e00 - (how >> 4 & 1) * 0x200u;
+    const struct {
+        uint64_t addr;
+        uint32_t len;
+        uint16_t flags, next;
+    } desc = {BUFFER, fuzz_u8(in), how & 2, 0};
+    const uint16_t avail[3] = {0, 1, 0};
+    const uint32_t mmio[][2] = {{0x70, 0},     {0x70, 3},       {0x24, 1},    {0x20, 1},     {0x70, 11},
+                                {0x30, queue}, {0x38, ENTRIES}, {0x80, DESC}, {0x90, AVAIL}, {0xa0, USED},
+                                {0x44, 1},     {0x70, 15},      {0x50, queue}};
+    const struct {
+        uint8_t offset, size;
+        uint32_t value;
+    } pci[] = {{0x14, 1, 0},     {0x14, 1, 3},       {0x08, 4, 1},     {0x0c, 4, 1},    {0x14, 1, 11},
+               {0x16, 2, queue}, {0x18, 2, ENTRIES}, {0x1a, 2, queue}, {0x20, 4, DESC}, {0x28, 4, AVAIL},
+               {0x30, 4, USED},  {0x1c, 2, 1},       {0x14, 1, 15}};
+    mem_write(m->mem, (struct gpa){DESC}, &desc, sizeof desc, true);
+    mem_write(m->mem, (struct gpa){AVAIL}, avail, sizeof avail, true);
+    if (how & 1) {
+        for (size_t i = 0; i < ARRAY_SIZE(mmio); i++)
+            mem_write(m->mem, (struct gpa){base + mmio[i][0]}, &mmio[i][1], 4, true);
+    } else {
+        for (size_t i = 0; i < ARRAY_SIZE(pci); i++)
+            mem_write(m->mem, (struct gpa){bar_place(how >> 4 & 7, how >> 2 & 1 ? 4 : 0) + pci[i].offset},
+                      &pci[i].value, pci[i].size, true);
+    }
+}
+
+// Registers of the interrupt controller and the timers that a vCPU reaches as its own.
+static void access_ports(struct machine *m, struct fuzz_input *in)
+{
+    static const uint32_t bases[] = {VCPU_REG_A64(3, 0, 4, 6, 0), VCPU_REG_A64(3, 0, 12, 8, 0),
+                                     VCPU_REG_A64(3, 0, 12, 12, 0), VCPU_REG_A64(3, 3, 14, 0, 0)};
+    const struct vcpu_ports *port = m->accel->ports;
+    uint8_t how = fuzz_u8(in), which = fuzz_u8(in);
+    uint64_t value = fuzz_value(in);
+    pthread_mutex_unlock(&m->lock);
+    if (how & 2)
+        port->reg_read(port->opaque, how & 1, 1, bases[which >> 6] + which % 32, &value);
+    else
+        port->reg_write(port->opaque, how & 1, 1, bases[which >> 6] + which % 32, value);
+    pthread_mutex_lock(&m->lock);
+}
+
+static void place_bars(struct machine *m, unsigned bus, unsigned device, unsigned slot)
+{
+    enum { WIDE = 4, TYPE = 7 };
+    for (unsigned bar = 0; bar < PCI_BARS; bar++) {
+        unsigned offset = PCI_BASE_ADDRESS_0 + 4 * bar;
+        uint32_t now = 0;
+        put(m, bus, device, offset, bar_place(slot, bar));
+        mem_read(m->mem, (struct gpa){ecam + (bus << 20 | device << 15 | offset)}, &now, 4, true);
+        if ((now & TYPE) == WIDE && ++bar < PCI_BARS)
+            put(m, bus, device, offset + 4, 0);
+    }
+    put(m, bus, device, PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+}
+
 // As firmware leaves PCI: everything has its place, and may be a master.
 static void enumerate(struct machine *m)
 {
-    for (unsigned slot = 1; slot < FUNCTIONS; slot++) {
-        for (unsigned bar = 0; bar < PCI_BARS; bar++)
-            put(m, 0, slot, PCI_BASE_ADDRESS_0 + 4 * bar, 0x10000000 + (slot << 12) + (bar << 16 & 0x10000));
-        put(m, 0, slot, PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-    }
+    for (unsigned slot = 2; slot < FUNCTIONS; slot++)
+        place_bars(m, 0, slot, slot);
     put(m, 0, 1, PCI_PRIMARY_BUS, PORT_SLOT_BUS << 16 | PORT_SLOT_BUS << 8);
-    put(m, 0, 1, PCI_MEMORY_BASE, 0x10101010);
-    put(m, PORT_SLOT_BUS, 0, PCI_BASE_ADDRESS_0, 0x10100000);
-    put(m, PORT_SLOT_BUS, 0, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    put(m, 0, 1, PCI_MEMORY_BASE, bar_place(0, 0) >> 16 | (bar_place(0, 0) & 0xffff0000));
+    put(m, 0, 1, PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    place_bars(m, PORT_SLOT_BUS, 0, 0);
 }
 
 static void call_firmware(struct machine *m, struct fuzz_input *in)
@@ -162,6 +248,10 @@ static void step(struct machine *m, struct fuzz_input *in)
         for (unsigned i = 0; i < 8; i++) // a driver writes registers one after the other
             access_place(m, in);
         break;
+    case 9:
+    case 10: access_bar(m, in); break;
+    case 11: access_ports(m, in); break;
+    case 12: drive(m, in); break;
     default: access_place(m, in); break;
     }
 }
