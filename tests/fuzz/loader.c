@@ -5,8 +5,9 @@
 #include "machines/loader.h"
 #include "base/error.h"
 #include "mem/mem.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/rig.h"
 
+#include <unistd.h>
 #include <zlib.h>
 
 enum { RAM = 0x40000000, RAM_SIZE = 4 << 20, SMALL_RAM = 1 << 20 };
@@ -44,6 +45,20 @@ static uint8_t *wrap(enum wrapping how, const struct fuzz_input *in, uint64_t *r
     return realloc(out, *ret_size);
 }
 
+// What "run FILE" asks first.
+static void identify(const uint8_t *file, uint64_t len)
+{
+    static char path[64];
+    static int fd = -1;
+    enum file_kind kind;
+    struct error err = {0};
+    if (fd < 0)
+        fd = rig_file(0, path);
+    FUZZ_CHECK(!ftruncate(fd, 0) && pwrite(fd, file, len, 0) == (ssize_t)len);
+    if (loader_identify_file(path, &kind, &err))
+        FUZZ_CHECK(err.text[0]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fuzz_input in = {data, size};
@@ -58,6 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(!mem_add_ram(mem, "ram", (struct gpa){RAM}, ram_size, 0, NULL, NULL));
     free((void *)mem_commit(mem));
     uint8_t *file = wrap(flags % SHAPES, &in, &len);
+    identify(file, len);
     int r = loader_add_kernel_data(&loader, "a/file", file, len, RAM, ram_size, &entry, &err);
     FUZZ_CHECK(r || loader.count);
     FUZZ_CHECK(!r || err.text[0]);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A qcow2 image of any bytes, and what is done with it: reads, writes, snapshots, checks, repairs. The input
-// is a byte of ways to open it, the number of calls, six bytes for each, and the image. Whatever the file
-// says, calls return, memory and the file's size stay bounded.
+// A qcow2 image of any bytes, or a file whose format is to be found out, and what is done with it: reads,
+// writes, snapshots, checks, repairs. The input is a byte of ways to open it, the number of calls, six bytes
+// for each, and the image. Whatever the file says, calls return, memory and the file's size stay bounded.
 #include "host/image.h"
 #include "tests/fuzz/rig.h"
 
@@ -67,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     calls.data = fuzz_bytes(&in, count * 6u, &calls.size);
     FUZZ_CHECK(!ftruncate(fd, 0) && pwrite(fd, in.data, in.size, 0) == (ssize_t)in.size);
     struct image_options options = {.path = path,
-                                    .format = "qcow2",
+                                    .format = how & 16 ? NULL : "qcow2",
                                     .unmap = how & 1,
                                     .no_backing = true,
                                     .readonly = how & 2,

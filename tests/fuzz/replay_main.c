@@ -188,7 +188,7 @@ int main(int argc, char *argv[])
     r.hang_seconds = HANG_SECONDS * (patience ? (unsigned)atoi(patience) : 1);
     if (!r.seeds || r.shared == MAP_FAILED)
         return 2;
-    r.seeds[r.seed_count++] = (struct seed){0}; // the empty input
+    r.seeds[r.seed_count++] = (struct seed){calloc(1, 1), 0}; // the empty input
     for (int i = 1; i < argc; i++) {
         bool option = !strncmp(argv[i], "--", 2) && i + 1 < argc;
         if (option && !strcmp(argv[i], "--seconds"))
