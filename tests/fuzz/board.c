@@ -6,7 +6,7 @@
 #include "hw/pci/pcie_port.h"
 #include "hw/virtio/virtio_input.h"
 #include "machines/virt_internal.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/rig.h"
 #include "tests/machines/fake_accel.h"
 #include "tests/state/saved.h"
 
@@ -258,7 +258,10 @@ static void step(struct machine *m, struct fuzz_input *in)
 
 static struct machine *make(const char *gic)
 {
-    return saved_machine(gic, add_devices);
+    struct machine *m = saved_machine(gic, add_devices);
+    rig_fence(virt_of(m)->ram);
+    pthread_mutex_unlock(&m->lock);
+    return m;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -267,9 +270,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct fuzz_input in = {data, size};
     if (!machines[0]) {
         machines[0] = make("3");
-        pthread_mutex_unlock(&machines[0]->lock);
         machines[1] = make("2");
-        pthread_mutex_unlock(&machines[1]->lock);
     }
     struct machine *m = machines[fuzz_u8(&in) & 1];
     pthread_mutex_lock(&m->lock);

@@ -69,23 +69,30 @@ static void step(struct fuzzed *f, struct fuzz_input *in)
     }
 }
 
+static void make(struct fuzzed *f)
+{
+    its_bench_make(&f->b);
+    rig_fence(f->b.ram);
+    f->devs[f->dev_count++] = gicv3_device(f->b.gic);
+    for (unsigned i = 0; i < ITS_CPUS; i++)
+        f->devs[f->dev_count++] = gicv3_cpu_device(f->b.gic, i);
+    f->devs[f->dev_count++] = f->b.its;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static struct fuzzed f;
     struct fuzz_input in = {data, size};
-    struct fuzzed f;
-    its_bench_make(&f.b);
+    if (!f.dev_count)
+        make(&f);
     pthread_mutex_lock(&f.b.lock);
-    f.dev_count = 0;
-    f.devs[f.dev_count++] = gicv3_device(f.b.gic);
-    for (unsigned i = 0; i < ITS_CPUS; i++)
-        f.devs[f.dev_count++] = gicv3_cpu_device(f.b.gic, i);
-    f.devs[f.dev_count++] = f.b.its;
+    mem_ram_clear(f.b.ram);
+    for (unsigned i = 0; i < f.dev_count; i++)
+        device_reset(f.devs[i]);
     if (!(fuzz_u8(&in) & 1))
         its_bench_start(&f.b);
     for (unsigned i = 0; in.size && i < STEPS; i++)
         step(&f, &in);
     pthread_mutex_unlock(&f.b.lock);
-    its_bench_free(&f.b);
-    pthread_mutex_destroy(&f.b.lock);
     return 0;
 }

@@ -13,6 +13,16 @@ static int64_t rig_time(void *opaque)
     return ((struct rig *)opaque)->now;
 }
 
+void rig_fence(struct mem_ram *ram)
+{
+    enum { AROUND = 4 << 20 };
+    uint8_t *place =
+        mmap(NULL, ram->size + 2 * AROUND, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    FUZZ_CHECK(place != MAP_FAILED && !mprotect(place + AROUND, ram->size, PROT_READ | PROT_WRITE));
+    munmap(ram->host, ram->size);
+    ram->host = place + AROUND;
+}
+
 static void make(struct rig *r)
 {
     pthread_mutex_init(&r->lock, NULL);
@@ -22,6 +32,7 @@ static void make(struct rig *r)
     clock_start(&r->clock);
     FUZZ_CHECK(!mem_space_create(&r->lock, &r->mem, NULL));
     FUZZ_CHECK(!mem_add_ram(r->mem, "ram", (struct gpa){RIG_RAM}, RIG_RAM_SIZE, 0, &r->ram, NULL));
+    rig_fence(r->ram);
     free((void *)mem_commit(r->mem));
 }
 

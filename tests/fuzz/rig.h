@@ -30,6 +30,10 @@ struct irq rig_irq(struct rig *rig, unsigned line);
 // Moves the clock and lets timers and deferred calls run.
 void rig_pass(struct rig *rig, uint64_t ns);
 
+// Moves a block of RAM, which nobody has used yet, to where only pages that nobody may touch are around it:
+// what goes beyond RAM is noticed. For blocks that live as long as the process.
+void rig_fence(struct mem_ram *ram);
+
 // A file in memory, opened by the path; content is all zeros. The descriptor stays open.
 int rig_file(size_t size, char ret_path[64]);
 // A folder below the system's temporary one, removed with all it has when the process ends.
