@@ -117,7 +117,7 @@ static void step(struct bench *b, struct fuzz_input *in)
     uint8_t what = fuzz_u8(in), window = what >> 4 & 3;
     switch (what & 15) {
     case 0:
-        if (!window) // which takes long
+        if (window == 3) // which takes long
             rig_save_and_load(b->devs, b->dev_count, 0, in);
         break;
     case 1: device_reset(b->devs[window + (what >> 6)]); break;
