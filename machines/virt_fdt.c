@@ -410,8 +410,13 @@ static int patch_chosen(const struct virt_fdt_config *c, void *fdt)
 int virt_fdt_patch(const struct virt_fdt_config *config, void *fdt, uint64_t size, void **ret_fdt,
                    uint64_t *ret_size, struct error *err)
 {
+    enum { OLDEST = 16, OLDEST_HEADER = FDT_V16_SIZE }; // as Linux; libfdt 1.6 does not survive every damaged one that is older
     void *copy = NULL;
-    int r = size > VIRT_FDT_MAX ? -FDT_ERR_NOSPACE : fdt_check_full(fdt, size);
+    int r = size > VIRT_FDT_MAX ? -FDT_ERR_NOSPACE : size < OLDEST_HEADER ? -FDT_ERR_TRUNCATED : 0;
+    if (!r && fdt_magic(fdt) == FDT_MAGIC && fdt_version(fdt) < OLDEST)
+        r = -FDT_ERR_BADVERSION;
+    if (!r)
+        r = fdt_check_full(fdt, size);
     if (!r && !(copy = calloc(1, size + 65536)))
         r = -FDT_ERR_NOSPACE;
     if (!r)

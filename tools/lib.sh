@@ -11,6 +11,7 @@ BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkg-config python3-minimal pytho
 TEST_PACKAGES="g++ binutils libcriterion-dev libunicorn-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross
     libmpfr-dev qemu-user-static qemu-system-arm ipxe-qemu qemu-utils
     device-tree-compiler tmux gdb-multiarch lldb-19 qemu-efi-aarch64 u-boot-qemu acpica-tools dmidecode"
+FUZZ_PACKAGES="clang libclang-rt-14-dev"
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 die() { say "$*"; exit 1; }

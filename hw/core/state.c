@@ -5,12 +5,13 @@
 #include "base/clock.h"
 #include "base/error.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK_HEADER = 16, FIELD_HEADER = 8 };
+enum { CHUNK_HEADER = 16, FIELD_HEADER = 8, FIELDS_MAX = 256 };
 
 static const uint8_t kind_size[] = {[STATE_BOOL] = 1, [STATE_U8] = 1,  [STATE_U16] = 2,   [STATE_U32] = 4,
                                     [STATE_U64] = 8,  [STATE_I64] = 8, [STATE_BYTES] = 1, [STATE_TIME] = 8};
@@ -55,6 +56,12 @@ static uint8_t *element(const struct device *dev, const struct state_field *f, u
     return (uint8_t *)dev + f->offset + (size_t)i * (f->stride ? f->stride : kind_size[f->kind]);
 }
 
+// Elements that lie in the stream as they lie in memory.
+static bool is_plain(const struct state_field *f)
+{
+    return f->kind == STATE_BYTES && !f->stride;
+}
+
 static uint64_t element_get(const struct device *dev, const struct state_field *f, uint32_t i)
 {
     const uint8_t *at = element(dev, f, i);
@@ -95,6 +102,8 @@ static int save_field(const struct device *dev, const struct state_field *f, int
     put(bytes + 2, f->kind, 1);
     put(bytes + 4, f->count, 4);
     int code = append(buf, bytes, FIELD_HEADER);
+    if (!code && is_plain(f))
+        return append(buf, element(dev, f, 0), f->count);
     for (uint32_t i = 0; !code && i < f->count; i++) {
         uint64_t value = element_get(dev, f, i);
         if (f->kind == STATE_TIME)
@@ -140,6 +149,8 @@ static const struct state_field *field_by_id(const struct device_class *class, u
 static int load_payload(struct device *dev, int64_t now, const uint8_t *at, size_t left, size_t *ret_loaded,
                         struct error *err)
 {
+    bool seen[FIELDS_MAX] = {false};
+    assert(dev->class->field_count <= FIELDS_MAX);
     while (left) {
         if (left < FIELD_HEADER)
             return error_set(err, -EINVAL, "the state of %s ends within a field", dev->path);
@@ -152,11 +163,21 @@ static int load_payload(struct device *dev, int64_t now, const uint8_t *at, size
         if (kind != f->kind || count != f->count)
             return error_set(err, -EINVAL, "the field %s of %s has another type or length", f->name,
                              dev->path);
+        if (seen[f - dev->class->fields])
+            return error_set(err, -EINVAL, "the state of %s has the field %s twice", dev->path, f->name);
+        seen[f - dev->class->fields] = true;
         unsigned size = kind_size[kind];
         at += FIELD_HEADER;
         left -= FIELD_HEADER;
         if (left / size < count)
             return error_set(err, -EINVAL, "the field %s of %s is cut short", f->name, dev->path);
+        ++*ret_loaded;
+        if (is_plain(f)) {
+            memcpy(element(dev, f, 0), at, count);
+            at += count;
+            left -= count;
+            continue;
+        }
         for (uint32_t i = 0; i < count; i++, at += size, left -= size) {
             uint64_t value = get(at, size);
             if (kind == STATE_BOOL && value > 1)
@@ -166,7 +187,6 @@ static int load_payload(struct device *dev, int64_t now, const uint8_t *at, size
                 value = (uint64_t)time_shift((int64_t)value, now);
             element_set(dev, f, i, value);
         }
-        ++*ret_loaded;
     }
     return 0;
 }

@@ -134,6 +134,24 @@ Test(state, broken_streams_are_refused)
     }
 }
 
+// A field in the place of another, which would keep what it is: as many fields as there should be.
+Test(state, a_field_comes_once)
+{
+    enum { FLAG = 8 + 1, HALF = 8 + 2, REST = PAYLOAD + FLAG + HALF }; // bytes of the first two fields
+    struct toy a;
+    struct state_buf buf = {0};
+    struct error err = {""};
+    toy_init(&a, "/t");
+    struct device *devs[] = {&a.dev};
+    cr_assert_eq(state_save(&a.dev, 0, &buf, NULL), 0);
+    memmove(buf.data + PAYLOAD + FLAG, buf.data + PAYLOAD, FLAG);
+    memmove(buf.data + PAYLOAD + 2 * FLAG, buf.data + REST, buf.size - REST);
+    buf.data[8] = (uint8_t)(buf.data[8] + FLAG - HALF);
+    cr_expect_eq(state_load(devs, 1, 0, buf.data, buf.size + FLAG - HALF, &err), -EINVAL);
+    cr_expect_str_eq(err.text, "the state of /t has the field flag twice");
+    state_buf_free(&buf);
+}
+
 Test(state, which_chunks)
 {
     struct toy a, b;
