@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RING_BYTES = 512, RUNTIME = XHCI_RTSOFF + 0x20, EP_CONTROL = 4 };
+enum { RING_BYTES = 512, RUNTIME = XHCI_RTSOFF + 0x20, EP_CONTROL = 4, TRB_BYTES = 1 << 16 };
 
 static int64_t rig_time(void *opaque)
 {
@@ -282,6 +282,8 @@ void rig_set_configuration(struct rig *rig, unsigned slot)
 
 void rig_transfer(struct rig *rig, unsigned slot, unsigned dci, uint64_t addr, uint32_t len)
 {
+    for (; len > TRB_BYTES; addr += TRB_BYTES, len -= TRB_BYTES)
+        rig_queue(rig, rig_endpoint(rig, slot, dci), addr, TRB_BYTES, TRB_NORMAL << TRB_TYPE_SHIFT | TRB_CHAIN | TRB_ISP);
     rig_queue(rig, rig_endpoint(rig, slot, dci), addr, len, TRB_NORMAL << TRB_TYPE_SHIFT | TRB_IOC | TRB_ISP);
     rig_doorbell(rig, slot, dci);
 }

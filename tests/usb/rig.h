@@ -83,7 +83,7 @@ unsigned rig_configure(struct rig *rig, unsigned slot, unsigned dci, unsigned ty
 // A control transfer with its data at RIG_DATA; the code of its last event, and how many bytes came.
 unsigned rig_control(struct rig *rig, unsigned slot, struct usb_setup setup, uint32_t *ret_actual);
 void rig_set_configuration(struct rig *rig, unsigned slot);
-// One TD of one TRB; queued and told.
+// One TD; queued and told.
 void rig_transfer(struct rig *rig, unsigned slot, unsigned dci, uint64_t addr, uint32_t len);
 // The next transfer event, other events dropped; type 0: none comes.
 struct rig_event rig_transfer_event(struct rig *rig);
