@@ -153,6 +153,7 @@ int devices_create_usb_storage(struct machine *m, struct keyval_list *o, struct 
     if (r)
         return r;
     config.block = drive->block;
+    config.cdrom = drive->cdrom;
     config.serial = serial ? serial : drive->serial;
     r = usb_storage_create(&config, &udev, err);
     if (r)

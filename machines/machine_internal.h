@@ -78,6 +78,7 @@ struct machine_drive {
     struct device *user; // the disk device that took it
     bool automatic; // makes its own disk device
     bool pflash;    // belongs to a flash bank
+    bool cdrom;     // media=cdrom
     int unit;       // of the bank, -1: any
     bool taken;
     uint64_t queues; // of its disk device; 0: one

@@ -294,6 +294,7 @@ int usb_storage_create(const struct usb_storage_config *config, struct usb_devic
     snprintf(s->unit.serial, sizeof s->unit.serial, "%.*s", SCSI_SERIAL, s->udev.serial);
     s->unit.block = config->block;
     s->unit.removable = config->removable;
+    s->unit.cdrom = config->cdrom;
     s->unit.progressed = progressed;
     device_reset(&s->udev.dev);
     *ret_udev = &s->udev;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A USB disk: the SCSI transparent command set over bulk-only transport (USB Mass Storage Class, Bulk-Only Transport 1.0),
-// over a block back end. One logical unit with blocks of 512 bytes. Thread: machine lock held.
+// over a block back end. One logical unit with blocks of 512 bytes, of a CD 2,048. Thread: machine lock held.
 #ifndef HW_USB_USB_STORAGE_H
 #define HW_USB_USB_STORAGE_H
 
@@ -14,6 +14,7 @@ struct usb_storage_config {
     struct block *block; // borrowed; outlives the device
     const char *serial;  // up to 36 characters, or NULL
     bool removable;
+    bool cdrom; // a CD drive with the disc in it
 };
 
 // A device yet to be attached. 0 or -ENOMEM. Its destruction waits for requests in flight.

@@ -21,7 +21,7 @@ enum scsi_kind {
 struct scsi_unit {
     struct block *block;
     char serial[SCSI_SERIAL + 1];
-    bool removable;
+    bool removable, cdrom;
     void (*progressed)(struct scsi_unit *unit); // there is more to move, or the command has ended
     struct block_request request;
     struct iovec iov;
@@ -86,6 +86,12 @@ uint32_t scsi_capacity_10(struct scsi_unit *unit);
 uint32_t scsi_capacity_16(struct scsi_unit *unit);
 uint32_t scsi_report_luns(struct scsi_unit *unit);
 
+// usb_storage_cd.c: the same of a CD drive; the last writes a mode page.
+uint32_t scsi_read_toc(struct scsi_unit *unit, const uint8_t *cdb);
+uint32_t scsi_get_configuration(struct scsi_unit *unit);
+uint32_t scsi_get_event_status(struct scsi_unit *unit, const uint8_t *cdb);
+uint32_t scsi_capabilities_page(uint8_t *to);
+
 static inline uint64_t scsi_get(const uint8_t *from, unsigned size) // big-endian
 {
     uint64_t value = 0;
@@ -100,11 +106,16 @@ static inline void scsi_put(uint8_t *to, uint64_t value, unsigned size)
         to[i] = (uint8_t)value;
 }
 
-enum { SCSI_BLOCK_BITS = 9, SCSI_BLOCK = 1 << SCSI_BLOCK_BITS };
+enum { SCSI_DISK_BITS = 9, SCSI_CD_BITS = 11 }; // logarithm of the block size
+
+static inline unsigned scsi_block_bits(const struct scsi_unit *unit)
+{
+    return unit->cdrom ? SCSI_CD_BITS : SCSI_DISK_BITS;
+}
 
 static inline uint64_t scsi_blocks(const struct scsi_unit *unit)
 {
-    return block_size(unit->block) >> SCSI_BLOCK_BITS;
+    return block_size(unit->block) >> scsi_block_bits(unit);
 }
 
 #endif

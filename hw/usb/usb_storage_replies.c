@@ -17,10 +17,12 @@ enum {
     VPD_LOGICAL_BLOCK_PROVISIONING = 0xb2,
     UNMAP_DESCRIPTORS = 255,
     NON_ROTATING = 1,
-    PHYSICAL_EXPONENT = 3, // 4 KiB, what the host's files are made of
+    PHYSICAL_BITS = 12, // 4 KiB, what the host's files are made of
+    PERIPHERAL_CD = 5,
 
     MODE_CACHING = 0x08,
     MODE_CONTROL = 0x0a,
+    MODE_CAPABILITIES = 0x2a,
     MODE_ALL = 0x3f,
     MODE_SENSE_6 = 0x1a,
     WRITE_PROTECTED = 0x80,
@@ -35,17 +37,18 @@ enum {
 static void put_text(uint8_t *to, const char *text, unsigned width)
 {
     memset(to, ' ', width);
-    memcpy(to, text, strnlen(text, width));
+    for (unsigned i = 0; i < width && text[i]; i++)
+        to[i] = (uint8_t)text[i];
 }
 
 static uint32_t block_limits(struct scsi_unit *unit, uint8_t *page)
 {
     bool unmap = block_discards(unit->block);
-    scsi_put(page + 6, 1u << PHYSICAL_EXPONENT, 2); // optimal granularity
+    scsi_put(page + 6, 1u << (PHYSICAL_BITS - scsi_block_bits(unit)), 2); // optimal granularity
     if (unmap) {
         scsi_put(page + 20, UINT32_MAX, 4);
         scsi_put(page + 24, UNMAP_DESCRIPTORS, 4);
-        scsi_put(page + 28, block_granule(unit->block) >> SCSI_BLOCK_BITS, 4);
+        scsi_put(page + 28, block_granule(unit->block) >> scsi_block_bits(unit), 4);
     }
     return 0x3c;
 }
@@ -59,9 +62,14 @@ static uint32_t vital_product_data(struct scsi_unit *unit, unsigned number, uint
                                     VPD_BLOCK_LIMITS,
                                     VPD_BLOCK_DEVICE_CHARACTERISTICS,
                                     VPD_LOGICAL_BLOCK_PROVISIONING};
+    const unsigned of_both = 3; // the others are a disk's
     size_t serial = strlen(unit->serial);
+    if (unit->cdrom && number >= VPD_BLOCK_LIMITS)
+        return 0;
     switch (number) {
-    case VPD_SUPPORTED_PAGES: memcpy(page + 4, pages, sizeof pages); return sizeof pages;
+    case VPD_SUPPORTED_PAGES:
+        memcpy(page + 4, pages, sizeof pages);
+        return unit->cdrom ? of_both : sizeof pages;
     case VPD_UNIT_SERIAL_NUMBER: memcpy(page + 4, unit->serial, serial); return (uint32_t)serial;
     case VPD_DEVICE_IDENTIFICATION:
         page[4] = 2; // ASCII
@@ -86,25 +94,27 @@ uint32_t scsi_inquiry(struct scsi_unit *unit, const uint8_t *cdb)
     memset(b, 0, 256);
     if (cdb[1] & 1) {
         uint32_t length = vital_product_data(unit, cdb[2], b);
+        b[0] = unit->cdrom ? PERIPHERAL_CD : 0;
         b[1] = cdb[2];
         scsi_put(b + 2, length, 2);
         return length ? length + 4 : 0;
     }
     if (cdb[2])
         return 0;
-    b[1] = unit->removable ? 0x80 : 0;
+    b[0] = unit->cdrom ? PERIPHERAL_CD : 0;
+    b[1] = unit->removable || unit->cdrom ? 0x80 : 0;
     b[2] = VERSION_SPC_3;
     b[3] = 2; // response data format
     b[4] = INQUIRY_SIZE - 5;
     put_text(b + 8, "QEMU", 8);
-    put_text(b + 16, "QEMU HARDDISK", 16);
+    put_text(b + 16, unit->cdrom ? "QEMU CD-ROM" : "QEMU HARDDISK", 16);
     put_text(b + 32, "2.5+", 4);
     return INQUIRY_SIZE;
 }
 
 // --- MODE SENSE ---
 
-static uint32_t put_page(uint8_t *to, unsigned page, bool changeable)
+static uint32_t put_page(const struct scsi_unit *unit, uint8_t *to, unsigned page, bool changeable)
 {
     static const struct {
         uint8_t page, size;
@@ -119,6 +129,8 @@ static uint32_t put_page(uint8_t *to, unsigned page, bool changeable)
             to[size + 2] = WRITE_CACHE_ENABLED;
         size += pages[i].size;
     }
+    if (unit->cdrom && !changeable && (page == MODE_ALL || page == MODE_CAPABILITIES))
+        size += scsi_capabilities_page(to + size);
     return size;
 }
 
@@ -131,7 +143,7 @@ uint32_t scsi_mode_sense(struct scsi_unit *unit, const uint8_t *cdb)
     if (control == SAVED || (cdb[3] && cdb[3] != 0xff))
         return 0;
     memset(b, 0, 256);
-    uint32_t pages = put_page(b + header + descriptor, cdb[2] & 0x3f, control == CHANGEABLE);
+    uint32_t pages = put_page(unit, b + header + descriptor, cdb[2] & 0x3f, control == CHANGEABLE);
     if (!pages)
         return 0;
     uint32_t size = header + descriptor + pages;
@@ -142,7 +154,7 @@ uint32_t scsi_mode_sense(struct scsi_unit *unit, const uint8_t *cdb)
     b[small ? 3 : 7] = (uint8_t)descriptor;
     if (descriptor) {
         scsi_put(b + header, blocks <= UINT32_MAX ? blocks : UINT32_MAX, 4);
-        scsi_put(b + header + 5, SCSI_BLOCK, 3);
+        scsi_put(b + header + 5, 1u << scsi_block_bits(unit), 3);
     }
     return size;
 }
@@ -165,7 +177,7 @@ uint32_t scsi_capacity_10(struct scsi_unit *unit)
 {
     uint64_t last = scsi_blocks(unit) - 1;
     scsi_put(unit->buffer, last < UINT32_MAX ? last : UINT32_MAX, 4);
-    scsi_put(unit->buffer + 4, SCSI_BLOCK, 4);
+    scsi_put(unit->buffer + 4, 1u << scsi_block_bits(unit), 4);
     return 8;
 }
 
@@ -173,8 +185,8 @@ uint32_t scsi_capacity_16(struct scsi_unit *unit)
 {
     memset(unit->buffer, 0, 32);
     scsi_put(unit->buffer, scsi_blocks(unit) - 1, 8);
-    scsi_put(unit->buffer + 8, SCSI_BLOCK, 4);
-    unit->buffer[13] = PHYSICAL_EXPONENT;
+    scsi_put(unit->buffer + 8, 1u << scsi_block_bits(unit), 4);
+    unit->buffer[13] = (uint8_t)(PHYSICAL_BITS - scsi_block_bits(unit));
     unit->buffer[14] = block_discards(unit->block) ? 0x80 : 0; // LBPME
     return 32;
 }

@@ -20,6 +20,9 @@ enum {
     VERIFY_10 = 0x2f,
     SYNCHRONIZE_CACHE_10 = 0x35,
     UNMAP = 0x42,
+    READ_TOC = 0x43,
+    GET_CONFIGURATION = 0x46,
+    GET_EVENT_STATUS_NOTIFICATION = 0x4a,
     MODE_SENSE_10 = 0x5a,
     READ_16 = 0x88,
     WRITE_16 = 0x8a,
@@ -102,7 +105,7 @@ static void submit(struct scsi_unit *u, enum block_op op, uint64_t offset, uint6
 
 static bool on_disk(const struct scsi_unit *u, uint64_t offset, uint64_t len)
 {
-    uint64_t size = scsi_blocks(u) << SCSI_BLOCK_BITS;
+    uint64_t size = scsi_blocks(u) << scsi_block_bits(u);
     return offset <= size && len <= size - offset;
 }
 
@@ -125,10 +128,10 @@ static void unmap_next(struct scsi_unit *u)
         return;
     }
     uint64_t lba = scsi_get(u->buffer + at, 8), count = scsi_get(u->buffer + at + 8, 4);
-    if (lba > scsi_blocks(u) || !on_disk(u, lba << SCSI_BLOCK_BITS, count << SCSI_BLOCK_BITS))
+    if (lba > scsi_blocks(u) || !on_disk(u, lba << scsi_block_bits(u), count << scsi_block_bits(u)))
         fail(u, &lba_out_of_range);
     else
-        submit(u, BLOCK_DISCARD, lba << SCSI_BLOCK_BITS, count << SCSI_BLOCK_BITS);
+        submit(u, BLOCK_DISCARD, lba << scsi_block_bits(u), count << scsi_block_bits(u));
 }
 
 // Begins what the command has to do next at the back end, or ends it.
@@ -233,7 +236,8 @@ void scsi_stop(struct scsi_unit *u)
 
 void scsi_restored(struct scsi_unit *u)
 {
-    if (u->kind > SCSI_PARAMETERS || u->filled > SCSI_BUFFER || u->taken > u->filled || u->wanted > SCSI_BUFFER ||
+    const uint64_t within = (1ull << scsi_block_bits(u)) - 1; // commands and pieces are of whole blocks
+    if (u->kind > SCSI_PARAMETERS || u->offset & within || u->left & within || u->filled > SCSI_BUFFER || u->taken > u->filled || u->wanted > SCSI_BUFFER ||
         (u->kind == SCSI_WRITE && u->filled > piece(u)) || (u->kind == SCSI_PARAMETERS && u->filled > u->wanted))
         scsi_stop(u);
 }
@@ -250,8 +254,8 @@ static void transfer(struct scsi_unit *u, enum scsi_kind kind, uint64_t lba, uin
         fail(u, &write_protected);
     else {
         u->kind = (uint8_t)(count ? kind : SCSI_NONE);
-        u->offset = lba << SCSI_BLOCK_BITS;
-        u->left = count << SCSI_BLOCK_BITS;
+        u->offset = lba << scsi_block_bits(u);
+        u->left = count << scsi_block_bits(u);
         u->flush_after = fua && kind == SCSI_WRITE;
     }
 }
@@ -309,9 +313,23 @@ static bool begin_transfer(struct scsi_unit *u, const uint8_t *c)
     }
 }
 
+// True for what only a CD drive knows.
+static bool begin_cd(struct scsi_unit *u, const uint8_t *c)
+{
+    uint32_t allocation = (uint32_t)scsi_get(c + 7, 2);
+    if (!u->cdrom)
+        return false;
+    switch (c[0]) {
+    case READ_TOC: reply(u, scsi_read_toc(u, c), allocation); return true;
+    case GET_CONFIGURATION: reply(u, scsi_get_configuration(u), allocation); return true;
+    case GET_EVENT_STATUS_NOTIFICATION: reply(u, scsi_get_event_status(u, c), allocation); return true;
+    default: return false;
+    }
+}
+
 static void begin(struct scsi_unit *u, const uint8_t *c)
 {
-    if (begin_transfer(u, c))
+    if (begin_transfer(u, c) || begin_cd(u, c))
         return;
     switch (c[0]) {
     case TEST_UNIT_READY:

@@ -25,7 +25,7 @@ struct bench {
     uint8_t *content;
 };
 
-static void setup(struct bench *b, bool readonly, bool start)
+static void setup_as(struct bench *b, bool readonly, bool start, bool cdrom)
 {
     rig_setup(&b->rig, 2, 2);
     strcpy(b->path, "/tmp/usb_storage_test.XXXXXX");
@@ -37,7 +37,7 @@ static void setup(struct bench *b, bool readonly, bool start)
     close(fd);
     const struct block_config block = {.path = b->path, .readonly = readonly, .discard = !readonly, .loop = b->rig.loop};
     cr_assert_eq(block_open_raw(&block, &b->block, NULL), 0);
-    const struct usb_storage_config config = {.path = "/disk", .block = b->block, .serial = "serial-number-1"};
+    const struct usb_storage_config config = {.path = "/disk", .block = b->block, .serial = "serial-number-1", .cdrom = cdrom};
     cr_assert_eq(usb_storage_create(&config, &b->udev, NULL), 0);
     cr_assert(usb_attach(xhci_connector(b->rig.pdev, 1), b->udev));
     cr_assert_eq(b->udev->speed, USB_SPEED_SUPER);
@@ -48,6 +48,11 @@ static void setup(struct bench *b, bool readonly, bool start)
     rig_set_configuration(&b->rig, b->slot);
     cr_assert_eq(rig_configure(&b->rig, b->slot, IN, EP_BULK_IN), CC_SUCCESS);
     cr_assert_eq(rig_configure(&b->rig, b->slot, OUT, EP_BULK_OUT), CC_SUCCESS);
+}
+
+static void setup(struct bench *b, bool readonly, bool start)
+{
+    setup_as(b, readonly, start, false);
 }
 
 static void teardown(struct bench *b)
@@ -192,6 +197,35 @@ Test(storage, reading_and_writing)
     cr_expect_eq(command(&b, (const uint8_t[10]){0x42, [8] = 24}, 10, false, 24, 0), FAILED);
     check_sense(&b, 5, 0x21);
     free(back);
+    teardown(&b);
+}
+
+Test(storage, cd)
+{
+    struct bench b;
+    uint8_t cdb[10];
+    setup_as(&b, true, true, true);
+    const uint8_t *data = rig_at(&b.rig, RIG_DATA);
+    cr_expect_eq(command(&b, (const uint8_t[6]){0x12, 0, 0, 0, 36}, 6, true, 36, 0), PASSED);
+    cr_expect(data[0] == 5 && data[1] == 0x80 && !memcmp(data + 16, "QEMU CD-ROM", 11));
+    cr_expect_eq(command(&b, (const uint8_t[10]){0x25}, 10, true, 8, 0), PASSED);
+    cr_expect_arr_eq(data, ((const uint8_t[]){0, 0, 0, 255, 0, 0, 8, 0}), 8);
+    rw_10(cdb, false, 7, 3);
+    cr_expect_eq(command(&b, cdb, 10, true, 3 * 2048, 0), PASSED);
+    cr_expect_arr_eq(data, b.content + 7 * 2048, 3 * 2048);
+    cr_expect_eq(command(&b, (const uint8_t[10]){0x43, 2, [8] = 100}, 10, true, 100, 80), PASSED);
+    cr_expect_arr_eq(data, ((const uint8_t[]){0, 18, 1, 1, 0, 0x14, 1, 0, 0, 0, 2, 0, 0, 0x14, 0xaa, 0, 0, 0, 5, 31}), 20);
+    cr_expect_eq(command(&b, (const uint8_t[10]){0x43, 0, 1, [8] = 12}, 10, true, 12, 0), PASSED);
+    cr_expect_arr_eq(data, ((const uint8_t[]){0, 10, 1, 1, 0, 0x14, 1, 0, 0, 0, 0, 0}), 12);
+    cr_expect_eq(command(&b, (const uint8_t[10]){0x46, [8] = 8}, 10, true, 8, 0), PASSED);
+    cr_expect_eq(data[7], 8, "the profile of a CD");
+    cr_expect_eq(command(&b, (const uint8_t[10]){0x4a, 1, [4] = 16, [8] = 8}, 10, true, 8, 0), PASSED);
+    cr_expect(data[2] == 4 && data[5] == 2);
+    cr_expect_eq(command(&b, (const uint8_t[6]){0x1a, 8, 0x2a, 0, 128}, 6, true, 128, 128 - 26), PASSED);
+    cr_expect(data[4] == 0x2a && data[2] & 0x80);
+    rw_10(cdb, false, 255, 2);
+    cr_expect_eq(command(&b, cdb, 10, true, 4096, 4096), FAILED);
+    check_sense(&b, 5, 0x21);
     teardown(&b);
 }
 
