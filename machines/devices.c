@@ -267,6 +267,7 @@ static const struct device_kind kinds[] = {
     {"pcie-root-port", "a PCIe port to plug devices into", "chassis=<uint8>\nport=<uint8>\nslot=<uint16>\n",
      create_root_port, .pci = true},
     {"qemu-xhci", "USB controller (xHCI)", "p2=<uint32>\np3=<uint32>\n", devices_create_xhci, .pci = true},
+    {"nec-usb-xhci", "USB controller (xHCI), NEC's", "p2=<uint32>\np3=<uint32>\n", devices_create_xhci, .pci = true},
     {"usb-kbd", "USB keyboard", USB_PROPERTIES "usb_version=<uint32>\n", devices_create_usb_kbd, .usb = true},
     {"usb-mouse", "USB mouse", USB_PROPERTIES "usb_version=<uint32>\n", devices_create_usb_mouse, .usb = true},
     {"usb-tablet", "USB tablet", USB_PROPERTIES "usb_version=<uint32>\n", devices_create_usb_tablet, .usb = true},

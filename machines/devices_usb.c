@@ -33,7 +33,8 @@ int devices_create_xhci(struct machine *m, struct keyval_list *o, struct error *
                                        .ports_2 = (unsigned)ports_2,
                                        .ports_3 = (unsigned)ports_3,
                                        .vectors = m->place.vectors,
-                                       .multifunction = m->place.multifunction};
+                                       .multifunction = m->place.multifunction,
+                                       .nec = !strcmp(driver, "nec-usb-xhci")};
     struct pci_device *pdev;
     r = xhci_create(&config, &pdev, err);
     if (!r)

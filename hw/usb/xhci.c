@@ -15,6 +15,9 @@ enum {
     XHCI = 0x000d,
     REDHAT_QUMRANET = 0x1af4,
     SUBSYSTEM = 0x1100,
+    NEC = 0x1033,
+    UPD720200 = 0x0194,
+    NEC_REVISION = 3,
     CLASS_XHCI = 0x0c0330,
     REVISION = 1,
     SBRN = 0x60, // 5.2.3: serial bus release number
@@ -262,10 +265,12 @@ static void destroy(struct device *dev)
 }
 
 static const struct device_class class = DEVICE_CLASS("qemu-xhci", 1, fields, reset, post_load, destroy, NULL, 0);
+static const struct device_class nec_class =
+    DEVICE_CLASS("nec-usb-xhci", 1, fields, reset, post_load, destroy, NULL, 0);
 
 bool xhci_is(const struct device *dev)
 {
-    return dev->class == &class;
+    return dev->class == &class || dev->class == &nec_class;
 }
 
 struct usb_port *xhci_connector(struct pci_device *pdev, unsigned number)
@@ -277,17 +282,17 @@ struct usb_port *xhci_connector(struct pci_device *pdev, unsigned number)
 
 static void describe(struct xhci *x, const struct xhci_config *config)
 {
-    const struct pci_identity identity = {.vendor = REDHAT,
-                                          .device = XHCI,
+    const struct pci_identity identity = {.vendor = config->nec ? NEC : REDHAT,
+                                          .device = config->nec ? UPD720200 : XHCI,
                                           .subsystem_vendor = REDHAT_QUMRANET,
                                           .subsystem = SUBSYSTEM,
                                           .class_code = CLASS_XHCI,
-                                          .revision = REVISION,
+                                          .revision = config->nec ? NEC_REVISION : REVISION,
                                           .intx = true,
                                           .multifunction = config->multifunction};
     const struct pci_bar bar = {.size = XHCI_BAR_SIZE, .wide = true, .ops = &xhci_ops, .opaque = x};
     unsigned vectors = config->vectors < XHCI_INTERRUPTERS ? config->vectors : XHCI_INTERRUPTERS;
-    pci_init(&x->pci, &class, config->path, &identity, NULL);
+    pci_init(&x->pci, config->nec ? &nec_class : &class, config->path, &identity, NULL);
     pci_add_bar(&x->pci, 0, &bar);
     if (vectors)
         msix_init(&x->pci, XHCI_MSIX_BAR, vectors);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // An xHCI 1.0 USB host controller (Intel, "eXtensible Host Controller Interface") as a PCI function with the identity and
-// the register layout of QEMU's qemu-xhci. Its connectors take devices of hw/usb/usb.h; one that has a USB 2 and a USB 3
+// the register layout of QEMU's qemu-xhci, or the identity of its nec-usb-xhci. Its connectors take devices of hw/usb/usb.h; one that has a USB 2 and a USB 3
 // port shows a device at that of its speed. No hubs, streams or isochronous endpoints. Thread: machine lock held.
 #ifndef HW_USB_XHCI_H
 #define HW_USB_XHCI_H
@@ -21,6 +21,7 @@ struct xhci_config {
     unsigned ports_2, ports_3; // each up to XHCI_MAX_PORTS, not both 0
     unsigned vectors;          // of MSI-X; 0: INTx only; AUTO: one an interrupter
     bool multifunction;
+    bool nec; // with the identity of NEC's uPD720200, as nec-usb-xhci
 };
 
 // A function yet to be attached to a bus. 0 or -ENOMEM. Devices that are attached when it is destroyed are detached.
