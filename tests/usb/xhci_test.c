@@ -210,6 +210,32 @@ Test(xhci, unplugged)
     end(&rig, udev);
 }
 
+Test(xhci, remote_wakeup)
+{
+    struct rig rig;
+    struct rig_event event;
+    struct usb_device *udev;
+    unsigned slot = with_keyboard(&rig, &udev);
+    const unsigned portsc = RIG_PORTSC + 16 * 2;
+    const uint32_t changes = PORTSC_CSC | PORTSC_PRC | PORTSC_PLC;
+    const struct usb_setup wake = {USB_RECIP_DEVICE, USB_REQ_SET_FEATURE, 1, 0, 0};
+    cr_assert_eq(rig_control(&rig, slot, wake, NULL), CC_SUCCESS);
+    rig_write(&rig, portsc, PORTSC_PP | changes);
+    rig_write(&rig, portsc, PORTSC_PP | PORTSC_LWS | PLS_U3 << PORTSC_PLS_SHIFT);
+    cr_expect_eq(rig_read(&rig, portsc) & PORTSC_PLS_MASK, PLS_U3 << PORTSC_PLS_SHIFT);
+    while (rig_event(&rig, &event))
+        ;
+    key(udev, KEY_A, true);
+    cr_expect(rig_event(&rig, &event) && event.type == TRB_PORT_STATUS_CHANGE);
+    cr_expect_eq(rig_read(&rig, portsc) & (PORTSC_PLS_MASK | changes), PLS_RESUME << PORTSC_PLS_SHIFT | PORTSC_PLC);
+    rig_write(&rig, portsc, PORTSC_PP | PORTSC_PLC);
+    rig_write(&rig, portsc, PORTSC_PP | PORTSC_LWS | PLS_U0 << PORTSC_PLS_SHIFT);
+    cr_expect_eq(rig_read(&rig, portsc) & (PORTSC_PLS_MASK | changes), PORTSC_PLC);
+    rig_transfer(&rig, slot, KEYS, RIG_DATA, 8);
+    cr_expect_eq(rig_transfer_event(&rig).code, CC_SUCCESS);
+    end(&rig, udev);
+}
+
 Test(xhci, event_ring_full)
 {
     struct rig rig;
