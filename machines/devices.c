@@ -22,6 +22,7 @@ struct device_kind {
     const char *properties; // "name=<type>\n..."
     int (*create)(struct machine *machine, struct keyval_list *options, struct error *err);
     bool pci; // a PCI device that is no virtio one
+    bool usb;
 };
 
 // QEMU's generic loader: a file or a number to an address, and which vCPU starts there.
@@ -135,26 +136,37 @@ int devices_add_virtio_blk(struct machine *m, struct machine_drive *drive, const
     return devices_plug_virtio(m, vdev, err);
 }
 
-// Properties of QEMU's that make no difference here.
-static void accept(struct keyval_list *o, const char *const *names)
+void devices_accept(struct keyval_list *o, const char *const *names)
 {
     for (; *names; names++)
         keyval_get(o, *names);
 }
 
-static int create_virtio_blk(struct machine *m, struct keyval_list *o, struct error *err)
+int devices_take_drive(struct machine *m, struct keyval_list *o, struct machine_drive **ret_drive, struct error *err)
 {
-    static const char *const ignored[] = {"bootindex", "queue-size",      "write-cache", "config-wce",
-                                          "scsi",      "request-merging", "iothread",    NULL};
-    accept(o, ignored);
     const char *id = keyval_get(o, "drive");
     if (!id)
         return error_set(err, -EINVAL, "device %s needs drive=", driver_of(o));
     struct machine_drive *drive = machine_find_drive(m, id);
     if (!drive)
         return error_set(err, -ENOENT, "device %s: there is no drive '%s'", driver_of(o), id);
+    if (drive->taken)
+        return error_set(err, -EBUSY, "drive '%s' belongs to another device already", id);
+    *ret_drive = drive;
+    return 0;
+}
+
+static int create_virtio_blk(struct machine *m, struct keyval_list *o, struct error *err)
+{
+    static const char *const ignored[] = {"bootindex", "queue-size",      "write-cache", "config-wce",
+                                          "scsi",      "request-merging", "iothread",    NULL};
+    devices_accept(o, ignored);
+    struct machine_drive *drive;
+    int r = devices_take_drive(m, o, &drive, err);
+    if (r)
+        return r;
     drive->queues = 0; // an earlier device of the drive may have had some
-    int r = keyval_u64(o, "num-queues", &drive->queues, err);
+    r = keyval_u64(o, "num-queues", &drive->queues, err);
     if (!r && drive->queues > VIRTIO_BLK_MAX_QUEUES)
         r = error_set(err, -EINVAL, "device %s: num-queues is at most %d", driver_of(o), VIRTIO_BLK_MAX_QUEUES);
     return r ? r : devices_add_virtio_blk(m, drive, keyval_get(o, "serial"), err);
@@ -163,7 +175,7 @@ static int create_virtio_blk(struct machine *m, struct keyval_list *o, struct er
 static int create_virtio_rng(struct machine *m, struct keyval_list *o, struct error *err)
 {
     static const char *const ignored[] = {"rng", "max-bytes", "period", NULL};
-    accept(o, ignored);
+    devices_accept(o, ignored);
     char path[48];
     snprintf(path, sizeof path, "/virtio-rng/%zu", m->device_count);
     struct virtio_rng_config config = {.path = path, .mem = m->mem, .entropy = &m->entropy};
@@ -179,7 +191,7 @@ static int create_watchdog(struct machine *m, struct keyval_list *o, struct erro
     return m->board->plug_watchdog(m, err);
 }
 
-static int plug_pci(struct machine *m, struct pci_device *pdev, struct error *err)
+int devices_plug_pci(struct machine *m, struct pci_device *pdev, struct error *err)
 {
     int r = machine_add_device(m, &pdev->dev, err);
     if (!r && !m->board->plug_pci)
@@ -193,18 +205,14 @@ static int create_pvpanic(struct machine *m, struct keyval_list *o, struct error
     const struct pvpanic_pci_config config = {
         .multifunction = m->place.multifunction, .panicked = machine_guest_panicked, .opaque = m};
     int r = pvpanic_pci_create(&config, &pdev, err);
-    return r ? r : plug_pci(m, pdev, err);
+    return r ? r : devices_plug_pci(m, pdev, err);
 }
 
 static int create_pci_testdev(struct machine *m, struct keyval_list *o, struct error *err)
 {
     struct pci_device *pdev;
     int r = pci_testdev_create(NULL, m->place.multifunction, &pdev, err);
-    if (!r)
-        r = machine_add_device(m, &pdev->dev, err);
-    if (!r && !m->board->plug_pci)
-        r = error_set(err, -ENODEV, "machine '%s' has no PCI bus", m->board->name);
-    return r ? r : m->board->plug_pci(m, pdev, err);
+    return r ? r : devices_plug_pci(m, pdev, err);
 }
 
 // QEMU's chassis and the windows that it reserves make no difference here.
@@ -212,7 +220,7 @@ static int create_root_port(struct machine *m, struct keyval_list *o, struct err
 {
     static const char *const ignored[] = {"chassis",        "io-reserve",  "mem-reserve", "pref32-reserve",
                                           "pref64-reserve", "bus-reserve", NULL};
-    accept(o, ignored);
+    devices_accept(o, ignored);
     uint64_t port = 0, slot = 0;
     int r = keyval_u64(o, "port", &port, err);
     if (!r)
@@ -231,12 +239,10 @@ static int create_root_port(struct machine *m, struct keyval_list *o, struct err
                                       .opaque = m};
     struct pci_device *pdev;
     r = pcie_port_create(&config, &pdev, err);
-    if (!r)
-        r = machine_add_device(m, &pdev->dev, err);
-    if (!r && !m->board->plug_pci)
-        r = error_set(err, -ENODEV, "machine '%s' has no PCI bus", m->board->name);
-    return r ? r : m->board->plug_pci(m, pdev, err);
+    return r ? r : devices_plug_pci(m, pdev, err);
 }
+
+#define USB_PROPERTIES "bus=<str>\nport=<uint32>\nserial=<str>\n"
 
 static const struct device_kind kinds[] = {
     {"virtio-blk-device", "virtio disk", "drive=<str>\nnum-queues=<uint16>\nserial=<str>\n", create_virtio_blk},
@@ -260,10 +266,16 @@ static const struct device_kind kinds[] = {
      create_loader},
     {"pcie-root-port", "a PCIe port to plug devices into", "chassis=<uint8>\nport=<uint8>\nslot=<uint16>\n",
      create_root_port, .pci = true},
+    {"qemu-xhci", "USB controller (xHCI)", "p2=<uint32>\np3=<uint32>\n", devices_create_xhci, .pci = true},
+    {"nec-usb-xhci", "USB controller (xHCI), NEC's", "p2=<uint32>\np3=<uint32>\n", devices_create_xhci, .pci = true},
+    {"usb-kbd", "USB keyboard", USB_PROPERTIES "usb_version=<uint32>\n", devices_create_usb_kbd, .usb = true},
+    {"usb-mouse", "USB mouse", USB_PROPERTIES "usb_version=<uint32>\n", devices_create_usb_mouse, .usb = true},
+    {"usb-tablet", "USB tablet", USB_PROPERTIES "usb_version=<uint32>\n", devices_create_usb_tablet, .usb = true},
+    {"usb-storage", "USB disk", USB_PROPERTIES "drive=<str>\nremovable=<bool>\n", devices_create_usb_storage, .usb = true},
     {"pci-testdev", "counts accesses through PCI windows", "", create_pci_testdev, .pci = true},
 };
 
-enum transport { NO_TRANSPORT, VIRTIO_MMIO, ON_PCI };
+enum transport { NO_TRANSPORT, VIRTIO_MMIO, ON_PCI, ON_USB };
 
 // The length of a virtio kind's name without "-device"; 0: not one.
 static size_t virtio_stem(const struct device_kind *kind)
@@ -279,7 +291,10 @@ static const struct device_kind *find_kind(const char *name, enum transport *ret
         bool same = !strcmp(kinds[i].name, name);
         if (!same && !(stem && !strncmp(kinds[i].name, name, stem) && !strcmp(name + stem, "-pci")))
             continue;
-        *ret_transport = !same || kinds[i].pci ? ON_PCI : stem ? VIRTIO_MMIO : NO_TRANSPORT;
+        *ret_transport = !same || kinds[i].pci ? ON_PCI
+                         : kinds[i].usb        ? ON_USB
+                         : stem                ? VIRTIO_MMIO
+                                               : NO_TRANSPORT;
         return &kinds[i];
     }
     return NULL;
@@ -299,13 +314,15 @@ int devices_add(struct machine *machine, struct keyval_list *options, struct err
         r = device_place_pci(&machine->place, options, err);
     else if (transport == VIRTIO_MMIO)
         r = device_place_mmio(&machine->place, options, err);
-    bool behind_port = transport == ON_PCI && machine->place.bus;
-    if (!r && machine->hot && !behind_port)
+    else if (transport == ON_USB)
+        machine->place = (struct device_place){.id = keyval_get(options, "id")};
+    bool comes_and_goes = transport == ON_USB || (transport == ON_PCI && machine->place.bus);
+    if (!r && machine->hot && !comes_and_goes)
         r = error_set(
             err, -ENOTSUP,
             "device '%s' can be added to this machine only with bus= and the id of a pcie-root-port", name);
     bool packed = true;
-    if (!r && transport != NO_TRANSPORT && virtio_stem(kind))
+    if (!r && (transport == ON_PCI || transport == VIRTIO_MMIO) && virtio_stem(kind))
         r = keyval_bool(options, "packed", &packed, err);
     machine->split_rings_only = !packed;
     if (!r)
@@ -314,7 +331,7 @@ int devices_add(struct machine *machine, struct keyval_list *options, struct err
     if (!r && keyval_unused(options))
         r = error_set(err, -EINVAL, "device '%s' does not know the property '%s'", name,
                       keyval_unused(options));
-    if (!r && behind_port)
+    if (!r && comes_and_goes)
         r = machine_note_plugged(machine, first, err);
     return r;
 }
@@ -324,7 +341,11 @@ void machine_list_devices(FILE *out)
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
         const struct device_kind *kind = &kinds[i];
         int stem = (int)virtio_stem(kind);
-        fprintf(out, "name \"%s\", %sdesc \"%s\"\n", kind->name, kind->pci ? "bus PCI, " : "", kind->help);
+        fprintf(out, "name \"%s\", %sdesc \"%s\"\n", kind->name,
+                kind->pci   ? "bus PCI, "
+                : kind->usb ? "bus usb-bus, "
+                            : "",
+                kind->help);
         if (stem)
             fprintf(out, "name \"%.*s-pci\", bus PCI, desc \"%s\"\n", stem, kind->name, kind->help);
     }

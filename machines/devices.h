@@ -20,6 +20,18 @@ devices_create devices_create_virtio_9p; // fsdevs.c
 devices_create devices_create_virtio_serial, devices_create_virtconsole,
     devices_create_virtserialport, devices_create_virtio_balloon, devices_create_virtio_keyboard,
     devices_create_virtio_mouse, devices_create_virtio_tablet; // devices_virtio.c
+devices_create devices_create_xhci, devices_create_usb_kbd, devices_create_usb_mouse,
+    devices_create_usb_tablet, devices_create_usb_storage; // devices_usb.c
+
+// The same of a PCI function.
+int devices_plug_pci(struct machine *machine, struct pci_device *pdev, struct error *err);
+// As devices_forget_virtio, of a USB controller (devices_usb.c).
+void devices_forget_usb(struct machine *machine, const struct device *dev);
+// Marks properties as known that make no difference here; NULL ends names.
+void devices_accept(struct keyval_list *options, const char *const *names);
+// The drive that the property drive= names, if it is free.
+int devices_take_drive(struct machine *machine, struct keyval_list *options, struct machine_drive **ret_drive,
+                       struct error *err);
 
 // A virtio disk over an open drive.
 int devices_add_virtio_blk(struct machine *machine, struct machine_drive *drive, const char *serial,

@@ -17,9 +17,6 @@ void devices_forget_virtio(struct machine *m, const struct device *dev)
     for (unsigned i = 0; i < m->serial_bus_count; i++)
         if (&m->serial_buses[i].vdev->dev == dev)
             m->serial_buses[i--] = m->serial_buses[--m->serial_bus_count];
-    for (unsigned i = 0; i < m->input_count; i++)
-        if (&m->inputs[i]->dev == dev)
-            m->inputs[i--] = m->inputs[--m->input_count];
     if (m->balloon && &m->balloon->dev == dev)
         m->balloon = NULL;
 }
@@ -134,15 +131,11 @@ static int create_input(struct machine *m, enum virtio_input_kind kind, struct e
     char path[48];
     snprintf(path, sizeof path, "/virtio-input/%u", m->input_count);
     struct virtio_input_config config = {.path = path, .mem = m->mem, .kind = kind};
-    if (m->input_count == MACHINE_MAX_INPUTS)
-        return error_set(err, -ENOSPC, "there can be at most %d virtio input devices", MACHINE_MAX_INPUTS);
     struct virtio_device *vdev;
     int r = virtio_input_create(&config, &vdev, err);
     if (!r)
         r = devices_plug_virtio(m, vdev, err);
-    if (!r)
-        m->inputs[m->input_count++] = vdev;
-    return r;
+    return r ? r : machine_add_input(m, &vdev->dev, &virtio_input_ops, err);
 }
 
 int devices_create_virtio_keyboard(struct machine *m, struct keyval_list *o, struct error *err)
@@ -158,12 +151,4 @@ int devices_create_virtio_mouse(struct machine *m, struct keyval_list *o, struct
 int devices_create_virtio_tablet(struct machine *m, struct keyval_list *o, struct error *err)
 {
     return create_input(m, VIRTIO_INPUT_TABLET, err);
-}
-
-int machine_input(struct machine *machine, const struct virtio_input_event *events, unsigned count)
-{
-    for (unsigned i = 0; count && i < machine->input_count; i++)
-        if (virtio_input_has(machine->inputs[i], events->type, events->code))
-            return virtio_input_send(machine->inputs[i], events, count) ? 0 : -EAGAIN;
-    return -ENODEV;
 }

@@ -131,6 +131,7 @@ int machine_open_drive(struct machine *m, struct keyval_list *o, struct error *e
     struct machine_drive drive = {.id = id ? id : config.path,
                                   .serial = keyval_get(o, "serial"),
                                   .automatic = !interface || !strcmp(interface, "virtio"),
+                                  .cdrom = says(o, "media", "cdrom"),
                                   .pflash = interface && !strcmp(interface, "pflash"),
                                   .unit = has_unit ? (int)(unit < 255 ? unit : 255) : -1};
     if (r)

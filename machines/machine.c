@@ -246,6 +246,7 @@ void machine_destroy(struct machine *m)
     if (m->board->destroy)
         m->board->destroy(m);
     machine_forget_plugged(m);
+    machine_forget_keys(m);
     machine_close_nets(m);
     machine_close_drives(m);
     machine_close_fsdevs(m);

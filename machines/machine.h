@@ -11,6 +11,7 @@
 #include "accel/accel.h"
 #include "base/keyval.h"
 #include "base/log.h"
+#include "hw/core/input.h"
 
 #include <stdio.h>
 
@@ -151,10 +152,11 @@ struct machine_call {
 };
 void machine_call(struct machine *machine, struct machine_call *call);
 
-// Adds a device as -device does, to a machine that exists: one on PCI, behind a port. Takes options in every case. The
-// guest is told.
+// Adds a device as -device does, to a machine that exists: one on PCI, behind a port, or on a USB bus. Takes options in
+// every case. The guest is told.
 int machine_device_add(struct machine *machine, struct keyval_list *options, struct error *err);
-// Asks the guest to let go of a device behind a PCI port; it is destroyed when the guest has.
+// Asks the guest to let go of a device behind a PCI port; it is destroyed when the guest has. One on a USB bus is pulled
+// out at once.
 int machine_device_del(struct machine *machine, const char *id, struct error *err);
 
 // The memory balloon (virtio-balloon): how much of its RAM the guest should keep, and how much it says it keeps. -ENODEV
@@ -163,8 +165,11 @@ int machine_balloon(struct machine *machine, uint64_t bytes);
 int machine_balloon_size(struct machine *machine, uint64_t *ret_bytes);
 // Hands the guest input events that belong together (Linux's types, codes and values), to the input device that has the
 // first one. -ENODEV where none has, -EAGAIN where the guest does not take them.
-struct virtio_input_event;
-int machine_input(struct machine *machine, const struct virtio_input_event *events, unsigned count);
+int machine_input(struct machine *machine, const struct input_event *events, unsigned count);
+bool machine_has_input(const struct machine *machine, uint16_t type, uint16_t code);
+// Presses keys (Linux's codes) one after the other and lets go of them hold_ns later, after what was pressed before. As
+// machine_input, of all keys; -EAGAIN also where too many wait for their time.
+int machine_press_keys(struct machine *machine, const uint16_t *codes, unsigned count, int64_t hold_ns);
 
 // Presses the board's power button.
 void machine_power_key(struct machine *machine);

@@ -12,6 +12,7 @@
 #include "base/loop.h"
 #include "host/chardev/backends.h"
 #include "hw/core/device.h"
+#include "machines/inputs.h"
 #include "machines/loader.h"
 #include "machines/machine.h"
 
@@ -60,10 +61,10 @@ struct machine_chardev {
     bool taken;
 };
 
-// A device behind a PCI port, which may be taken out.
+// A device behind a PCI port or on a USB bus, which may be taken out.
 struct machine_plugged {
     const char *id; // or NULL
-    struct pci_device *port;
+    struct pci_device *port; // NULL: on a USB bus
     struct device *parts[4]; // of machine.devices, in order of their making
     unsigned part_count;
     struct keyval_list options; // of one that was added later
@@ -77,6 +78,7 @@ struct machine_drive {
     struct device *user; // the disk device that took it
     bool automatic; // makes its own disk device
     bool pflash;    // belongs to a flash bank
+    bool cdrom;     // media=cdrom
     int unit;       // of the bank, -1: any
     bool taken;
     uint64_t queues; // of its disk device; 0: one
@@ -89,11 +91,16 @@ struct machine_fsdev {
     bool taken;
 };
 
-enum { MACHINE_MAX_SERIAL_BUSES = 8, MACHINE_MAX_INPUTS = 8 };
+enum { MACHINE_MAX_SERIAL_BUSES = 8, MACHINE_MAX_USB_BUSES = 8 };
 
 struct machine_serial_bus {
     const char *id;             // or NULL
     struct virtio_device *vdev; // a virtio console, for its ports
+};
+
+struct machine_usb_bus {
+    const char *id;          // or NULL
+    struct pci_device *pdev; // the controller
 };
 
 struct machine {
@@ -125,8 +132,12 @@ struct machine {
     size_t fsdev_count;
     struct machine_serial_bus serial_buses[MACHINE_MAX_SERIAL_BUSES];
     unsigned serial_bus_count;
-    struct virtio_device *balloon, *inputs[MACHINE_MAX_INPUTS]; // or NULL
+    struct machine_usb_bus usb_buses[MACHINE_MAX_USB_BUSES];
+    unsigned usb_bus_count;
+    struct virtio_device *balloon; // or NULL
+    struct machine_input_device inputs[MACHINE_MAX_INPUTS];
     unsigned input_count;
+    struct machine_keys keys;
     struct device **devices;
     size_t device_count;
     struct device_place place;
@@ -167,7 +178,7 @@ void machine_watchdog_expired(struct machine *machine);
 // Tells the listeners. Main thread, machine lock held.
 void machine_tell(struct machine *machine, const struct machine_event *event);
 
-// Devices behind PCI ports (hotplug.c): notes that machine.devices from first on are one; destroys what is on a bus that
+// Devices behind PCI ports and on USB buses (hotplug.c): notes that machine.devices from first on are one; destroys what is on a bus that
 // the guest let go; frees the list.
 int machine_note_plugged(struct machine *machine, size_t first, struct error *err);
 void machine_released(void *machine, struct pci_bus *bus);

@@ -136,7 +136,7 @@ static const struct option options[] = {
     {"object", "ARGS", NULL, REFUSED("objects are not supported yet")},
     {"global", "ARGS", NULL, REFUSED("global properties are not supported yet")},
     {"enable-kvm", NULL, NULL, REFUSED("KVM is not supported yet")},
-    {"usb", NULL, NULL, REFUSED("USB is not supported yet")},
+    {"usb", NULL, "accepted: a USB controller is a -device (qemu-xhci)", IGNORED},
     {"tpmdev", "ARGS", NULL, REFUSED("a TPM is not supported")},
     {"audiodev", "ARGS", NULL, REFUSED("sound is not supported yet")},
     {"plugin", "ARGS", NULL, REFUSED("plugins are not supported yet")},

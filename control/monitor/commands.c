@@ -3,6 +3,7 @@
 // QEMU's find the same words in the same places where that costs nothing.
 #include "base/error.h"
 #include "base/types.h"
+#include "control/monitor/key_names.h"
 #include "control/monitor/monitor.h"
 #include "control/snapshot/snapshot.h"
 
@@ -297,6 +298,30 @@ static void run_device_del(struct machine *m, const char *args, FILE *out)
         fprintf(out, "Error: %s\n", err.text);
 }
 
+// Names or scan codes with '-' between them, and for how many milliseconds.
+static void run_sendkey(struct machine *m, const char *args, FILE *out)
+{
+    enum { MAX_KEYS = 16, DEFAULT_HOLD_MS = 100, NS_PER_MS = 1000000 };
+    uint16_t keys[MAX_KEYS];
+    unsigned count = 0;
+    size_t all = strcspn(args, " ");
+    unsigned long hold = args[all] ? strtoul(args + all, NULL, 0) : DEFAULT_HOLD_MS;
+    for (const char *at = args, *end = args + all; at < end; at += at < end) {
+        size_t len = strcspn(at, "- ");
+        bool number = len > 2 && !strncmp(at, "0x", 2);
+        uint16_t key = number ? key_by_number(strtoul(at, NULL, 16)) : key_by_name(at, len);
+        if (!key || count == MAX_KEYS) {
+            fprintf(out, "Error: '%.*s' is %s\n", (int)len, at, key ? "one key too many" : "no key");
+            return;
+        }
+        keys[count++] = key;
+        at += len;
+    }
+    int r = machine_press_keys(m, keys, count, (int64_t)(hold < INT32_MAX ? hold : INT32_MAX) * NS_PER_MS);
+    if (r)
+        fprintf(out, "Error: %s\n", r == -ENODEV ? "this machine has no such key" : "too many keys wait to be pressed");
+}
+
 static void run_help(struct machine *m, const char *args, FILE *out);
 static void run_info(struct monitor_session *session, struct machine *m, const char *args, FILE *out);
 
@@ -316,6 +341,7 @@ static const struct command commands[] = {
     {"stop", "s", "", "stop emulation", false, run_stop},
     {"quit", "q", "", "quit the emulator", false, run_quit},
     {"system_powerdown", NULL, "", "send system power down event", false, run_powerdown},
+    {"sendkey", NULL, "keys [hold_ms]", "send keys to the VM (e.g. 'sendkey ctrl-alt-f1', default hold time=100 ms)", false, run_sendkey},
     {"system_reset", NULL, "", "reset the system", false, run_reset},
     {"device_add", NULL, "driver[,prop=value][,...]", "add device, like -device on the command line", false,
      run_device_add},

@@ -174,38 +174,7 @@ static void run_human(struct qmp_call *call)
     free(text);
 }
 
-// ---- input and display ---------------------------------------------------------------------------------------------
-
-static bool member_is(struct json_object *object, const char *name, const char *text)
-{
-    struct json_object *value; // NULL for null, which is no string
-    return json_object_object_get_ex(object, name, &value) && json_object_is_type(value, json_type_string) &&
-           !strcmp(json_object_get_string(value), text);
-}
-
-// The power key is the one key that a board has.
-static bool is_power_key(struct json_object *key)
-{
-    return member_is(key, "type", "qcode") && member_is(key, "data", "power");
-}
-
-static void run_send_key(struct qmp_call *call)
-{
-    struct json_object *keys = NULL;
-    json_object_object_get_ex(call->args, "keys", &keys);
-    for (size_t i = 0; i < json_object_array_length(keys); i++)
-        if (!is_power_key(json_object_array_get_idx(keys, i))) {
-            qmp_fail(call, "This machine has no keyboard; of keys it has 'power'");
-            return;
-        }
-    if (json_object_array_length(keys))
-        machine_power_key(call->machine);
-}
-
-static void run_input(struct qmp_call *call)
-{
-    qmp_fail(call, "This machine has no input device");
-}
+// ---- devices and display -------------------------------------------------------------------------------------------
 
 static void run_screendump(struct qmp_call *call)
 {
@@ -273,8 +242,8 @@ static const struct qmp_command commands[] = {
     {"system_powerdown", "", 0, run_powerdown},
     {"system_wakeup", "", 0, run_wakeup},
     {"human-monitor-command", "command-line:s cpu-index?:i", QMP_LATE, run_human, human_needs_stop},
-    {"send-key", "keys:a hold-time?:i", 0, run_send_key},
-    {"input-send-event", "device?:s head?:i events:a", 0, run_input},
+    {"send-key", "keys:a hold-time?:i", 0, qmp_send_key},
+    {"input-send-event", "device?:s head?:i events:a", 0, qmp_input_send_event},
     {"screendump", "filename:s device?:s head?:i format?:s", 0, run_screendump},
     {"device_add", "driver:s id?:s bus?:s", QMP_UNCHECKED, run_device_add},
     {"device_del", "id:s", 0, run_device_del},

@@ -4,7 +4,7 @@
 //   qmp.c      the connection: negotiation, one command after the other, events      frame.c   the stream cut into values
 //   commands.c the table, arguments checked, what changes the machine                print.c   values as text
 //   query.c    what is asked about the machine                                       qom.c     the tree of objects
-//   migrate.c  moving the machine elsewhere
+//   migrate.c  moving the machine elsewhere                                          input.c   keys and pointers
 #ifndef CONTROL_QMP_QMP_INTERNAL_H
 #define CONTROL_QMP_QMP_INTERNAL_H
 
@@ -54,7 +54,7 @@ int64_t qmp_arg_int(const struct qmp_call *call, const char *name, int64_t missi
 struct json_object *qmp_object(const char *key, ...) __attribute__((sentinel));
 struct json_object *qmp_version(void);
 
-// Handlers of query.c, qom.c and migrate.c.
+// Handlers of query.c, qom.c, migrate.c and input.c.
 void qmp_query_block(struct qmp_call *call), qmp_query_chardev(struct qmp_call *call),
     qmp_query_cpus_fast(struct qmp_call *call), qmp_query_cpu_definitions(struct qmp_call *call),
     qmp_query_events(struct qmp_call *call), qmp_query_kvm(struct qmp_call *call),
@@ -65,6 +65,7 @@ void qmp_query_block(struct qmp_call *call), qmp_query_chardev(struct qmp_call *
     qmp_query_nothing(struct qmp_call *call);
 void qmp_migrate(struct qmp_call *call), qmp_migrate_cancel(struct qmp_call *call),
     qmp_query_migrate(struct qmp_call *call);
+void qmp_send_key(struct qmp_call *call), qmp_input_send_event(struct qmp_call *call);
 void qmp_qom_list(struct qmp_call *call), qmp_qom_get(struct qmp_call *call);
 
 #endif

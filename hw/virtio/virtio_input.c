@@ -12,6 +12,7 @@
 
 enum { EVENTS, STATUS, QUEUES, QUEUE_SIZE = 64, PENDING = 256, BITMAP = 96, BUS_VIRTUAL_ID = 6 };
 
+_Static_assert(sizeof(struct input_event) == 8, "layout of 5.8.6.2");
 _Static_assert(BITMAP <= 128 && 8 * BITMAP >= KEY_CNT, "a bitmap has room for every key");
 
 // 5.8.2
@@ -58,7 +59,7 @@ struct virtio_input {
     struct virtio_device vdev;
     const struct kind *kind;
     struct input_config config;                 // select and subsel are the driver's, the rest follows
-    struct virtio_input_event pending[PENDING]; // first to come first
+    struct input_event pending[PENDING]; // first to come first
     uint16_t pending_count;
     struct virtq_chain chain; // scratch
 };
@@ -86,7 +87,7 @@ static void flush_events(struct virtio_input *input)
 {
     unsigned sent = 0;
     while (sent < input->pending_count && virtio_pop(&input->vdev, EVENTS, &input->chain)) {
-        const struct virtio_input_event *e = &input->pending[sent++];
+        const struct input_event *e = &input->pending[sent++];
         size_t n = virtq_write(&input->chain, input->vdev.mem, 0, e, sizeof *e);
         virtio_push(&input->vdev, EVENTS, input->chain.head, (uint32_t)n);
     }
@@ -97,7 +98,7 @@ static void flush_events(struct virtio_input *input)
     virtio_interrupt(&input->vdev, EVENTS);
 }
 
-bool virtio_input_send(struct virtio_device *vdev, const struct virtio_input_event *events, unsigned count)
+bool virtio_input_send(struct virtio_device *vdev, const struct input_event *events, unsigned count)
 {
     struct virtio_input *input = (struct virtio_input *)vdev;
     if (!(vdev->status & VIRTIO_DRIVER_OK) || vdev->status & VIRTIO_NEEDS_RESET)
@@ -106,11 +107,23 @@ bool virtio_input_send(struct virtio_device *vdev, const struct virtio_input_eve
         return false;
     memcpy(input->pending + input->pending_count, events, count * sizeof *events);
     input->pending_count = (uint16_t)(input->pending_count + count);
-    input->pending[input->pending_count++] = (struct virtio_input_event){EV_SYN, SYN_REPORT, 0};
+    input->pending[input->pending_count++] = (struct input_event){EV_SYN, SYN_REPORT, 0};
     if (vdev->queues[EVENTS].ready)
         flush_events(input);
     return true;
 }
+
+static bool has(const struct device *dev, uint16_t type, uint16_t code)
+{
+    return virtio_input_has((const struct virtio_device *)dev, type, code);
+}
+
+static bool send(struct device *dev, const struct input_event *events, unsigned count)
+{
+    return virtio_input_send((struct virtio_device *)dev, events, count);
+}
+
+const struct input_ops virtio_input_ops = {has, send};
 
 static void set_bits(struct input_config *c, const struct kind *kind, uint16_t type)
 {
@@ -142,7 +155,7 @@ static void select_config(struct virtio_input *input)
     case VIRTIO_INPUT_CFG_EV_BITS: set_bits(c, input->kind, c->subsel); break;
     case VIRTIO_INPUT_CFG_ABS_INFO:
         if (virtio_input_has(&input->vdev, EV_ABS, c->subsel)) {
-            const uint32_t info[5] = {0, VIRTIO_INPUT_ABS_MAX}; // min, max, fuzz, flat, res
+            const uint32_t info[5] = {0, INPUT_ABS_MAX}; // min, max, fuzz, flat, res
             c->size = sizeof info;
             memcpy(c->u, info, sizeof info);
         }

@@ -5,23 +5,17 @@
 #ifndef HW_VIRTIO_VIRTIO_INPUT_H
 #define HW_VIRTIO_VIRTIO_INPUT_H
 
+#include "hw/core/input.h"
 #include "hw/virtio/virtio.h"
 
 struct error;
 
 enum virtio_input_kind { VIRTIO_INPUT_KEYBOARD, VIRTIO_INPUT_MOUSE, VIRTIO_INPUT_TABLET };
 
-enum { VIRTIO_INPUT_ABS_MAX = 0x7fff }; // of a tablet's axes, whose minimum is 0
-
 struct virtio_input_config {
     const char *path;
     struct mem_space *mem;
     enum virtio_input_kind kind;
-};
-
-struct virtio_input_event {
-    uint16_t type, code;
-    uint32_t value;
 };
 
 int virtio_input_create(const struct virtio_input_config *config, struct virtio_device **ret_vdev,
@@ -30,6 +24,7 @@ int virtio_input_create(const struct virtio_input_config *config, struct virtio_
 bool virtio_input_has(const struct virtio_device *vdev, uint16_t type, uint16_t code);
 // Hands the guest events that belong together, and the EV_SYN that says so. All of them or, where the guest
 // has not taken enough of the earlier ones, none: false.
-bool virtio_input_send(struct virtio_device *vdev, const struct virtio_input_event *events, unsigned count);
+bool virtio_input_send(struct virtio_device *vdev, const struct input_event *events, unsigned count);
+extern const struct input_ops virtio_input_ops; // the same two
 
 #endif

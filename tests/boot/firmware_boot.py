@@ -4,6 +4,7 @@
 
 u-boot     U-Boot reaches its prompt from -bios; the environment it saves into flash is there in the next run.
 efi-shell  EDK2 reaches its shell; a variable that it keeps in flash is there in the next run, and so are SMBIOS strings.
+efi-usb    EDK2 finds a USB disk, and its shell obeys a USB keyboard.
 efi-linux  EDK2 starts a kernel that it was given by -kernel; Linux finds its devices by ACPI and hears the power button.
 """
 import os
@@ -83,6 +84,26 @@ def efi_shell(emulator, folder):
     return []
 
 
+def efi_usb(emulator, folder):
+    disk = os.path.join(folder, "disk")
+    with open(disk, "wb") as stream:
+        stream.truncate(8 << 20)
+    options = efi(folder, "-device", "qemu-xhci", "-device", "usb-kbd", "-drive", f"file={disk},if=none,format=raw,id=disk",
+                  "-device", "usb-storage,drive=disk")
+    with Console(machine(emulator, *options)) as console:
+        console.expect("Press .*ESC", PATIENCE)
+        console.send("\x1b")
+        console.expect("Shell> ", PATIENCE)
+        for keys in ("m", "a", "p", "spc", "minus", "b", "ret"):
+            console.monitor(f"sendkey {keys} 1", PATIENCE)
+        console.expect(r"BLK\d+:.*\n.*/USB\(0x\d,0x0\)", PATIENCE)
+        console.expect("Shell> ", PATIENCE)
+        console.send("reset -s\r")
+        if console.wait(PATIENCE):
+            return ["reset -s gives another exit status than 0"]
+    return []
+
+
 def efi_linux(emulator, folder):
     files = guest.for_test("cloud", [emulator])
     initrd = os.path.join(folder, "initrd")
@@ -122,6 +143,7 @@ def efi_linux(emulator, folder):
 def main():
     emulator, scenario = sys.argv[1:3]
     run, needs = {"u-boot": (u_boot, [UBOOT]), "efi-shell": (efi_shell, [CODE, VARS]),
+                  "efi-usb": (efi_usb, [CODE, VARS]),
                   "efi-linux": (efi_linux, [CODE, VARS])}[scenario]
     for path in needs:
         if not os.path.exists(path):

@@ -183,6 +183,58 @@ def at_once(program):
             fail(f"query-commands lacks {name[1]}")
 
 
+def key(*names):
+    return json.dumps({"execute": "send-key", "arguments": {"keys": [{"type": "qcode", "data": name} for name in names]}})
+
+
+def input_event(kind, **data):
+    return json.dumps({"execute": "input-send-event", "arguments": {"events": [{"type": kind, "data": data}]}})
+
+
+def human(line):
+    return json.dumps({"execute": "human-monitor-command", "arguments": {"command-line": line}})
+
+
+NO_SUCH_INPUT = error("This machine has no input device for such an event")
+# on a machine with a USB keyboard
+KEYS = [
+    (CAPS, [OK]),
+    (key("a", "shift"), [OK]),
+    (key("frob"), [error("Parameter 'keys' holds what is no key")]),
+    (key("lf"), [error("The machine's keyboard has not all of these keys")]),
+    (key(*["a"] * 33), [error("There can be at most 32 keys at a time")]),
+    (human("sendkey ctrl-alt-0xd3 5"), [{"return": ""}]),
+    (human("sendkey ctrl-frob"), [{"return": "Error: 'frob' is no key\r\n"}]),
+    (input_event("key", down=True, key={"type": "number", "data": 30}), [OK]),
+    (input_event("key", down=True, key={"type": "number", "data": 300}),
+     [error("Parameter 'events' holds what is no event that we know")]),
+    (input_event("key", down=True, key={"type": "qcode", "data": "power"}), [event("POWERDOWN"), OK]),
+    (input_event("rel", axis="x", value=3), [NO_SUCH_INPUT]),
+    ('{"execute": "device_add", "arguments": {"driver": "usb-mouse", "bus": "hub.0", "id": "m"}}',
+     [error("device usb-mouse: there is no USB bus 'hub.0'")]),
+    ('{"execute": "device_add", "arguments": {"driver": "usb-mouse", "id": "m", "port": "1"}}',
+     [error("device usb-mouse: there is no free USB port that it fits")]),
+    ('{"execute": "device_add", "arguments": {"driver": "usb-mouse", "id": "m"}}', [OK]),
+    ('{"execute": "device_add", "arguments": {"driver": "usb-mouse", "id": "m"}}',
+     [error("there are two devices with the id 'm'")]),
+    (input_event("rel", axis="x", value=3), [OK]),
+    (input_event("abs", axis="x", value=3), [NO_SUCH_INPUT]),
+    (input_event("btn", button="left", down=True), [OK]),
+    ('{"execute": "device_del", "arguments": {"id": "m"}}', [event("DEVICE_DELETED", device="m", path="/machine/peripheral/m"), OK]),
+    (input_event("btn", button="left", down=True), [NO_SUCH_INPUT]),
+    ('{"execute": "quit"}', [OK, event("SHUTDOWN", guest=False, reason="host-qmp-quit")]),
+]
+
+
+def keys(program):
+    got = run(program, "\n".join(text for text, _ in KEYS).encode(), "-device", "qemu-xhci", "-device", "usb-kbd")
+    wanted = [(text, answer) for text, answers in KEYS for answer in answers]
+    for (text, w), g in zip(wanted, got[1:]):
+        check(text[:100], w, g)
+    if len(got) != len(wanted) + 1:
+        fail(f"{len(got)} lines instead of {len(wanted) + 1}")
+
+
 def lists(program):
     text = CAPS + "".join(f'{{"execute": "{c}"}}' for c in ("query-machines", "query-cpu-definitions", "query-events", "quit"))
     _, _, machines, cpus, events, _, _ = run(program, text.encode())
@@ -330,7 +382,7 @@ def pretty(program):
 
 
 def main():
-    for part in (at_once, lists, stopped_at_start, several, migrates, waits_for_its_own, pretty):
+    for part in (at_once, keys, lists, stopped_at_start, several, migrates, waits_for_its_own, pretty):
         part(sys.argv[1])
     print("QMP answers over standard input and sockets")
 

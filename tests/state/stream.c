@@ -27,14 +27,20 @@ static void put(struct machine *m, uint64_t addr, uint64_t value, unsigned size)
     mem_write(machine_mem(m), (struct gpa){addr}, &value, size, true);
 }
 
+// Of the USB controller, if there is one: its configuration space, and where its registers are put.
+static const uint64_t XHCI_CONFIG = 0x4010000000 + (1 << 15), XHCI = 0x10000000;
+
 // What a guest might do to everything there is; addresses of the board's own devices.
 static void disturb(struct machine *m, uint64_t seed)
 {
     static const struct {
         uint64_t base, size;
     } places[] = {{0x08000000, 0x1000}, {0x08010000, 0x100}, {0x080a0000, 0x1000}, {0x080b0000, 0x1000}, {0x09000000, 0x60},
-                  {0x09010000, 0x20},   {0x09030000, 0x500}, {0x0a003e00, 0x200},  {0x0a003c00, 0x200}};
+                  {0x09010000, 0x20},   {0x09030000, 0x500}, {0x0a003e00, 0x200},  {0x0a003c00, 0x200},
+                  {XHCI + 0x40, 0x600}, {XHCI + 0x1000, 0x60}, {XHCI + 0x2000, 0x84}};
     uint64_t state = seed * 0x9e3779b97f4a7c15 + 1;
+    put(m, XHCI_CONFIG + 0x10, XHCI, 8);
+    put(m, XHCI_CONFIG + 4, 6, 2);
     for (int n = 0; n < 4000; n++) {
         unsigned p = (unsigned)(dice(&state) % ARRAY_SIZE(places));
         put(m, places[p].base + (dice(&state) % places[p].size & ~3ull), dice(&state) & dice(&state) & 0xffffffff, 4);
@@ -47,11 +53,12 @@ static void disturb(struct machine *m, uint64_t seed)
 
 static void add_devices(struct machine_config *config)
 {
-    static struct keyval_list list[2]; // the same for all
-    for (int i = 0; i < 2 && !list[i].count; i++)
-        cr_assert_eq(keyval_add(&list[i], "driver", "virtio-rng-device"), 0);
+    static const char *const drivers[] = {"virtio-rng-device", "virtio-rng-device", "qemu-xhci", "usb-kbd", "usb-tablet"};
+    static struct keyval_list list[ARRAY_SIZE(drivers)]; // the same for all
+    for (size_t i = 0; i < ARRAY_SIZE(drivers) && !list[i].count; i++)
+        cr_assert_eq(keyval_add(&list[i], "driver", drivers[i]), 0);
     config->devices = list;
-    config->device_count = 2;
+    config->device_count = ARRAY_SIZE(drivers);
 }
 
 static void check_same(const char *gic, enum state_compression compression, uint64_t seed)
@@ -302,7 +309,7 @@ static void plug(struct machine *m, const char *driver, const char *bus, const c
 {
     struct keyval_list o = {0};
     struct error err = {0};
-    cr_assert(!keyval_add(&o, "driver", driver) && !keyval_add(&o, "bus", bus) && !keyval_add(&o, "id", id));
+    cr_assert(!keyval_add(&o, "driver", driver) && (!bus || !keyval_add(&o, "bus", bus)) && !keyval_add(&o, "id", id));
     cr_assert_eq(machine_device_add(m, &o, &err), 0, "%s", err.text);
 }
 
@@ -337,6 +344,33 @@ Test(stream, came_and_gone)
         free(s.data);
         saved_destroy(m);
     }
+}
+
+// USB devices come and go, and their names are those of their ports.
+Test(stream, usb)
+{
+    struct machine *m = saved_machine("2", add_devices), *other;
+    struct stream s;
+    struct error err = {0};
+    uint32_t id = 0;
+    cr_assert_eq(mem_read(machine_mem(m), (struct gpa){XHCI_CONFIG}, &id, sizeof id, true), MEM_OK);
+    cr_expect_eq(id, 0x000d1b36, "the controller is where it is disturbed");
+    plug(m, "usb-mouse", NULL, "a");
+    plug(m, "usb-kbd", NULL, "b");
+    cr_expect_eq(machine_device_del(m, "a", &err), 0, "%s", err.text);
+    cr_expect_eq(machine_device_del(m, "a", NULL), -ENOENT);
+    disturb(m, 5);
+    saved_save(m, STATE_PLAIN, &s);
+    other = saved_machine("2", add_devices);
+    cr_expect(saved_load(other, &s, true, &err) < 0, "there is no second keyboard");
+    plug(other, "usb-mouse", NULL, "x");
+    plug(other, "usb-kbd", NULL, "b");
+    cr_expect_eq(machine_device_del(other, "x", NULL), 0);
+    cr_expect_eq(saved_load(other, &s, false, &err), 0, "%s", err.text);
+    plug(other, "usb-mouse", NULL, "c");
+    free(s.data);
+    saved_destroy(other);
+    saved_destroy(m);
 }
 
 // ---- damage ----------------------------------------------------------------------------------------------------------

@@ -100,7 +100,7 @@ static void host_event(struct bench *b)
     else if (room)
         chardev_deliver(end, data, room < sizeof data ? room : sizeof data);
     if (!strcmp(b->d.vdev->dev.class->type, "virtio-input")) {
-        struct virtio_input_event e = {(uint16_t)pick(b, 4), (uint16_t)pick(b, 600), 1};
+        struct input_event e = {(uint16_t)pick(b, 4), (uint16_t)pick(b, 600), 1};
         virtio_input_send(b->d.vdev, &e, 1);
     }
     if (!strcmp(b->d.vdev->dev.class->type, "virtio-balloon")) {

@@ -90,7 +90,7 @@ Test(input, says_what_it_has)
 Test(input, events_come_in_whole_groups)
 {
     struct driver d;
-    struct virtio_input_event e, keys[] = {{EV_KEY, KEY_A, 1}, {EV_KEY, KEY_B, 1}};
+    struct input_event e, keys[] = {{EV_KEY, KEY_A, 1}, {EV_KEY, KEY_B, 1}};
     struct state_buf saved = {0};
     input_setup(&d, VIRTIO_INPUT_KEYBOARD);
     cr_expect(virtio_input_send(d.vdev, keys, 2));
