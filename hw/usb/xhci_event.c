@@ -11,15 +11,11 @@ struct segment_entry {
     uint32_t size, reserved;
 };
 
-static unsigned segment_count(const struct xhci_interrupter *i)
-{
-    return i->erstsz < XHCI_SEGMENTS ? i->erstsz : XHCI_SEGMENTS;
-}
-
+// ERSTSZ counts when ERSTBA is written; from then on the ring is the segments that have a size.
 static uint32_t ring_size(const struct xhci *x, unsigned v)
 {
     uint32_t size = 0;
-    for (unsigned s = 0; s < segment_count(&x->interrupters[v]); s++)
+    for (unsigned s = 0; s < XHCI_SEGMENTS; s++)
         size += x->segments[v * XHCI_SEGMENTS + s].size;
     return size;
 }
@@ -36,7 +32,7 @@ static uint64_t place_to_addr(const struct xhci *x, unsigned v, uint32_t place)
 static bool addr_to_place(const struct xhci *x, unsigned v, uint64_t addr, uint32_t *ret_place)
 {
     uint32_t first = 0;
-    for (unsigned n = 0; n < segment_count(&x->interrupters[v]); n++) {
+    for (unsigned n = 0; n < XHCI_SEGMENTS; n++) {
         const struct xhci_segment *s = &x->segments[v * XHCI_SEGMENTS + n];
         if (addr >= s->base && (addr - s->base) / XHCI_TRB_SIZE < s->size) {
             *ret_place = first + (uint32_t)((addr - s->base) / XHCI_TRB_SIZE);
@@ -134,7 +130,7 @@ void xhci_event_ring_reset(struct xhci *x, unsigned v)
     i->full = false;
     for (unsigned n = 0; n < XHCI_SEGMENTS; n++)
         s[n] = (struct xhci_segment){0};
-    for (unsigned n = 0; n < segment_count(i); n++) {
+    for (unsigned n = 0; n < i->erstsz && n < XHCI_SEGMENTS; n++) {
         struct segment_entry entry;
         if (!xhci_read(x, (i->erstba & ~63ull) + n * sizeof entry, &entry, sizeof entry))
             return;

@@ -265,6 +265,23 @@ Test(xhci, event_ring_full)
     rig_teardown(&rig);
 }
 
+// ERSTSZ says how long the table is that ERSTBA is pointed at, and nothing about the ring in use.
+Test(xhci, event_ring_size_changes_under_way)
+{
+    struct rig rig;
+    struct rig_event event;
+    rig_setup(&rig, 1, 1);
+    rig_start(&rig, 2);
+    for (unsigned sent = 0; sent < 5 * RIG_SEGMENT; sent++) {
+        rig_write(&rig, IMAN_AT + 8, sent >= RIG_SEGMENT + 2 ? sent % 2 * 0xffff : 2);
+        rig_queue(&rig, &rig.commands, sent, 0, TRB_NO_OP_COMMAND << TRB_TYPE_SHIFT);
+        rig_write(&rig, XHCI_DBOFF, 0);
+        cr_assert(rig_event(&rig, &event));
+        cr_expect_eq(event.type, TRB_COMMAND_COMPLETION);
+    }
+    rig_teardown(&rig);
+}
+
 Test(xhci, hostile_rings)
 {
     struct rig rig;
