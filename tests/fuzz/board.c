@@ -195,7 +195,7 @@ static void plug(struct machine *m, struct fuzz_input *in)
 static void by_user(struct machine *m, struct fuzz_input *in)
 {
     uint8_t what = fuzz_u8(in);
-    struct virtio_input_event events[2] = {{1, what, what >> 7}, {0}};
+    struct input_event events[2] = {{1, what, what >> 7}, {0}};
     if (what < 8)
         machine_power_key(m);
     else if (what < 64)

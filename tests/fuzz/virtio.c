@@ -191,7 +191,7 @@ static void host_event(struct bench *b, struct fuzz_input *in)
         default: net_deliver(&b->wire.net, what & 8 ? &offload : NULL, bytes, len); break;
         }
     } else if (!strcmp(type, "virtio-input")) {
-        struct virtio_input_event events[8] = {{0}};
+        struct input_event events[8] = {{0}};
         memcpy(events, bytes, len < sizeof events ? len : sizeof events);
         virtio_input_send(b->vdev, events, 1 + what % 8);
     } else if (!strcmp(type, "virtio-balloon")) {
