@@ -176,13 +176,14 @@ static void lower_andn(struct x64_compile *c, const struct ir_insn *insn)
         c->arith = c->pos;
 }
 
-// a + (b << 1..3) is one LEA when nothing else wants the shifted value: the addition right behind it is done here.
+// a + (b << 1..3) is one LEA when nothing else wants the shifted value: the addition right behind it is done here. Not one
+// that is only part of addresses, which want the shifted value itself.
 static bool lower_scaled_add(struct x64_compile *c, const struct ir_insn *insn, uint64_t count)
 {
     const struct ir_insn *add = insn + 1;
     uint32_t self = c->pos, at = (uint32_t)(add - c->unit->insns), other = add->arg[add->arg[0] == self];
     if (insn->type != IR_I64 || count < 1 || count > 3 || at != self + 1 || add->op != IR_OP_add ||
-        c->values[self].uses != 1 || (add->arg[0] != self && add->arg[1] != self) || x64_flags_follow(c, add))
+        c->values[at].address || c->values[self].uses != 1 || (add->arg[0] != self && add->arg[1] != self) || x64_flags_follow(c, add))
         return false;
     unsigned rb = x64_use(c, insn->arg[0]);
     c->pos = at;
