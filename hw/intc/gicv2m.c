@@ -40,11 +40,13 @@ void gicv2m_msi(struct device *dev, uint32_t data)
 static enum mem_result mmio_read(void *opaque, uint64_t offset, unsigned size, uint64_t *ret_value)
 {
     const struct gicv2m *m = opaque;
-    *ret_value = 0;
-    if (offset == MSI_TYPER)
-        *ret_value = (FIRST_SPI_INTID + m->first_spi) << BASE_SPI_SHIFT | m->spi_count;
-    else if (offset == MSI_IIDR)
-        *ret_value = IIDR;
+    uint32_t value = 0;
+    if ((offset & ~3ull) == MSI_TYPER)
+        value = (FIRST_SPI_INTID + m->first_spi) << BASE_SPI_SHIFT | m->spi_count;
+    else if ((offset & ~3ull) == MSI_IIDR)
+        value = IIDR;
+    value >>= (offset & 3) * 8;
+    *ret_value = size == 2 ? value & 0xffff : value;
     return MEM_OK;
 }
 

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Debian's firmware on the board: firmware_boot.py EMULATOR SCENARIO. Exit 77 where there is no firmware or guest.
 
-u-boot     U-Boot reaches its prompt from -bios; the environment it saves into flash is there in the next run.
-efi-shell  EDK2 reaches its shell; a variable that it keeps in flash is there in the next run, and so are SMBIOS strings.
+u-boot     U-Boot reaches its prompt from -bios, finds a virtio disk and PCI functions; the environment it saves into flash is
+           there in the next run.
+efi-shell  EDK2 reaches its shell, where it lists PCI functions and a disk; a variable that it keeps in flash is there in the
+           next run, and so are SMBIOS strings.
 efi-usb    EDK2 finds a USB disk, and its shell obeys a USB keyboard.
 efi-linux  EDK2 starts a kernel that it was given by -kernel; Linux finds its devices by ACPI and hears the power button.
 """
@@ -27,12 +29,20 @@ def machine(emulator, *options):
     return [emulator, "-M", "virt", "-cpu", "cortex-a72", "-m", "1024", "-nographic", "-nic", "none", *options]
 
 
+def disk(folder):
+    """Options for a virtio disk on PCI that holds nothing."""
+    path = os.path.join(folder, "disk")
+    with open(path, "wb") as stream:
+        stream.truncate(16 << 20)
+    return ["-drive", f"file={path},if=none,format=raw,id=disk", "-device", "virtio-blk-pci,drive=disk,serial=S-1"]
+
+
 def u_boot(emulator, folder):
     env = os.path.join(folder, "env")
     with open(env, "wb") as stream:
         stream.truncate(FLASH)
     options = ["-bios", "u-boot.bin" if "isomer" in os.path.basename(emulator) else UBOOT,
-               "-drive", f"if=pflash,unit=1,file={env},format=raw"]
+               "-drive", f"if=pflash,unit=1,file={env},format=raw", *disk(folder)]
     for turn in range(2):
         with Console(machine(emulator, *options)) as console:
             console.expect("Hit any key to stop autoboot", PATIENCE)
@@ -43,6 +53,10 @@ def u_boot(emulator, folder):
                 console.expect("kept=in flash\r*\n", PATIENCE)
                 console.expect("=> ", PATIENCE)
             else:
+                console.send("pci\r")
+                console.expect("0x1af4 +0x1042.*=> ", PATIENCE)
+                console.send("virtio scan; virtio info\r")
+                console.expect(r"VirtIO Block Device.*Capacity: 16\.0 MB.*=> ", PATIENCE)
                 console.send("setenv kept in flash\r")
                 console.expect("=> ", PATIENCE)
                 console.send("saveenv\r")
@@ -63,7 +77,7 @@ def efi(folder, *options):
 
 
 def efi_shell(emulator, folder):
-    options = efi(folder, "-smbios", "type=1,serial=S-4711", "-smbios", "type=11,value=one,value=two")
+    options = efi(folder, "-smbios", "type=1,serial=S-4711", "-smbios", "type=11,value=one,value=two", *disk(folder))
     for turn in range(2):
         with Console(machine(emulator, *options)) as console:
             console.expect("Press .*ESC", PATIENCE)
@@ -76,6 +90,12 @@ def efi_shell(emulator, folder):
                 console.send("smbiosview -t 1\r")
                 console.expect("S-4711", PATIENCE)
             else:
+                console.send("pci\r")
+                console.expect("1AF4 Device 1042", PATIENCE)
+                console.expect("Shell> ", PATIENCE)
+                console.send("map -r\r")
+                console.expect("BLK0:.*Pci", PATIENCE)
+                console.expect("Shell> ", PATIENCE)
                 console.send(f"setvar kept -guid {GUID} -bs -rt -nv =0x12345678\r")
             console.expect("Shell> ", PATIENCE)
             console.send("reset -s\r")

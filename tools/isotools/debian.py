@@ -85,10 +85,11 @@ class PrivateApt:
                 return self.resolve(name)
         raise Failure(f"{package} depends on no package like {follow}.")
 
-    def download(self, name, version, folder):
-        """Path of the .deb in `folder`; apt checks its size and hash against the signed lists."""
+    def download(self, name, version, folder, architecture=None):
+        """Path of the .deb in `folder`; apt checks its size and hash against the signed lists. architecture: "all" of a
+        package for every one."""
         result = _run(["apt-get", "-q", *self.options, "download", f"{name}={version}"], cwd=folder)
-        suffix = f"_{self.architecture}.deb"
+        suffix = f"_{architecture or self.architecture}.deb"
         found = [f for f in os.listdir(folder) if f.startswith(f"{name}_") and f.endswith(suffix)]
         if result.returncode != 0 or not found:
             lines = [ln for ln in result.stderr.splitlines() if ln.startswith("E:")]
