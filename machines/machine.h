@@ -166,6 +166,12 @@ int machine_balloon_size(struct machine *machine, uint64_t *ret_bytes);
 struct virtio_input_event;
 int machine_input(struct machine *machine, const struct virtio_input_event *events, unsigned count);
 
+// Main thread, lock held: from now on a machine that stands is not continued (-EBUSY of machine_may_run says so to who asks;
+// requests for it are passed over), because its state is on its way to somewhere else; with away false it may be again.
+void machine_set_leaving(struct machine *machine, bool away);
+// Whether MACHINE_CONT has a chance, or the sentence why not: -EBUSY while its state leaves.
+int machine_may_run(const struct machine *machine, struct error *err);
+
 // Presses the board's power button.
 void machine_power_key(struct machine *machine);
 bool machine_running(const struct machine *machine);

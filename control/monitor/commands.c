@@ -33,8 +33,11 @@ static void run_stop(struct machine *m, const char *args, FILE *out)
 
 static void run_cont(struct machine *m, const char *args, FILE *out)
 {
+    struct error err = {0};
     if (machine_run_state(m) == MACHINE_STATE_SHUT_DOWN)
         fprintf(out, "Error: Resetting the Virtual Machine is required\n");
+    else if (machine_may_run(m, &err))
+        fprintf(out, "Error: %s\n", err.text);
     else
         machine_request(m, MACHINE_CONT);
 }

@@ -104,8 +104,11 @@ bool qmp_check_args(struct qmp_call *call, const struct qmp_command *command)
 
 static void run_cont(struct qmp_call *call)
 {
+    struct error err = {0};
     if (machine_run_state(call->machine) == MACHINE_STATE_SHUT_DOWN)
         qmp_fail(call, "Resetting the Virtual Machine is required");
+    else if (machine_may_run(call->machine, &err))
+        qmp_fail(call, "%s", err.text);
     else
         machine_request(call->machine, MACHINE_CONT);
 }

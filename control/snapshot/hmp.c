@@ -53,6 +53,14 @@ bool snapshot_hmp_waits(struct machine *machine, struct machine_call *done)
     return waits;
 }
 
+void snapshot_hmp_waited(struct machine *machine, FILE *out)
+{
+    struct migration_status status;
+    snapshot_migrate_status(machine_snapshot(machine), &status);
+    if (status.state == MIGRATION_FAILED || status.state == MIGRATION_CANCELLED)
+        fprintf(out, "Error: %s\n", *status.error ? status.error : migration_state_name(status.state));
+}
+
 void snapshot_hmp_migrate_cancel(struct machine *machine, const char *args, FILE *out)
 {
     struct snapshot *s = of(machine, out);

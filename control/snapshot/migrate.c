@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Owns the migration of a machine to somewhere else. Invariant: a machine that has been sent completely stands and stays
-// so; one whose migration fails or is cancelled runs on as before.
+// so, and nobody continues it while its last part is on the way; one whose migration fails or is cancelled runs on as before.
 //
 // Rounds of RAM are sent while the machine runs, until what is left would take no longer than DOWNTIME_MS to send, or it
 // is clear that rounds do not help. Then the machine stops, and the rest of RAM, CPUs and devices are caught in memory in
@@ -103,6 +103,7 @@ static void catch_rest(void *opaque)
         out->last_result = error_set(&out->last_error, -EBUSY, "the machine was continued");
     else
         out->last_result = machine_save_rest(out->save, &to, out->was_running, &out->last_error);
+    machine_set_leaving(out->snapshot->machine, !out->last_result);
     out->last_done = true;
     pthread_cond_signal(&out->changed);
 }
@@ -151,6 +152,7 @@ static void settle(struct migration *out, int r, const struct error *err)
     out->downtime_ms = out->stopped_at ? (uint64_t)(now - out->stopped_at) / 1000000 : 0;
     if (r)
         memcpy(out->error, err->text, sizeof out->error);
+    machine_set_leaving(m, false);
     if (r && out->was_running && !machine_running(m))
         machine_request(m, MACHINE_CONT);
     if (out->waiter)

@@ -69,5 +69,7 @@ void snapshot_hmp_info_migrate(struct machine *machine, const char *args, FILE *
 void snapshot_hmp_begin(struct machine *machine);
 // After it: whether done is called later, when a migration that the command waits for has ended.
 bool snapshot_hmp_waits(struct machine *machine, struct machine_call *done);
+// And then: why the migration did not succeed, if it did not.
+void snapshot_hmp_waited(struct machine *machine, FILE *out);
 
 #endif
