@@ -128,6 +128,15 @@ void machine_quiesce(struct machine *m)
         block_drain(m->drives[i].block);
 }
 
+static int can_save(struct machine *m, struct error *err)
+{
+    int r = 0;
+    for (size_t i = 0; !r && i < m->device_count; i++)
+        if (m->devices[i]->class->can_save)
+            r = m->devices[i]->class->can_save(m->devices[i], err);
+    return r;
+}
+
 static int save_cpus(struct machine *m, struct state_writer *to, struct error *err)
 {
     int r = 0;
@@ -182,6 +191,8 @@ int machine_save_rest(struct machine_save *save, struct state_writer *to, bool r
     clock_stop(&m->clock);
     machine_quiesce(m);
     int r = check_unchanged(m, save->config, "saved", err);
+    if (!r)
+        r = can_save(m, err);
     if (!r)
         r = ram_save(save, to, false, NULL, &pages, err);
     if (!r)
