@@ -184,6 +184,7 @@ enum machine_run_state {
     MACHINE_STATE_PANICKED,
     MACHINE_STATE_DEBUG,
     MACHINE_STATE_WATCHDOG,
+    MACHINE_STATE_INMIGRATE, // its state is still to come
 };
 enum machine_run_state machine_run_state(const struct machine *machine);
 const char *machine_run_state_name(enum machine_run_state state);

@@ -337,6 +337,7 @@ static const struct command infos[] = {
     {"cpus", NULL, "", "show the CPUs", false, .run_at = info_cpus},
     {"jit", NULL, "", "show translation counters", true, info_jit},
     {"migrate", NULL, "", "show migration status", false, snapshot_hmp_info_migrate},
+    {"migrate_parameters", NULL, "", "show what is set about migrations", false, snapshot_hmp_info_migrate_parameters},
     {"mtree", NULL, "", "show memory tree", false, info_mtree},
     {"name", NULL, "", "show the machine's name", false, info_name},
     {"network", NULL, "", "show the networks", false, info_network},

@@ -47,6 +47,12 @@ static int wait_for(const struct channel *c, int fd, short events, struct error 
     return fds[1].revents ? error_set(err, -ECANCELED, "cancelled") : 0;
 }
 
+int channel_pause(const struct channel *c, int ms, struct error *err)
+{
+    struct pollfd fd = {.fd = c->cancel_fd, .events = POLLIN};
+    return poll(&fd, 1, ms) > 0 ? error_set(err, -ECANCELED, "cancelled") : 0;
+}
+
 static int set_nonblocking(int fd)
 {
     return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);

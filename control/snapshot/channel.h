@@ -32,6 +32,8 @@ int channel_accept(struct channel *channel, struct error *err);                 
 // As state_writer.write and state_reader.read; opaque is the channel. -ECANCELED after a cancel.
 int channel_write(void *opaque, const void *data, size_t size, struct error *err);
 int channel_read(void *opaque, void *data, size_t size, struct error *err);
+// Lets ms milliseconds pass: -ECANCELED when cancelled meanwhile.
+int channel_pause(const struct channel *channel, int ms, struct error *err);
 void channel_cancel(struct channel *channel);
 // Closes. With complete set, what was written is on the medium and the command has succeeded, or it fails; a cancel ends the
 // wait for that. Without, the command is made to end, which takes half a second at most.

@@ -129,12 +129,14 @@ def refusals(program, folder, state):
 
 def monitor_words(program, folder):
     out, _, _ = talk(program, ["migrate", "migrate nowhere", "info migrate", "migrate_cancel",
-                               "migrate_set_parameter speed 3", "migrate_set_parameter multifd-compression lzo",
+                               "migrate_set_parameter speed 3", "migrate_set_parameter max-bandwidth 2",
+                               "migrate_set_parameter downtime-limit 40", "info migrate_parameters", "migrate_set_parameter multifd-compression lzo",
                                "savevm x", "loadvm x", "delvm x", "savevm", "info snapshots", "migrate_incoming file:x",
                                f"migrate file:{folder}/no/such", "info migrate", "info status", "quit"])
     wanted("monitor", out, "Error: migrate needs an address")
     wanted("monitor", out, "Error: 'nowhere' is no place for a machine's state")
-    wanted("monitor", out, "Error: the only parameter is multifd-compression")
+    wanted("monitor", out, "Error: the parameters are max-bandwidth, downtime-limit and multifd-compression")
+    wanted("monitor", out, r"max-bandwidth: 2097152 bytes/second\ndowntime-limit: 40 ms\nmultifd-compression: none")
     wanted("monitor", out, "Error: multifd-compression is none, zlib or zstd")
     wanted("monitor", out, r"(Error: no disk of this machine can hold a snapshot(.|\n)*){3}Error: a snapshot needs a name")
     wanted("monitor", out, "There is no snapshot available")
