@@ -83,5 +83,6 @@ int block_snapshot_apply(struct block *block, const char *id_or_name, struct err
 int block_snapshot_delete(struct block *block, const char *id_or_name, struct error *err);
 int block_vmstate_write(struct block *block, uint64_t offset, const void *buf, size_t len);
 int block_vmstate_read(struct block *block, uint64_t offset, void *buf, size_t len);
+int block_snapshot_read_vmstate(struct block *block, const char *id_or_name, uint64_t offset, void *buf, size_t len);
 
 #endif

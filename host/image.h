@@ -111,5 +111,7 @@ int image_snapshot_delete(struct image *image, const char *name, struct error *e
 // The area for a machine's state that goes with the next snapshot, or came with the one that was applied.
 int image_vmstate_write(struct image *image, uint64_t offset, const void *buf, size_t len);
 int image_vmstate_read(struct image *image, uint64_t offset, void *buf, size_t len);
+// The state that came with this snapshot, whichever is applied. Nothing else may use the image meanwhile.
+int image_snapshot_read_vmstate(struct image *image, const char *name, uint64_t offset, void *buf, size_t len);
 
 #endif

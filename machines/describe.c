@@ -12,7 +12,7 @@ const char *machine_run_state_name(enum machine_run_state state)
         [MACHINE_STATE_PRELAUNCH] = "prelaunch", [MACHINE_STATE_RUNNING] = "running",
         [MACHINE_STATE_PAUSED] = "paused",       [MACHINE_STATE_SHUT_DOWN] = "shutdown",
         [MACHINE_STATE_PANICKED] = "guest-panicked", [MACHINE_STATE_DEBUG] = "debug",
-        [MACHINE_STATE_WATCHDOG] = "watchdog"};
+        [MACHINE_STATE_WATCHDOG] = "watchdog",   [MACHINE_STATE_INMIGRATE] = "inmigrate"};
     return names[state];
 }
 

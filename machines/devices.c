@@ -289,7 +289,8 @@ static const struct device_kind *find_kind(const char *name, enum transport *ret
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
         size_t stem = virtio_stem(&kinds[i]);
         bool same = !strcmp(kinds[i].name, name);
-        if (!same && !(stem && !strncmp(kinds[i].name, name, stem) && !strcmp(name + stem, "-pci")))
+        // QEMU's "virtio-net" is the PCI form as well.
+        if (!same && !(stem && !strncmp(kinds[i].name, name, stem) && (!name[stem] || !strcmp(name + stem, "-pci"))))
             continue;
         *ret_transport = !same || kinds[i].pci ? ON_PCI
                          : kinds[i].usb        ? ON_USB

@@ -2,7 +2,10 @@
 // Owns the life of a machine: the main thread's loop, stop and continue, reset, and the end.
 // Invariant: accel_pause and accel_reset are only called here, on the main thread, without the machine lock;
 // everyone else asks through machine_request. The clock runs exactly while the vCPUs may.
+#include "base/error.h"
 #include "machines/machine_internal.h"
+
+#include <errno.h>
 
 void machine_request(struct machine *machine, enum machine_request what)
 {
@@ -205,7 +208,7 @@ static void serve(struct machine *m, uint32_t requests)
         stop_and_tell(m, MACHINE_STATE_PAUSED);
     if (requests & MACHINE_CONT && m->config.incoming) {
         m->config.start_stopped = false; // when it has arrived
-    } else if (requests & MACHINE_CONT) {
+    } else if (requests & MACHINE_CONT && !m->leaving) { // else it would run here and there
         let_run(m);
         notify(m, &(struct machine_event){.kind = MACHINE_RESUMED});
     }
@@ -218,6 +221,16 @@ void machine_vcpu_stopped(void *opaque, unsigned cpu, int reason)
     atomic_compare_exchange_strong(&m->first_debug_stop, &none, 1 + ((uint64_t)reason << 32 | cpu));
     atomic_fetch_add(&m->debug_stops, 1);
     machine_request(m, MACHINE_VCPU_STOPPED);
+}
+
+void machine_set_leaving(struct machine *machine, bool away)
+{
+    machine->leaving = away;
+}
+
+int machine_may_run(const struct machine *machine, struct error *err)
+{
+    return machine->leaving ? error_set(err, -EBUSY, "the migration is not finished: the machine's state is on its way") : 0;
 }
 
 void machine_listen(struct machine *machine, struct machine_listener *listener)

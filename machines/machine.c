@@ -280,6 +280,8 @@ void machine_power_key(struct machine *machine)
 
 enum machine_run_state machine_run_state(const struct machine *machine)
 {
+    if (machine->config.incoming)
+        return MACHINE_STATE_INMIGRATE;
     return machine_running(machine) ? MACHINE_STATE_RUNNING : machine->stopped_by;
 }
 

@@ -171,6 +171,12 @@ bool machine_has_input(const struct machine *machine, uint16_t type, uint16_t co
 // machine_input, of all keys; -EAGAIN also where too many wait for their time.
 int machine_press_keys(struct machine *machine, const uint16_t *codes, unsigned count, int64_t hold_ns);
 
+// Main thread, lock held: from now on a machine that stands is not continued (-EBUSY of machine_may_run says so to who asks;
+// requests for it are passed over), because its state is on its way to somewhere else; with away false it may be again.
+void machine_set_leaving(struct machine *machine, bool away);
+// Whether MACHINE_CONT has a chance, or the sentence why not: -EBUSY while its state leaves.
+int machine_may_run(const struct machine *machine, struct error *err);
+
 // Presses the board's power button.
 void machine_power_key(struct machine *machine);
 bool machine_running(const struct machine *machine);
@@ -183,6 +189,7 @@ enum machine_run_state {
     MACHINE_STATE_PANICKED,
     MACHINE_STATE_DEBUG,
     MACHINE_STATE_WATCHDOG,
+    MACHINE_STATE_INMIGRATE, // its state is still to come
 };
 enum machine_run_state machine_run_state(const struct machine *machine);
 const char *machine_run_state_name(enum machine_run_state state);

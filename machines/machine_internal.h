@@ -162,6 +162,7 @@ struct machine {
     bool panicked; // since the last reset; main loop and serial line, machine lock held
     enum machine_run_state stopped_by; // while not running; main thread
     bool shutdown_told;
+    bool leaving; // the state is on its way to somewhere else (machine_set_leaving)
 };
 
 extern const struct board board_virt, board_none;

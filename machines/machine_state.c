@@ -35,6 +35,7 @@ struct machine_load {
     struct machine *machine;
     struct state_buf chunk, devices;
     struct state_buf *cpus; // one a vCPU
+    char *config;           // what the machine is made of, from when the lock was held
     bool complete;
 };
 
@@ -127,6 +128,15 @@ void machine_quiesce(struct machine *m)
         block_drain(m->drives[i].block);
 }
 
+static int can_save(struct machine *m, struct error *err)
+{
+    int r = 0;
+    for (size_t i = 0; !r && i < m->device_count; i++)
+        if (m->devices[i]->class->can_save)
+            r = m->devices[i]->class->can_save(m->devices[i], err);
+    return r;
+}
+
 static int save_cpus(struct machine *m, struct state_writer *to, struct error *err)
 {
     int r = 0;
@@ -164,12 +174,12 @@ static int save_devices(struct machine *m, bool running, struct state_writer *to
 }
 
 // Devices come and go while RAM is sent; whoever loads the state was told of those at the beginning.
-static int check_unchanged(const struct machine_save *save, struct error *err)
+static int check_unchanged(struct machine *m, const char *config, const char *what, struct error *err)
 {
-    char *now = config_text(save->machine);
+    char *now = config_text(m);
     int r = now ? 0 : error_set(err, -ENOMEM, "out of memory");
-    if (!r && strcmp(now, save->config))
-        r = error_set(err, -EBUSY, "a device came or went while the machine was being saved");
+    if (!r && strcmp(now, config))
+        r = error_set(err, -EBUSY, "a device came or went while the machine was being %s", what);
     free(now);
     return r;
 }
@@ -180,7 +190,9 @@ int machine_save_rest(struct machine_save *save, struct state_writer *to, bool r
     uint64_t pages;
     clock_stop(&m->clock);
     machine_quiesce(m);
-    int r = check_unchanged(save, err);
+    int r = check_unchanged(m, save->config, "saved", err);
+    if (!r)
+        r = can_save(m, err);
     if (!r)
         r = ram_save(save, to, false, NULL, &pages, err);
     if (!r)
@@ -200,14 +212,17 @@ int machine_load_begin(struct machine *m, struct machine_load **ret_load, struct
 {
     struct machine_load *load = calloc(1, sizeof *load);
     struct state_buf *cpus = calloc(cpu_count(m) + 1, sizeof *cpus);
-    if (!load || !cpus) {
+    char *config = config_text(m);
+    if (!load || !cpus || !config) {
         free(load);
         free(cpus);
+        free(config);
         return error_set(err, -ENOMEM, "out of memory");
     }
     machine_quiesce(m); // what is under way would else end in the state that is loaded
     load->machine = m;
     load->cpus = cpus;
+    load->config = config;
     *ret_load = load;
     return 0;
 }
@@ -221,6 +236,7 @@ void machine_load_end(struct machine_load *load)
     state_buf_free(&load->chunk);
     state_buf_free(&load->devices);
     free(load->cpus);
+    free(load->config);
     free(load);
 }
 
@@ -273,7 +289,7 @@ int machine_load_stream(struct machine_load *load, struct state_reader *from, bo
     if (!r)
         r = chunk_payload(from, &chunk, &load->chunk, err);
     if (!r)
-        r = config_check(load->machine, (const char *)load->chunk.data, load->chunk.size, err);
+        r = config_check(load->config, (const char *)load->chunk.data, load->chunk.size, err);
     if (!r && !only_check)
         ram_load_begin(load->machine);
     while (!r) {
@@ -330,7 +346,9 @@ int machine_load_apply(struct machine_load *load, bool *ret_was_running, struct 
     struct mem_ram *ram;
     if (!load->complete)
         return error_set(err, -EINVAL, "there is no complete saved state");
-    int r = load_own(&load->devices, &own, &own_size, err);
+    int r = check_unchanged(m, load->config, "loaded", err);
+    if (!r)
+        r = load_own(&load->devices, &own, &own_size, err);
     if (!r && (own.clock < 0 || own.clock > INT64_MAX / 4))
         r = error_set(err, -EINVAL, "the saved state has the time %" PRId64 ", which no machine shows", own.clock);
     if (r)

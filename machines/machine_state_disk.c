@@ -76,6 +76,27 @@ int machine_disks_find(struct machine *m, const char *name, struct machine_disk_
     return i < count ? 0 : error_set(err, -ENOENT, "there is no snapshot '%s'", name);
 }
 
+static bool has(const struct machine_drive *drive, const char *name, int *ret_result, struct error *err)
+{
+    struct image_snapshot *list = NULL;
+    size_t count = 0;
+    bool found = false;
+    *ret_result = block_snapshot_list(drive->block, &list, &count, err);
+    for (size_t i = 0; !*ret_result && i < count; i++)
+        found |= (!strcmp(list[i].name, name) || !strcmp(list[i].id, name)) && list[i].disk_size == block_size(drive->block);
+    free(list);
+    return found;
+}
+
+int machine_disks_all_have(struct machine *m, const char *name, struct error *err)
+{
+    int r = 0;
+    for (size_t i = 0; !r && i < m->drive_count; i++)
+        if (takes_part(&m->drives[i]) && !has(&m->drives[i], name, &r, err) && !r)
+            r = error_set(err, -ENOENT, "disk '%s' has no snapshot '%s' of its size", m->drives[i].id, name);
+    return r;
+}
+
 static int for_all(struct machine *m, const char *name, bool apply, struct error *err)
 {
     int r = 0;
@@ -134,9 +155,10 @@ int machine_disks_write_state(struct machine *m, uint64_t offset, const void *da
     return r < 0 ? error_set(err, r, "cannot write the state to the disk: %s", strerror(-r)) : 0;
 }
 
-int machine_disks_read_state(struct machine *m, uint64_t offset, void *data, size_t size, struct error *err)
+int machine_disks_read_state(struct machine *m, const char *name, uint64_t offset, void *data, size_t size,
+                             struct error *err)
 {
     const struct machine_drive *drive = holder(m);
-    int r = drive ? block_vmstate_read(drive->block, offset, data, size) : -ENODEV;
+    int r = drive ? block_snapshot_read_vmstate(drive->block, name, offset, data, size) : -ENODEV;
     return r < 0 ? error_set(err, r, "cannot read the state from the disk: %s", strerror(-r)) : 0;
 }

@@ -79,7 +79,7 @@ void machine_quiesce(struct machine *machine);
 // ---- machine_state_config.c
 // The text of the machine chunk, to be freed; NULL without memory.
 char *config_text(struct machine *machine);
-// Whether text, not terminated, is what ours is; else a sentence that names the first difference.
-int config_check(struct machine *machine, const char *text, size_t size, struct error *err);
+// Whether text, not terminated, is what ours is; else a sentence that names the first difference. Any thread.
+int config_check(const char *ours, const char *text, size_t size, struct error *err);
 
 #endif

@@ -14,7 +14,7 @@ enum { MAX_TEXT = 1 << 16, ADP_APPLICATION_EXIT = 0x20026, NANOSECONDS = 1000000
 
 uint64_t semihost_fail(struct semihost_call *c, int error)
 {
-    c->s->error = error;
+    c->s->error = (uint32_t)error;
     return SEMIHOST_FAILED;
 }
 
@@ -149,6 +149,58 @@ static uint64_t on_call(void *opaque, unsigned cpu, uint32_t op, uint64_t param,
     return result;
 }
 
+// --- as a device ---
+
+static void semihost_reset(struct device *dev)
+{
+    struct semihost *s = (struct semihost *)dev;
+    semihost_close_all(s);
+    s->error = 0;
+}
+
+static void semihost_post_load(struct device *dev)
+{
+    semihost_handles_loaded((struct semihost *)dev);
+}
+
+static int semihost_can_save(struct device *dev, struct error *err)
+{
+    struct semihost *s = (struct semihost *)dev;
+    int files = 0;
+    pthread_mutex_lock(&s->lock);
+    for (int i = 0; i < SEMIHOST_HANDLES; i++)
+        files += s->handles[i].kind == HANDLE_FILE;
+    pthread_mutex_unlock(&s->lock);
+    return files ? error_set(err, -ENOTSUP, "the guest has files of the host open by semihosting, which no saved state can hold")
+                 : 0;
+}
+
+static void semihost_destroy(struct device *dev)
+{
+    struct semihost *s = (struct semihost *)dev;
+    semihost_close_all(s);
+    if (s->folder >= 0)
+        close(s->folder);
+    pthread_mutex_destroy(&s->lock);
+    free(s->command_line);
+    free(s);
+}
+
+static const struct state_field fields[] = {
+    STATE_FIELD(1, STATE_U32, semihost, error),
+    STATE_EACH(2, STATE_U32, semihost, handles, kind, SEMIHOST_HANDLES),
+    STATE_EACH(3, STATE_U64, semihost, handles, at, SEMIHOST_HANDLES),
+};
+
+static const struct device_class class = {.type = "semihosting",
+                                          .version = 1,
+                                          .fields = fields,
+                                          .field_count = ARRAY_SIZE(fields),
+                                          .reset = semihost_reset,
+                                          .post_load = semihost_post_load,
+                                          .destroy = semihost_destroy,
+                                          .can_save = semihost_can_save};
+
 // --- set-up ---
 
 static int make_command_line(struct semihost *s, const struct machine_config *config, struct keyval_list *o)
@@ -202,27 +254,21 @@ int semihost_create(struct machine *m, struct keyval_list *o, uint64_t ram_base,
     struct semihost *s = calloc(1, sizeof *s);
     if (!s)
         return error_set(err, -ENOMEM, "out of memory");
+    device_init(&s->dev, &class, "/virt/semihosting");
     s->port = (struct vcpu_semihost){.opaque = s, .call = on_call};
     s->machine = m;
     s->folder = -1;
     s->ram_base = ram_base;
     s->ram_size = ram_size;
+    for (int i = 0; i < SEMIHOST_HANDLES; i++)
+        s->handles[i].fd = -1;
     pthread_mutex_init(&s->lock, NULL);
+    r = machine_add_device(m, &s->dev, err);
+    if (r)
+        return r;
     *ret_semihost = s;
     r = configure(m, s, o, err);
     return r ? error_prefix(err, r, "-semihosting-config") : 0;
-}
-
-void semihost_destroy(struct semihost *s)
-{
-    if (!s)
-        return;
-    semihost_close_all(s);
-    if (s->folder >= 0)
-        close(s->folder);
-    pthread_mutex_destroy(&s->lock);
-    free(s->command_line);
-    free(s);
 }
 
 const struct vcpu_semihost *semihost_port(const struct semihost *s)

@@ -81,8 +81,9 @@ uint64_t semihost_open(struct semihost_call *c)
 
 static void close_handle(struct semihost *s, int n)
 {
-    if (s->handles[n].kind == HANDLE_FILE)
+    if (s->handles[n].fd >= 0)
         close(s->handles[n].fd);
+    s->handles[n].fd = -1;
     s->handles[n].kind = HANDLE_FREE;
 }
 
@@ -90,6 +91,15 @@ void semihost_close_all(struct semihost *s)
 {
     for (int i = 0; i < SEMIHOST_HANDLES; i++)
         close_handle(s, i);
+}
+
+void semihost_handles_loaded(struct semihost *s)
+{
+    for (int i = 0; i < SEMIHOST_HANDLES; i++) {
+        uint32_t kind = s->handles[i].kind;
+        close_handle(s, i);
+        s->handles[i].kind = kind < HANDLE_FILE ? kind : HANDLE_FREE;
+    }
 }
 
 uint64_t semihost_close(struct semihost_call *c)

@@ -10,18 +10,19 @@ enum { SEMIHOST_HANDLES = 32, SEMIHOST_PATH = 1024, SEMIHOST_TRANSFER = 1 << 20,
 enum handle_kind { HANDLE_FREE, HANDLE_IN, HANDLE_OUT, HANDLE_ERR, HANDLE_FEATURES, HANDLE_FILE };
 
 struct semihost {
+    struct device dev;
     struct vcpu_semihost port;
     struct machine *machine;
     pthread_mutex_t lock;
     struct chardev *chardev; // or NULL
     int folder;              // descriptor, -1: no files
     bool readonly;
-    int error; // of the last call that failed
+    uint32_t error; // of the last call that failed
     uint64_t ram_base, ram_size;
     char *command_line;
     struct {
-        enum handle_kind kind;
-        int fd;
+        uint32_t kind; // enum handle_kind
+        int fd;        // of a FILE; else -1
         uint64_t at; // of FEATURES
     } handles[SEMIHOST_HANDLES]; // a guest's handle is its number here plus one
 };
@@ -47,6 +48,8 @@ uint64_t semihost_flen(struct semihost_call *c);
 uint64_t semihost_istty(struct semihost_call *c);
 uint64_t semihost_remove(struct semihost_call *c);
 void semihost_close_all(struct semihost *s);
+// After the kinds were loaded: closes the files of before, and forgets handles that no saved state has.
+void semihost_handles_loaded(struct semihost *s);
 // semihost.c: text of the guest's for the console.
 void semihost_print(struct semihost *s, bool err, const void *text, size_t len);
 

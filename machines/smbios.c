@@ -126,7 +126,7 @@ static struct keyval_list *option_of(const struct build *b, unsigned type, size_
 {
     for (size_t i = 0; i < b->config->option_count; i++) {
         const char *said = keyval_get(&b->config->options[i], "type");
-        if (said && strtoul(said, NULL, 10) == type && !n--)
+        if (said && strtoul(said, NULL, 0) == type && !n--)
             return &b->config->options[i];
     }
     return NULL;

@@ -375,7 +375,6 @@ static void virt_destroy(struct machine *m)
         return;
     if (v->power_key.loop)
         loop_timer_destroy(&v->power_key);
-    semihost_destroy(v->semihost);
     arm_ports_destroy(v->ports);
     free(v->timers);
     free(v->cpu_irq);

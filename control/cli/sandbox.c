@@ -42,7 +42,7 @@ static const char *folder_of(struct cli *cli, const char *path)
 
 int cli_enter_sandbox(struct cli *cli, struct error *err)
 {
-    enum { MAX = 3 * CLI_MAX_ITEMS + 2 };
+    enum { MAX = 3 * CLI_MAX_ITEMS + 3 };
     struct sandbox_path paths[MAX];
     size_t n = 0;
     char program[PATH_MAX], missing[256];
@@ -58,6 +58,8 @@ int cli_enter_sandbox(struct cli *cli, struct error *err)
         if (path)
             paths[n++] = (struct sandbox_path){folder_of(cli, path), SANDBOX_REMOVE};
     }
+    if (cli->incoming && !strncmp(cli->incoming, "unix:", 5)) // so is the one that a machine's state comes by
+        paths[n++] = (struct sandbox_path){folder_of(cli, cli->incoming + 5), SANDBOX_REMOVE};
     for (size_t i = 0; i < cli->machine.drive_count; i++) {
         const char *path = keyval_get(&cli->drives[i], "file");
         if (path)

@@ -34,8 +34,11 @@ static void run_stop(struct machine *m, const char *args, FILE *out)
 
 static void run_cont(struct machine *m, const char *args, FILE *out)
 {
+    struct error err = {0};
     if (machine_run_state(m) == MACHINE_STATE_SHUT_DOWN)
         fprintf(out, "Error: Resetting the Virtual Machine is required\n");
+    else if (machine_may_run(m, &err))
+        fprintf(out, "Error: %s\n", err.text);
     else
         machine_request(m, MACHINE_CONT);
 }
@@ -360,6 +363,7 @@ static const struct command infos[] = {
     {"cpus", NULL, "", "show the CPUs", false, .run_at = info_cpus},
     {"jit", NULL, "", "show translation counters", true, info_jit},
     {"migrate", NULL, "", "show migration status", false, snapshot_hmp_info_migrate},
+    {"migrate_parameters", NULL, "", "show what is set about migrations", false, snapshot_hmp_info_migrate_parameters},
     {"mtree", NULL, "", "show memory tree", false, info_mtree},
     {"name", NULL, "", "show the machine's name", false, info_name},
     {"network", NULL, "", "show the networks", false, info_network},

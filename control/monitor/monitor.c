@@ -22,6 +22,7 @@ struct monitor {
     size_t len;
     unsigned escape; // inside an escape sequence: 1 after ESC, 2 after ESC [
     bool busy, greeted, after_return;
+    bool waited; // the command's end is a migration's
 };
 
 #define PROMPT "(qemu) "
@@ -55,7 +56,16 @@ static void greet(struct monitor *mon)
 static void settled(void *opaque)
 {
     struct monitor *mon = opaque;
-    mon->busy = false;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = mon->waited ? open_memstream(&text, &size) : NULL;
+    if (out) {
+        snapshot_hmp_waited(mon->machine, out);
+        fclose(out);
+        put(mon, text, size);
+        free(text);
+    }
+    mon->busy = mon->waited = false;
     say(mon, PROMPT);
     chardev_accept_input(mon->chardev);
 }
@@ -74,7 +84,8 @@ static void run(void *opaque)
         free(text);
     }
     mon->len = 0;
-    if (!snapshot_hmp_waits(mon->machine, &mon->settled))
+    mon->waited = snapshot_hmp_waits(mon->machine, &mon->settled);
+    if (!mon->waited)
         machine_call(mon->machine, &mon->settled);
 }
 

@@ -104,8 +104,11 @@ bool qmp_check_args(struct qmp_call *call, const struct qmp_command *command)
 
 static void run_cont(struct qmp_call *call)
 {
+    struct error err = {0};
     if (machine_run_state(call->machine) == MACHINE_STATE_SHUT_DOWN)
         qmp_fail(call, "Resetting the Virtual Machine is required");
+    else if (machine_may_run(call->machine, &err))
+        qmp_fail(call, "%s", err.text);
     else
         machine_request(call->machine, MACHINE_CONT);
 }
@@ -249,6 +252,9 @@ static const struct qmp_command commands[] = {
     {"device_del", "id:s", 0, run_device_del},
     {"migrate", "uri:s detach?:b", 0, qmp_migrate},
     {"migrate_cancel", "", 0, qmp_migrate_cancel},
+    {"migrate-incoming", "uri:s", 0, qmp_migrate_incoming},
+    {"migrate-set-capabilities", "capabilities:a", 0, qmp_migrate_set_capabilities},
+    {"migrate-set-parameters", "max-bandwidth?:i downtime-limit?:i multifd-compression?:s", 0, qmp_migrate_set_parameters},
     {"query-block", "", 0, qmp_query_block},
     {"query-block-jobs", "", 0, qmp_query_nothing},
     {"query-chardev", "", 0, qmp_query_chardev},
@@ -261,6 +267,8 @@ static const struct qmp_command commands[] = {
     {"query-memory-devices", "", 0, qmp_query_nothing},
     {"query-memory-size-summary", "", 0, qmp_query_memory},
     {"query-migrate", "", 0, qmp_query_migrate},
+    {"query-migrate-capabilities", "", 0, qmp_query_migrate_capabilities},
+    {"query-migrate-parameters", "", 0, qmp_query_migrate_parameters},
     {"query-name", "", 0, qmp_query_name},
     {"query-status", "", 0, qmp_query_status},
     {"query-target", "", 0, qmp_query_target},

@@ -64,7 +64,9 @@ void qmp_query_block(struct qmp_call *call), qmp_query_chardev(struct qmp_call *
     qmp_query_version(struct qmp_call *call), qmp_query_vnc(struct qmp_call *call),
     qmp_query_nothing(struct qmp_call *call);
 void qmp_migrate(struct qmp_call *call), qmp_migrate_cancel(struct qmp_call *call),
-    qmp_query_migrate(struct qmp_call *call);
+    qmp_migrate_incoming(struct qmp_call *call), qmp_migrate_set_parameters(struct qmp_call *call),
+    qmp_migrate_set_capabilities(struct qmp_call *call), qmp_query_migrate(struct qmp_call *call),
+    qmp_query_migrate_parameters(struct qmp_call *call), qmp_query_migrate_capabilities(struct qmp_call *call);
 void qmp_send_key(struct qmp_call *call), qmp_input_send_event(struct qmp_call *call);
 void qmp_qom_list(struct qmp_call *call), qmp_qom_get(struct qmp_call *call);
 

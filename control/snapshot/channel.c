@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns the opening of migration addresses, and transfers that a cancel can end: descriptors that may block are made
-// non-blocking and waited for together with an event. Invariant: the process's signals do not reach the command.
+// non-blocking and waited for together with an event. Invariants: the process's signals do not reach the command, and no
+// command can hold up a cancel: it is told to end and, where it does not, killed.
 #include "control/snapshot/channel.h"
 #include "base/error.h"
 
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -20,9 +22,11 @@
 
 extern char **environ;
 
+enum { TERM_MS = 500 }; // for a command to end when it is told to
+
 int channel_create(struct channel *c, struct error *err)
 {
-    *c = (struct channel){.fd = -1, .listener = -1};
+    *c = (struct channel){.fd = -1, .listener = -1, .child_fd = -1};
     c->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return c->cancel_fd < 0 ? error_set(err, -errno, "no descriptor for a migration: %s", strerror(errno)) : 0;
 }
@@ -41,6 +45,12 @@ static int wait_for(const struct channel *c, int fd, short events, struct error 
         if (errno != EINTR)
             return error_set(err, -errno, "cannot wait for the peer: %s", strerror(errno));
     return fds[1].revents ? error_set(err, -ECANCELED, "cancelled") : 0;
+}
+
+int channel_pause(const struct channel *c, int ms, struct error *err)
+{
+    struct pollfd fd = {.fd = c->cancel_fd, .events = POLLIN};
+    return poll(&fd, 1, ms) > 0 ? error_set(err, -ECANCELED, "cancelled") : 0;
 }
 
 static int set_nonblocking(int fd)
@@ -85,6 +95,9 @@ static int run_command(struct channel *c, const char *command, bool write, struc
         c->child = 0;
         return error_set(err, -e, "cannot run '%s': %s", command, strerror(e));
     }
+    c->child_fd = pidfd_open(c->child, 0);
+    if (c->child_fd < 0)
+        return error_set(err, -errno, "cannot watch '%s': %s", command, strerror(errno));
     return set_nonblocking(c->fd) ? error_set(err, -errno, "cannot use the pipe of '%s'", command) : 0;
 }
 
@@ -261,14 +274,32 @@ int channel_read(void *opaque, void *data, size_t size, struct error *err)
     return 0;
 }
 
+// Whether the command has ended, after ms milliseconds at most; -1: without end. 0, -ETIMEDOUT, or -ECANCELED.
+static int wait_for_child(const struct channel *c, int ms, bool heed_cancel)
+{
+    struct pollfd fds[2] = {{.fd = c->child_fd, .events = POLLIN}, {.fd = heed_cancel ? c->cancel_fd : -1, .events = POLLIN}};
+    int n;
+    while ((n = poll(fds, 2, ms)) < 0 && errno == EINTR) {
+        // again
+    }
+    return fds[0].revents ? 0 : n ? -ECANCELED : -ETIMEDOUT;
+}
+
 static int end_child(struct channel *c, bool complete, struct error *err)
 {
-    int status = 0;
-    if (!complete)
+    int status = 0, r = complete ? wait_for_child(c, -1, true) : -ECANCELED;
+    if (r && wait_for_child(c, 0, false)) {
         kill(c->child, SIGTERM);
+        if (c->child_fd < 0 || wait_for_child(c, TERM_MS, false))
+            kill(c->child, SIGKILL);
+    }
     while (waitpid(c->child, &status, 0) < 0 && errno == EINTR) {
         // again
     }
+    if (c->child_fd >= 0)
+        close(c->child_fd);
+    if (complete && r)
+        return error_set(err, -ECANCELED, "cancelled");
     return complete && status ? error_set(err, -EIO, "the command has failed") : 0;
 }
 
@@ -288,7 +319,7 @@ int channel_finish(struct channel *c, bool complete, struct error *err)
         close(c->listener);
     if (c->path)
         unlink(c->path);
-    *c = (struct channel){.fd = -1, .listener = -1, .cancel_fd = c->cancel_fd};
+    *c = (struct channel){.fd = -1, .listener = -1, .child_fd = -1, .cancel_fd = c->cancel_fd};
     return r;
 }
 

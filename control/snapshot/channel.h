@@ -16,6 +16,7 @@ struct error;
 struct channel {
     int fd, listener, cancel_fd; // -1: none
     pid_t child;                 // of exec:, or 0
+    int child_fd;                // a pidfd of it, or -1
     bool file;
     const char *path;            // of a socket that we made, or NULL
 };
@@ -31,8 +32,11 @@ int channel_accept(struct channel *channel, struct error *err);                 
 // As state_writer.write and state_reader.read; opaque is the channel. -ECANCELED after a cancel.
 int channel_write(void *opaque, const void *data, size_t size, struct error *err);
 int channel_read(void *opaque, void *data, size_t size, struct error *err);
+// Lets ms milliseconds pass: -ECANCELED when cancelled meanwhile.
+int channel_pause(const struct channel *channel, int ms, struct error *err);
 void channel_cancel(struct channel *channel);
-// Closes. With complete set, what was written is on the medium and the command has succeeded, or it fails.
+// Closes. With complete set, what was written is on the medium and the command has succeeded, or it fails; a cancel ends the
+// wait for that. Without, the command is made to end, which takes half a second at most.
 int channel_finish(struct channel *channel, bool complete, struct error *err);
 void channel_destroy(struct channel *channel);
 

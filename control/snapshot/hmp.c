@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Owns the human monitor's commands about a machine's state, in QEMU's words.
 #include "base/error.h"
-#include "base/types.h"
 #include "control/snapshot/snapshot_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 static struct snapshot *of(struct machine *machine, FILE *out)
@@ -53,6 +51,14 @@ bool snapshot_hmp_waits(struct machine *machine, struct machine_call *done)
     return waits;
 }
 
+void snapshot_hmp_waited(struct machine *machine, FILE *out)
+{
+    struct migration_status status;
+    snapshot_migrate_status(machine_snapshot(machine), &status);
+    if (status.state == MIGRATION_FAILED || status.state == MIGRATION_CANCELLED)
+        fprintf(out, "Error: %s\n", *status.error ? status.error : migration_state_name(status.state));
+}
+
 void snapshot_hmp_migrate_cancel(struct machine *machine, const char *args, FILE *out)
 {
     struct snapshot *s = of(machine, out);
@@ -64,57 +70,56 @@ void snapshot_hmp_migrate_incoming(struct machine *machine, const char *args, FI
 {
     struct snapshot *s = of(machine, out);
     struct error err = {0};
-    char *uri = s ? strdup(args) : NULL;
-    if (!s)
-        return;
-    int r = uri ? snapshot_incoming(s, uri, &err) : error_set(&err, -ENOMEM, "out of memory");
-    if (!r)
-        s->in.uri = uri; // the channel's until the end
-    else
-        free(uri);
-    complain(out, r, &err);
+    if (s)
+        complain(out, snapshot_incoming(s, args, &err), &err);
 }
-
-static const char *const compressions[] = {[STATE_PLAIN] = "none", [STATE_ZLIB] = "zlib", [STATE_ZSTD] = "zstd"};
 
 void snapshot_hmp_migrate_set_parameter(struct machine *machine, const char *args, FILE *out)
 {
-    static const char name[] = "multifd-compression ";
     struct snapshot *s = of(machine, out);
     struct error err = {0};
+    char name[64];
+    size_t size = strcspn(args, " ");
     if (!s)
         return;
-    if (strncmp(args, name, sizeof name - 1)) {
-        fprintf(out, "Error: the only parameter is multifd-compression\n");
+    snprintf(name, sizeof name, "%.*s", (int)(size < sizeof name ? size : 0), args);
+    args += size;
+    complain(out, parameters_set_text(s, name, args + strspn(args, " "), &err), &err);
+}
+
+void snapshot_hmp_info_migrate_parameters(struct machine *machine, const char *args, FILE *out)
+{
+    struct snapshot *s = of(machine, out);
+    struct migration_parameters p;
+    if (!s)
         return;
-    }
-    args += strlen(name);
-    for (size_t i = 0; i < ARRAY_SIZE(compressions); i++)
-        if (!strcmp(args, compressions[i])) {
-            complain(out, snapshot_set_compression(s, (enum state_compression)i, &err), &err);
-            return;
-        }
-    fprintf(out, "Error: multifd-compression is none, zlib or zstd\n");
+    snapshot_get_parameters(s, &p);
+    fprintf(out, "max-bandwidth: %" PRIu64 " bytes/second\ndowntime-limit: %" PRIu64 " ms\nmultifd-compression: %s\n",
+            p.max_bandwidth, p.downtime_limit_ms, migration_compression_name(p.compression));
 }
 
 void snapshot_hmp_info_migrate(struct machine *machine, const char *args, FILE *out)
 {
     struct snapshot *s = of(machine, out);
     struct migration_status status;
+    struct migration_parameters p;
     if (!s)
         return;
     snapshot_migrate_status(s, &status);
     if (status.state == MIGRATION_NONE)
         return;
+    snapshot_get_parameters(s, &p);
     fprintf(out, "Migration status: %s%s%s%s\n", migration_state_name(status.state), *status.error ? " (" : "",
             status.error, *status.error ? ")" : "");
+    if (status.incoming)
+        return;
     fprintf(out, "total time: %" PRIu64 " ms\n", status.total_ms);
     if (status.state == MIGRATION_COMPLETED)
         fprintf(out, "downtime: %" PRIu64 " ms\n", status.downtime_ms);
     fprintf(out, "transferred ram: %" PRIu64 " kbytes\nremaining ram: %" PRIu64 " kbytes\ntotal ram: %" PRIu64
                  " kbytes\nnormal: %" PRIu64 " pages\ndirty sync count: %" PRIu64 "\ncompression: %s\n",
             status.ram_transferred >> 10, status.ram_remaining >> 10, status.ram_total >> 10, status.normal_pages,
-            status.rounds, compressions[snapshot_compression(s)]);
+            status.rounds, migration_compression_name(p.compression));
 }
 
 static void with_name(struct machine *machine, const char *args, FILE *out,

@@ -30,6 +30,7 @@ static void apply(void *opaque)
         machine_quit(in->snapshot->machine, MACHINE_FAILED);
         return;
     }
+    in->arrived = true;
     machine_arrived(in->snapshot->machine, was_running);
 }
 
@@ -62,10 +63,14 @@ int snapshot_incoming(struct snapshot *s, const char *uri, struct error *err)
     if (!strcmp(uri, "defer"))
         return 0;
     in->snapshot = s;
-    int r = channel_create(&in->channel, err);
-    if (r)
+    in->uri = strdup(uri);
+    int r = in->uri ? channel_create(&in->channel, err) : error_set(err, -ENOMEM, "out of memory");
+    if (r) {
+        free(in->uri);
+        in->uri = NULL;
         return r;
-    r = channel_listen(&in->channel, uri, err);
+    }
+    r = channel_listen(&in->channel, in->uri, err);
     if (!r)
         r = machine_load_begin(s->machine, &in->load, err);
     if (!r) {
@@ -77,7 +82,9 @@ int snapshot_incoming(struct snapshot *s, const char *uri, struct error *err)
         channel_finish(&in->channel, false, NULL);
         channel_destroy(&in->channel);
         machine_load_end(in->load);
+        free(in->uri);
         in->load = NULL;
+        in->uri = NULL;
     }
     return r;
 }

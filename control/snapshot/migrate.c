@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Owns the migration of a machine to somewhere else. Invariant: a machine that has been sent completely stands and stays
-// so; one whose migration fails or is cancelled runs on as before.
+// so, and nobody continues it while its last part is on the way; one whose migration fails or is cancelled runs on as before.
 //
-// Rounds of RAM are sent while the machine runs, until what is left would take no longer than DOWNTIME_MS to send, or it
-// is clear that rounds do not help. Then the machine stops, and the rest of RAM, CPUs and devices are caught in memory in
+// Rounds of RAM are sent while the machine runs, no faster than max-bandwidth, until what is left would take no longer than
+// downtime-limit to send, or it is clear that rounds do not help. Then the machine stops, and the rest of RAM, CPUs and devices are caught in memory in
 // one go on the main thread: whatever stops the receiver stops nobody here.
 #include "base/error.h"
 #include "control/snapshot/snapshot_internal.h"
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { DOWNTIME_MS = 300, MAX_ROUNDS = 30, PAGE = 4096 };
+enum { MAX_ROUNDS = 30, PAGE = 4096, PACE_MS = 50 };
 
 int64_t snapshot_host_ns(void)
 {
@@ -50,9 +50,34 @@ static void unlock(const struct migration *out)
 
 // ---- its thread ---------------------------------------------------------------------------------------------------
 
+// Waits until size more bytes fit into what max-bandwidth allows, which may change meanwhile.
+static int pace(struct migration *out, size_t size, struct error *err)
+{
+    for (int r = 0;; r = channel_pause(&out->channel, PACE_MS, err)) {
+        uint64_t rate = atomic_load(&out->snapshot->max_bandwidth);
+        int64_t now = snapshot_host_ns();
+        if (r || !rate)
+            return r;
+        double allowed = (double)(now - out->paced_from) / 1e9 * (double)rate;
+        if (rate != out->paced_rate || allowed > (double)out->paced_bytes + (double)rate) { // nothing is saved up
+            out->paced_rate = rate;
+            out->paced_from = now;
+            out->paced_bytes = 0;
+            allowed = 0;
+        }
+        if ((double)out->paced_bytes <= allowed) {
+            out->paced_bytes += size;
+            return 0;
+        }
+    }
+}
+
 static int send(void *opaque, const void *data, size_t size, struct error *err)
 {
     struct migration *out = opaque;
+    int r = out->stopped_at ? 0 : pace(out, size, err); // a machine that stands is not kept waiting
+    if (r)
+        return r;
     atomic_fetch_add(&out->sent, size);
     return channel_write(&out->channel, data, size, err);
 }
@@ -65,6 +90,7 @@ static int begin(struct migration *out, struct state_writer *to, struct error *e
     int r = machine_save_begin(out->snapshot->machine, &first, &out->save, err);
     if (!r)
         out->state = MIGRATION_ACTIVE;
+    out->begun = snapshot_host_ns();
     unlock(out);
     if (!r)
         r = to->write(to->opaque, head.data, head.size, err);
@@ -85,9 +111,10 @@ static int send_rounds(struct migration *out, struct state_writer *to, struct er
         atomic_fetch_add(&out->rounds, 1);
         double ms = (double)(snapshot_host_ns() - since) / 1e6 + 0.001;
         double bytes_per_ms = (double)(atomic_load(&out->sent) - before) / ms;
-        double left = (double)machine_save_dirty(out->save) * PAGE;
+        atomic_store(&out->bytes_per_s, (uint64_t)(bytes_per_ms * 1000));
+        double limit = (double)atomic_load(&out->snapshot->downtime_limit_ms), left = (double)machine_save_dirty(out->save) * PAGE;
         // A round with little in it says little about speed; 1 MiB is always soon sent.
-        if (left <= (1 << 20) || left <= bytes_per_ms * DOWNTIME_MS || !machine_running(out->snapshot->machine))
+        if (left <= (1 << 20) || left <= bytes_per_ms * limit || !machine_running(out->snapshot->machine))
             break;
     }
     return 0;
@@ -103,6 +130,7 @@ static void catch_rest(void *opaque)
         out->last_result = error_set(&out->last_error, -EBUSY, "the machine was continued");
     else
         out->last_result = machine_save_rest(out->save, &to, out->was_running, &out->last_error);
+    machine_set_leaving(out->snapshot->machine, !out->last_result);
     out->last_done = true;
     pthread_cond_signal(&out->changed);
 }
@@ -151,6 +179,7 @@ static void settle(struct migration *out, int r, const struct error *err)
     out->downtime_ms = out->stopped_at ? (uint64_t)(now - out->stopped_at) / 1000000 : 0;
     if (r)
         memcpy(out->error, err->text, sizeof out->error);
+    machine_set_leaving(m, false);
     if (r && out->was_running && !machine_running(m))
         machine_request(m, MACHINE_CONT);
     if (out->waiter)
@@ -263,9 +292,15 @@ void snapshot_migrate_status(struct snapshot *s, struct migration_status *ret)
                                      .ram_transferred = atomic_load(&out->sent),
                                      .normal_pages = atomic_load(&out->pages),
                                      .rounds = atomic_load(&out->rounds),
+                                     .bytes_per_s = atomic_load(&out->bytes_per_s),
+                                     .setup_ms = out->begun ? (uint64_t)(out->begun - out->started) / 1000000 : 0,
                                      .total_ms = out->total_ms,
                                      .downtime_ms = out->downtime_ms};
     memcpy(ret->error, out->error, sizeof ret->error);
+    if (out->state == MIGRATION_NONE && s->in.opened) {
+        ret->state = s->in.arrived ? MIGRATION_COMPLETED : MIGRATION_ACTIVE;
+        ret->incoming = true;
+    }
     if (snapshot_migrating(s)) {
         ret->total_ms = (uint64_t)(snapshot_host_ns() - out->started) / 1000000;
         ret->ram_remaining = out->save ? machine_save_dirty(out->save) * PAGE : ret->ram_total;

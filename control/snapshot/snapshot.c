@@ -12,6 +12,7 @@ int snapshot_create(struct machine *machine, struct snapshot **ret_snapshot, str
     if (!s)
         return error_set(err, -ENOMEM, "out of memory");
     s->machine = machine;
+    atomic_store(&s->downtime_limit_ms, 300);
     s->out.snapshot = s->in.snapshot = s;
     machine_set_snapshot(machine, s);
     *ret_snapshot = s;
@@ -26,17 +27,4 @@ void snapshot_destroy(struct snapshot *s)
     incoming_end(s);
     machine_set_snapshot(s->machine, NULL);
     free(s);
-}
-
-int snapshot_set_compression(struct snapshot *s, enum state_compression compression, struct error *err)
-{
-    if (!machine_state_can_compress(compression))
-        return error_set(err, -ENOTSUP, "this Isomer was built without zstd");
-    s->compression = compression;
-    return 0;
-}
-
-enum state_compression snapshot_compression(const struct snapshot *s)
-{
-    return s->compression;
 }

@@ -24,7 +24,9 @@ struct migration_status {
     enum migration_state state;
     uint64_t ram_total, ram_transferred, ram_remaining; // bytes
     uint64_t normal_pages, rounds;
-    uint64_t total_ms, downtime_ms;
+    uint64_t total_ms, setup_ms, downtime_ms;
+    uint64_t bytes_per_s; // of the last round
+    bool incoming;        // it is this machine's arrival, and nothing but the state counts
     char error[512]; // FAILED: why
 };
 
@@ -37,13 +39,21 @@ bool snapshot_migrating(const struct snapshot *snapshot);
 // Has call made (machine_call) when the migration that is under way has ended. One at a time: false when there is none
 // under way, or someone waits already.
 bool snapshot_migrate_wait(struct snapshot *snapshot, struct machine_call *call);
-// Of later migrations. -ENOTSUP where this build lacks it.
-int snapshot_set_compression(struct snapshot *snapshot, enum state_compression compression, struct error *err);
-enum state_compression snapshot_compression(const struct snapshot *snapshot);
+
+struct migration_parameters {
+    uint64_t max_bandwidth;     // bytes a second while the machine runs, 0: no limit
+    uint64_t downtime_limit_ms; // what is left is small enough when it is sent in this time
+    enum state_compression compression;
+};
+void snapshot_get_parameters(const struct snapshot *snapshot, struct migration_parameters *ret);
+// All or none. -EINVAL or -ENOTSUP and a sentence.
+int snapshot_set_parameters(struct snapshot *snapshot, const struct migration_parameters *parameters, struct error *err);
+const char *migration_compression_name(enum state_compression compression);
+int migration_parse_compression(const char *text, enum state_compression *ret, struct error *err);
 
 // ---- migration in -------------------------------------------------------------------------------------------------
 // For a machine of config.incoming. Listens or opens at once, receives in the background; then the machine runs unless -S
-// or the saved one stood. A failure ends the run with MACHINE_FAILED and a sentence. "defer" waits for another call.
+// or the saved one stood. A failure ends the run with MACHINE_FAILED and a sentence. "defer" waits for another call. uri is copied.
 int snapshot_incoming(struct snapshot *snapshot, const char *uri, struct error *err);
 
 // ---- snapshots in disks -------------------------------------------------------------------------------------------
@@ -65,9 +75,12 @@ void snapshot_hmp_loadvm(struct machine *machine, const char *args, FILE *out);
 void snapshot_hmp_delvm(struct machine *machine, const char *args, FILE *out);
 void snapshot_hmp_info_snapshots(struct machine *machine, const char *args, FILE *out);
 void snapshot_hmp_info_migrate(struct machine *machine, const char *args, FILE *out);
+void snapshot_hmp_info_migrate_parameters(struct machine *machine, const char *args, FILE *out);
 // Before a command of a monitor that can wait: a migration begun elsewhere (QMP, GDB) is not its own.
 void snapshot_hmp_begin(struct machine *machine);
 // After it: whether done is called later, when a migration that the command waits for has ended.
 bool snapshot_hmp_waits(struct machine *machine, struct machine_call *done);
+// And then: why the migration did not succeed, if it did not.
+void snapshot_hmp_waited(struct machine *machine, FILE *out);
 
 #endif

@@ -26,7 +26,10 @@ struct migration {
     _Atomic bool stop; // any thread: give up
     struct channel channel;
     _Atomic uint64_t sent, pages, rounds; // of RAM and all, for those who ask
-    int64_t started, stopped_at;          // host ns
+    _Atomic uint64_t bytes_per_s;         // of the last round
+    uint64_t paced_rate, paced_bytes;     // its thread's: sent since paced_from at a limit of paced_rate bytes a second
+    int64_t paced_from;                   // host ns
+    int64_t started, begun, stopped_at;   // host ns; begun: the first round
     uint64_t total_ms, downtime_ms;
     char error[512];
     // the last part
@@ -46,7 +49,8 @@ struct incoming {
     pthread_t thread;
     bool joinable, opened, stop;
     struct channel channel;
-    char *uri; // ours to free, or NULL
+    char *uri;    // the channel's until the end
+    bool arrived;
     struct machine_load *load;
     struct machine_call apply;
 };
@@ -56,12 +60,15 @@ struct snapshot {
     struct migration out;
     struct incoming in;
     enum state_compression compression;
+    _Atomic uint64_t max_bandwidth, downtime_limit_ms;
     const char *start_from; // -loadvm
     struct machine_call start;
     bool attached; // a command waits for the migration it began
 };
 
 int64_t snapshot_host_ns(void);
+// One parameter as the human monitor has it.
+int parameters_set_text(struct snapshot *snapshot, const char *name, const char *value, struct error *err);
 void migration_end(struct snapshot *snapshot); // without the lock
 void incoming_end(struct snapshot *snapshot);  // without the lock
 

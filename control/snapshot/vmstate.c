@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Owns snapshots of a machine in its disks (savevm, loadvm, delvm): the machine's stream in the place that the first image
-// has for it. Invariant: the stream is read through and checked before anything of this machine is replaced by it, except for
-// the disks, whose snapshot it comes with.
+// has for it. Invariant: the stream is read through and checked, and each disk asked for its part, before anything of this
+// machine or its disks is replaced.
 #include "base/error.h"
 #include "control/snapshot/snapshot_internal.h"
 #include "machines/machine_state_disk.h"
@@ -15,6 +15,7 @@
 // A stream in a disk, in pieces of a size that images like.
 struct disk_stream {
     struct machine *machine;
+    const char *name; // of the snapshot to read
     uint64_t at, size;    // of what was written; of what there is to read
     size_t filled, taken; // of piece
     uint8_t piece[1 << 20];
@@ -52,7 +53,7 @@ static int read_disk(void *opaque, void *data, size_t size, struct error *err)
             uint64_t left = s->size - s->at;
             s->taken = 0;
             s->filled = left < sizeof s->piece ? left : sizeof s->piece;
-            int r = s->filled ? machine_disks_read_state(s->machine, s->at, s->piece, s->filled, err)
+            int r = s->filled ? machine_disks_read_state(s->machine, s->name, s->at, s->piece, s->filled, err)
                               : error_set(err, -EPIPE, "the saved state ends early");
             if (r)
                 return r;
@@ -101,16 +102,11 @@ int snapshot_save(struct snapshot *s, const char *name, struct error *err)
     return r;
 }
 
-static int load_state(struct machine_load *load, struct disk_stream *stream, struct error *err)
+static int read_state(struct machine_load *load, struct disk_stream *stream, bool only_check, struct error *err)
 {
     struct state_reader from = {.read = read_disk, .opaque = stream};
-    bool was_running;
-    int r = 0;
-    for (int pass = 0; !r && pass < 2; pass++) {
-        stream->at = stream->filled = stream->taken = 0;
-        r = machine_load_stream(load, &from, !pass, err);
-    }
-    return r ? r : machine_load_apply(load, &was_running, err);
+    stream->at = stream->filled = stream->taken = 0;
+    return machine_load_stream(load, &from, only_check, err);
 }
 
 // *ret_harm: this machine is not what it was.
@@ -118,6 +114,7 @@ static int load(struct snapshot *s, const char *name, bool *ret_harm, struct err
 {
     struct machine_disk_snapshot found;
     struct machine_load *load;
+    bool was_running;
     *ret_harm = false;
     if (snapshot_migrating(s))
         return error_set(err, -EBUSY, "a migration is under way");
@@ -136,11 +133,18 @@ static int load(struct snapshot *s, const char *name, bool *ret_harm, struct err
         return r;
     }
     stream->machine = s->machine;
+    stream->name = found.name;
     stream->size = found.state_size;
-    *ret_harm = true;
-    r = machine_disks_apply(s->machine, found.name, err);
+    r = machine_disks_all_have(s->machine, found.name, err);
     if (!r)
-        r = load_state(load, stream, err);
+        r = read_state(load, stream, true, err);
+    *ret_harm = !r;
+    if (!r)
+        r = machine_disks_apply(s->machine, found.name, err);
+    if (!r)
+        r = read_state(load, stream, false, err);
+    if (!r)
+        r = machine_load_apply(load, &was_running, err);
     machine_load_end(load);
     free(stream);
     return r;
@@ -152,9 +156,10 @@ int snapshot_load(struct snapshot *s, const char *name, struct error *err)
     if (machine_config(s->machine)->incoming)
         return error_set(err, -EBUSY, "this machine waits for a saved state itself");
     int r = load(s, name, &harm, err);
-    if (r && harm)
-        machine_load_failed(s->machine);
-    return r;
+    if (!r || !harm)
+        return r;
+    machine_load_failed(s->machine);
+    return error_prefix(err, r, "the machine is reset and stands, with its disks as in the snapshot");
 }
 
 int snapshot_delete(struct snapshot *s, const char *name, struct error *err)

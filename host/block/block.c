@@ -375,3 +375,9 @@ int block_vmstate_read(struct block *block, uint64_t offset, void *buf, size_t l
     block_drain(block);
     return image_vmstate_read(block->image, offset, buf, len);
 }
+
+int block_snapshot_read_vmstate(struct block *block, const char *id_or_name, uint64_t offset, void *buf, size_t len)
+{
+    block_drain(block);
+    return image_snapshot_read_vmstate(block->image, id_or_name, offset, buf, len);
+}

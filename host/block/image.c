@@ -423,6 +423,11 @@ int image_vmstate_read(struct image *image, uint64_t offset, void *buf, size_t l
     return image->driver->vmstate ? image->driver->vmstate(image, false, offset, buf, len) : -ENOTSUP;
 }
 
+int image_snapshot_read_vmstate(struct image *image, const char *name, uint64_t offset, void *buf, size_t len)
+{
+    return image->driver->snapshot_vmstate ? image->driver->snapshot_vmstate(image, name, offset, buf, len) : -ENOTSUP;
+}
+
 static int create_file(const struct image_create *create, struct image_create *wanted, struct error *err)
 {
     struct host_file file;

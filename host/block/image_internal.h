@@ -32,6 +32,7 @@ struct image_driver {
     int (*snapshot_apply)(struct image *, const char *, struct error *);
     int (*snapshot_delete)(struct image *, const char *, struct error *);
     int (*vmstate)(struct image *image, bool write, uint64_t offset, void *buf, size_t len);
+    int (*snapshot_vmstate)(struct image *image, const char *name, uint64_t offset, void *buf, size_t len);
 };
 
 enum image_kind { IMAGE_DATA, IMAGE_ZERO, IMAGE_BACKING };

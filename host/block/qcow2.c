@@ -357,4 +357,5 @@ const struct image_driver image_qcow2 = {
     .snapshot_apply = qcow2_snapshot_apply,
     .snapshot_delete = qcow2_snapshot_delete,
     .vmstate = qcow2_vmstate,
+    .snapshot_vmstate = qcow2_snapshot_vmstate,
 };

@@ -255,6 +255,7 @@ int qcow2_snapshot_list(struct image *image, struct image_snapshot **ret_list, s
 int qcow2_snapshot_create(struct image *image, struct image_snapshot *snapshot, struct error *err);
 int qcow2_snapshot_apply(struct image *image, const char *name, struct error *err);
 int qcow2_snapshot_delete(struct image *image, const char *name, struct error *err);
+int qcow2_snapshot_vmstate(struct image *image, const char *name, uint64_t offset, void *buf, size_t len);
 int qcow2_check(struct image *image, enum image_repair repair, void (*say)(void *, const char *),
                 void *opaque, struct image_check *ret_check, struct error *err);
 

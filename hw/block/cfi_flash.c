@@ -313,6 +313,42 @@ static void flash_reset(struct device *dev)
     atomic_store(&f->rom.state, MEM_ROM_PLAIN);
 }
 
+static void contents_read(struct block_request *request)
+{
+    *(bool *)request->opaque = true;
+}
+
+// Waits for len bytes of the drive.
+static int read_drive(struct cfi_flash *f, uint64_t offset, void *to, uint64_t len)
+{
+    bool done = false;
+    struct iovec iov = {to, len};
+    struct block_request request = {
+        .op = BLOCK_READ, .offset = offset, .iov = &iov, .iov_count = 1, .done = contents_read, .opaque = &done};
+    block_submit(f->block, &request);
+    while (!done)
+        block_drain(f->block);
+    return request.result;
+}
+
+// The array came from the saved state: what the drive has otherwise follows. A drive that cannot be read is written whole.
+static void drive_follows(struct cfi_flash *f)
+{
+    uint8_t piece[MEM_PAGE_SIZE];
+    uint64_t from = f->size, to = 0;
+    while (f->busy) // what was written before comes first
+        block_drain(f->block);
+    for (uint64_t at = 0; at < f->size; at += sizeof piece) {
+        uint64_t len = f->size - at < sizeof piece ? f->size - at : sizeof piece;
+        if (!read_drive(f, at, piece, len) && !memcmp(piece, f->ram->host + at, len))
+            continue;
+        from = at < from ? at : from;
+        to = at + len;
+    }
+    if (from < to)
+        changed(f, from, to);
+}
+
 static void flash_post_load(struct device *dev)
 {
     struct cfi_flash *f = (struct cfi_flash *)dev;
@@ -321,7 +357,7 @@ static void flash_post_load(struct device *dev)
         flash_reset(dev); // no state that this device saves
     atomic_store(&f->rom.state, f->show == SHOW_ARRAY && f->step == STEP_COMMAND ? MEM_ROM_PLAIN : MEM_ROM_TRAPS);
     if (f->ram && f->block && !f->readonly)
-        changed(f, 0, f->size); // the array came from the saved state, and the drive follows
+        drive_follows(f);
 }
 
 static void flash_destroy(struct device *dev)
@@ -363,11 +399,6 @@ int cfi_flash_create(const struct cfi_flash_config *config, struct device **ret_
     return 0;
 }
 
-static void contents_read(struct block_request *request)
-{
-    *(bool *)request->opaque = true;
-}
-
 int cfi_flash_map(struct device *dev, const char *name, struct gpa base, struct mem_ram **ret_ram, struct error *err)
 {
     struct cfi_flash *f = (struct cfi_flash *)dev;
@@ -376,15 +407,9 @@ int cfi_flash_map(struct device *dev, const char *name, struct gpa base, struct 
         return r;
     uint64_t have = f->block ? block_size(f->block) : 0;
     if (have) {
-        bool done = false;
-        struct iovec iov = {f->ram->host, have};
-        struct block_request request = {
-            .op = BLOCK_READ, .iov = &iov, .iov_count = 1, .done = contents_read, .opaque = &done};
-        block_submit(f->block, &request);
-        while (!done)
-            block_drain(f->block);
-        if (request.result)
-            return error_set(err, request.result, "cannot read the contents of %s: %s", name, strerror(-request.result));
+        r = read_drive(f, 0, f->ram->host, have);
+        if (r)
+            return error_set(err, r, "cannot read the contents of %s: %s", name, strerror(-r));
     }
     memset(f->ram->host + have, 0xff, f->size - have);
     if (ret_ram)

@@ -56,6 +56,7 @@ struct state_field {
     }
 
 struct device;
+struct error;
 
 struct device_class {
     const char *type;                 // "pl011": also the chunk type in a snapshot
@@ -71,6 +72,8 @@ struct device_class {
     // end, packets half delivered), so that nothing but the fields and RAM is state. Block back ends are drained
     // afterwards, so a device that only waits for them needs none. May be NULL.
     void (*quiesce)(struct device *dev);
+    // Before a save: whether the fields will be all of its state, or a negative errno and a sentence. NULL: they will.
+    int (*can_save)(struct device *dev, struct error *err);
 };
 
 // First member of every device model.

@@ -10,101 +10,13 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(HERE, "..", "..", "tools"), os.path.join(HERE, "..", "qmp")]
-from isotools import guest  # noqa: E402
-from qmp_client import Qmp, QmpError, connect  # noqa: E402
-
-PATIENCE = 60 * float(os.environ.get("ISOMER_PATIENCE", "1"))
-USERSPACE = b"ISOMER-MARK userspace"
+from tool_machine import PATIENCE, USERSPACE, Emulator, Failed, Serial, guest
+from qmp_client import Qmp, QmpError, connect
 
 
-class Failed(Exception):
-    """What a tool would have stumbled over."""
-
-
-class Serial:
-    """A serial line's bytes, from a socket or a pipe, collected by a thread."""
-    def __init__(self, stream):
-        self.stream, self.data, self.at, self.more, self.ended = stream, b"", 0, threading.Condition(), False
-        threading.Thread(target=self._collect, daemon=True).start()
-
-    def _collect(self):
-        while True:
-            try:
-                part = self.stream.recv(4096) if isinstance(self.stream, socket.socket) else os.read(self.stream, 4096)
-            except OSError:
-                part = b""
-            with self.more:
-                self.data += part
-                self.ended = not part
-                self.more.notify_all()
-            if not part:
-                return
-
-    def expect(self, text):
-        with self.more:
-            self.more.wait_for(lambda: text in self.data[self.at:] or self.ended, PATIENCE)
-            found = self.data.find(text, self.at)
-            if found < 0:
-                raise Failed(f"the guest did not say {text}; its last words: {self.data[-800:].decode(errors='replace')}")
-            self.at = found + len(text)
-
-
-class Tools:
+class Tools(Emulator):
     """The methods named run_TOOL each play one."""
-    def __init__(self, emulator, files, folder):
-        self.emulator, self.files, self.folder = emulator, files, folder
-        self.devices = self._answer("-device", "help")
-        self.backends = self._answer("-netdev", "help")
-        self.options = self._answer("-h")
-        self.initrd = self.path("initrd")
-        guest.make_initrd(self.initrd, files)
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
-    def _answer(self, *words, status=0):
-        done = subprocess.run([self.emulator, *words], capture_output=True, text=True, timeout=10)
-        if done.returncode != status:
-            raise Failed(f"{' '.join(words)}: status {done.returncode}: {done.stderr}")
-        return done.stdout
-
-    def adapted(self, words):
-        """The words without what this emulator does not have."""
-        kept, at = [], 0
-        while at < len(words):
-            name, value = words[at], words[at + 1] if at + 1 < len(words) and not words[at + 1].startswith("-") else None
-            lacks = (name == "-device" and f'name "{value.split(",")[0]}"' not in self.devices or
-                     name == "-netdev" and not re.search(rf"^{value.split(',')[0]}$", self.backends, re.M) or
-                     not re.search(rf"^  {name}\b", self.options, re.M))
-            if lacks:
-                print(f"  left out: {name} {value or ''}")
-            else:
-                kept += [name] + ([value] if value else [])
-            at += 2 if value else 1
-        return kept
-
-    def start(self, words, **more):
-        words = [self.emulator, *self.adapted(words)]
-        guest.expect_sandbox(words)
-        return subprocess.Popen(words, stdin=more.pop("stdin", subprocess.DEVNULL), stdout=more.pop("stdout", None), **more)
-
-    def finish(self, process, status=0):
-        try:
-            got = process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            raise Failed("it does not end") from None
-        if got != status:
-            raise Failed(f"exit status {got} instead of {status}")
-
-    def boot(self, append="console=ttyAMA0"):
-        return ["-kernel", self.files.kernel, "-initrd", self.initrd, "-append", append]
-
-    # ---- the tools
-
     def run_probes(self):
         """What is asked before a machine is started."""
         for words, wanted in [(["--version"], r"version \d+\.\d+\.\d+"), (["-M", "help"], r"(?m)^virt +.*ARM Virtual Machine"),
@@ -113,7 +25,7 @@ class Tools:
                               (["-M", "none", "-accel", "help"], r"(?m)^tcg\b"), (["-device", "?"], "virtio-rng-device"),
                               (["-device", "virtio-blk-device,help"], "drive=<"), (["-chardev", "?"], "socket"),
                               (["-netdev", "help"], "Available netdev")]:
-            text = self._answer(*words)
+            text = self.answer(*words)
             if not re.search(wanted, text):
                 raise Failed(f"{' '.join(words)} answers {text}")
         link = self.path("qemu-system-aarch64")
@@ -139,10 +51,9 @@ class Tools:
         server.bind(self.path("serial"))
         server.listen(1)
         server.settimeout(20)
-        process = self.start(["-S", "-qmp", "stdio", "-machine", "virt", "-cpu", "cortex-a72", "-m", "256", *self.boot(),
-                              "-nographic", "-chardev", f"socket,id=serialsocket,path={self.path('serial')}", "-serial",
-                              "chardev:serialsocket", "-sandbox", "on"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        try:
+        with self.running(["-S", "-qmp", "stdio", "-machine", "virt", "-cpu", "cortex-a72", "-m", "256", *self.boot(),
+                           "-nographic", "-chardev", f"socket,id=serialsocket,path={self.path('serial')}", "-serial",
+                           "chardev:serialsocket", "-sandbox", "on"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             serial = Serial(server.accept()[0])
             qmp = Qmp(process.stdout, process.stdin)
             if qmp.command("query-status")["status"] != "prelaunch" or serial.data:
@@ -159,21 +70,18 @@ class Tools:
             qmp.command("quit")
             qmp.event("SHUTDOWN")
             self.finish(process)
-        finally:
-            process.kill()
 
     def run_syzkaller(self):
         """A monitor on a TCP port, the serial line on standard output, many devices."""
         with socket.socket() as probe:
             probe.bind(("localhost", 0))
             port = probe.getsockname()[1]
-        process = self.start(["-m", "512", "-smp", "2", "-chardev",
-                              f"socket,id=SOCKSYZ,server=on,wait=off,host=localhost,port={port}", "-mon",
-                              "chardev=SOCKSYZ,mode=control", "-display", "none", "-serial", "stdio", "-no-reboot", "-name",
-                              "VM-0", "-device", "virtio-rng-pci", "-machine", "virt,gic-version=max",
-                              "-cpu", "max,sve=off", "-accel", "tcg", "-device", "virtio-net-pci,netdev=net0", "-netdev",
-                              "user,id=net0,restrict=on", *self.boot()], stdout=subprocess.PIPE)
-        try:
+        with self.running(["-m", "512", "-smp", "2", "-chardev",
+                           f"socket,id=SOCKSYZ,server=on,wait=off,host=localhost,port={port}", "-mon",
+                           "chardev=SOCKSYZ,mode=control", "-display", "none", "-serial", "stdio", "-no-reboot", "-name",
+                           "VM-0", "-device", "virtio-rng-pci", "-machine", "virt,gic-version=max",
+                           "-cpu", "max,sve=off", "-accel", "tcg", "-device", "virtio-net-pci,netdev=net0", "-netdev",
+                           "user,id=net0,restrict=on", *self.boot()], stdout=subprocess.PIPE) as process:
             serial = Serial(process.stdout.fileno())
             qmp = Qmp.over(("localhost", port))
             serial.expect(USERSPACE)
@@ -188,8 +96,6 @@ class Tools:
             if qmp.event("SHUTDOWN") != {"guest": False, "reason": "host-signal"}:
                 raise Failed("its end by a signal has another reason")
             self.finish(process, 128 + 15)
-        finally:
-            process.kill()
 
     def run_pytest_embedded(self):
         """Both on TCP servers; a reset while it runs."""
@@ -198,9 +104,8 @@ class Tools:
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
                 ports.append(probe.getsockname()[1])
-        process = self.start(["-nographic", "-machine", "virt", "-cpu", "cortex-a53", *self.boot(), "-m", "256", "-serial",
-                              f"tcp::{ports[0]},server,nowait", "-qmp", f"tcp:127.0.0.1:{ports[1]},server,wait=off"])
-        try:
+        with self.running(["-nographic", "-machine", "virt", "-cpu", "cortex-a53", *self.boot(), "-m", "256", "-serial",
+                           f"tcp::{ports[0]},server,nowait", "-qmp", f"tcp:127.0.0.1:{ports[1]},server,wait=off"]) as process:
             serial = Serial(connect(("127.0.0.1", ports[0])))
             qmp = Qmp.over(("127.0.0.1", ports[1]))
             serial.expect(USERSPACE)
@@ -210,8 +115,6 @@ class Tools:
             qmp.refuses("screendump", filename=self.path("screen.ppm"))
             qmp.command("quit")
             self.finish(process)
-        finally:
-            process.kill()
 
     def run_nomad(self):
         """In the background with a process number; the monitor on a socket, taking text."""
@@ -239,10 +142,9 @@ class Tools:
     def run_panic(self):
         """Testers that want to know of a panic: no root file system makes one."""
         sock = self.path("panics")
-        process = self.start(["-machine", "virt", "-cpu", "cortex-a72", "-m", "256", "-nographic", "-qmp",
-                              f"unix:{sock},server=on,wait=off", "-S", "-action", "panic=pause", "-kernel",
-                              self.files.kernel, "-append", "console=ttyAMA0 panic=0"], stdout=subprocess.DEVNULL)
-        try:
+        with self.running(["-machine", "virt", "-cpu", "cortex-a72", "-m", "256", "-nographic", "-qmp",
+                           f"unix:{sock},server=on,wait=off", "-S", "-action", "panic=pause", "-kernel",
+                           self.files.kernel, "-append", "console=ttyAMA0 panic=0"], stdout=subprocess.DEVNULL) as process:
             qmp = Qmp.over(sock)
             qmp.command("cont")
             if qmp.event("GUEST_PANICKED") != {"action": "pause"}:
@@ -252,8 +154,6 @@ class Tools:
                 raise Failed("the state is not guest-panicked")
             qmp.command("quit")
             self.finish(process)
-        finally:
-            process.kill()
 
     def run_pvpanic(self):
         """A guest that says by a device that it has panicked; Debian's kernels have no driver, so its shell writes."""
@@ -265,10 +165,9 @@ echo "events $(devmem $start 8)"
 devmem $start 8 1
 sleep 1000
 """)
-        process = self.start(["-machine", "virt", "-cpu", "cortex-a72", "-m", "256", "-nographic", "-device", "pvpanic-pci",
-                              "-qmp", f"unix:{sock},server,nowait", "-action", "panic=pause", "-kernel",
-                              self.files.kernel, "-initrd", initrd, "-append", "console=ttyAMA0"], stdout=subprocess.PIPE)
-        try:
+        with self.running(["-machine", "virt", "-cpu", "cortex-a72", "-m", "256", "-nographic", "-device", "pvpanic-pci",
+                           "-qmp", f"unix:{sock},server,nowait", "-action", "panic=pause", "-kernel",
+                           self.files.kernel, "-initrd", initrd, "-append", "console=ttyAMA0"], stdout=subprocess.PIPE) as process:
             serial = Serial(process.stdout.fileno())
             qmp = Qmp.over(sock)
             serial.expect(b"events 0x01")
@@ -279,8 +178,6 @@ sleep 1000
                 raise Failed("the state is not guest-panicked")
             qmp.command("quit")
             self.finish(process)
-        finally:
-            process.kill()
 
     def run_hotplug(self):
         """A device added to a port and taken out again."""
@@ -292,10 +189,9 @@ echo "@there $(head -c 16 /dev/hwrng | wc -c)"
 while grep -q virtio rng_current; do sleep 0.1; done
 poweroff -f
 """)
-        process = self.start(["-machine", "virt", "-cpu", "cortex-a72", "-m", "256", "-nographic", "-device",
-                              "pcie-root-port,id=port1,chassis=1", "-qmp", f"unix:{sock},server,nowait", "-kernel",
-                              self.files.kernel, "-initrd", initrd, "-append", "console=ttyAMA0"], stdout=subprocess.PIPE)
-        try:
+        with self.running(["-machine", "virt", "-cpu", "cortex-a72", "-m", "256", "-nographic", "-device",
+                           "pcie-root-port,id=port1,chassis=1", "-qmp", f"unix:{sock},server,nowait", "-kernel",
+                           self.files.kernel, "-initrd", initrd, "-append", "console=ttyAMA0"], stdout=subprocess.PIPE) as process:
             serial = Serial(process.stdout.fileno())
             qmp = Qmp.over(sock)
             serial.expect(USERSPACE)
@@ -307,18 +203,15 @@ poweroff -f
             if qmp.event("SHUTDOWN") != {"guest": True, "reason": "guest-shutdown"}:
                 raise Failed("its end has another reason")
             self.finish(process)
-        finally:
-            process.kill()
 
     def run_watchdog(self):
         """A guest whose watchdog daemon hangs."""
         initrd, sock = self.path("hangs"), self.path("watched")
         guest.make_initrd(initrd, self.files, modules=["sbsa_gwdt"],
                           run="cat /sys/class/watchdog/watchdog0/identity; exec watchdog -F -T 2 -t 1000 /dev/watchdog\n")
-        process = self.start(["-machine", "virt", "-cpu", "cortex-a72", "-m", "256", "-nographic", "-device", "sbsa_gwdt",
-                              "-qmp", f"unix:{sock},server,nowait", "-action", "watchdog=pause", "-kernel",
-                              self.files.kernel, "-initrd", initrd, "-append", "console=ttyAMA0"], stdout=subprocess.PIPE)
-        try:
+        with self.running(["-machine", "virt", "-cpu", "cortex-a72", "-m", "256", "-nographic", "-device", "sbsa_gwdt",
+                           "-qmp", f"unix:{sock},server,nowait", "-action", "watchdog=pause", "-kernel",
+                           self.files.kernel, "-initrd", initrd, "-append", "console=ttyAMA0"], stdout=subprocess.PIPE) as process:
             serial = Serial(process.stdout.fileno())
             qmp = Qmp.over(sock)
             serial.expect(b"SBSA Generic Watchdog")
@@ -329,8 +222,6 @@ poweroff -f
                 raise Failed("the state is not watchdog")
             qmp.command("quit")
             self.finish(process)
-        finally:
-            process.kill()
 
 
 def main():

@@ -137,7 +137,7 @@ static int nowhere(struct error *err)
 
 int channel_create(struct channel *channel, struct error *err)
 {
-    *channel = (struct channel){.fd = -1, .listener = -1, .cancel_fd = -1};
+    *channel = (struct channel){.fd = -1, .listener = -1, .cancel_fd = -1, .child_fd = -1};
     return 0;
 }
 
@@ -167,6 +167,11 @@ int channel_write(void *opaque, const void *data, size_t size, struct error *err
 }
 
 int channel_read(void *opaque, void *data, size_t size, struct error *err)
+{
+    return nowhere(err);
+}
+
+int channel_pause(const struct channel *channel, int ms, struct error *err)
 {
     return nowhere(err);
 }

@@ -121,7 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(!semihost_create(b.machine, &options, 0x40000000, 1 << 20, &b.s, NULL));
     for (unsigned i = 0; in.size && i < STEPS; i++)
         call(&b, &in);
-    semihost_destroy(b.s);
+    device_destroy(b.machine->devices[--b.machine->device_count]);
     keyval_free(&options);
     b.machine->chardevs = NULL;
     b.machine->chardev_count = 0;

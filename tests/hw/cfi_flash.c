@@ -276,6 +276,28 @@ Test(cfi_flash, save_load_save)
     }
 }
 
+Test(cfi_flash, a_load_writes_what_differs_only)
+{
+    struct bench b;
+    struct state_buf state = {0};
+    struct error err;
+    struct block *drive = drive_make(SIZE, false);
+    bench_make(&b, drive, false);
+    cr_assert_eq(state_save(b.dev, 0, &state, &err), 0);
+    cr_assert_eq(state_load(&b.dev, 1, 0, state.data, state.size, &err), 0);
+    cr_expect(!drive->waiting && !drive->writes, "the drive has it all");
+    memset(drive->data + SECTOR, 0x11, 8);
+    memset(drive->data + 3 * SECTOR, 0x11, 8);
+    cr_assert_eq(state_load(&b.dev, 1, 0, state.data, state.size, &err), 0);
+    while (drive->waiting)
+        block_drain(drive);
+    cr_expect(drive->writes == 1 && drive->flushes == 1);
+    cr_expect(drive->data[SECTOR] == 0xa5 && drive->data[3 * SECTOR] == 0xa5);
+    state_buf_free(&state);
+    bench_free(&b);
+    free(drive);
+}
+
 // Commands and data at random, resets, and saved states with flipped bits. Sanitizers and asserts judge, and that what is
 // shown and how reads are routed agree.
 Test(cfi_flash, fuzz)

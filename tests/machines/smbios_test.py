@@ -23,6 +23,7 @@ CASES = [
      ["Manufacturer: M", "Serial Number: T", "UUID: 00112233-4455-6677-8899-aabbccddeeff", "SKU Number: K", "Family: F",
       "Location In Chassis: shelf", "Asset Tag: A", "Current Speed: 1500 MHz", "Part Number: N", "Bank Locator: B",
       "Speed: 2400 MT/s"], ["Serial Number: S"]),
+    (1, 512, ["type=0x11,bank=B"], ["Bank Locator: B"], ["OEM Strings"]),
     (1, 512, ["type=11,value=one,,comma,value=two", "type=11,path={file}"],
      ["String 1: one,comma", "String 2: two", f"String 3: {LONG}"], []),
 ]

@@ -110,6 +110,26 @@ TALK = [
     ('{"execute": "qom-get", "arguments": {"path": "/machine", "property": "x"}}',
      error("Property 'virt-machine.x' not found")),
     ('{"execute": "query-migrate"}', OK),
+    ('{"execute": "migrate-incoming", "arguments": {"uri": "file:x"}}', error("this machine does not wait for a saved state")),
+    ('{"execute": "query-migrate-parameters"}',
+     {"return": {"max-bandwidth": 0, "downtime-limit": 300, "multifd-compression": "none"}}),
+    ('{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 1000000, "multifd-compression": "zlib"}}', OK),
+    ('{"execute": "migrate-set-parameters", "arguments": {"downtime-limit": 0, "max-bandwidth": 5}}',
+     error("downtime-limit is a number of milliseconds from 1 to 2000000")),
+    ('{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": -1}}', error("max-bandwidth is a number of .*")),
+    ('{"execute": "migrate-set-parameters", "arguments": {"multifd-compression": "lzo"}}',
+     error("multifd-compression is none, zlib or zstd")),
+    ('{"execute": "migrate-set-parameters", "arguments": {"cpu-throttle-initial": 5}}',
+     error("Parameter 'cpu-throttle-initial' is unexpected")),
+    ('{"execute": "query-migrate-parameters"}',
+     {"return": {"max-bandwidth": 1000000, "downtime-limit": 300, "multifd-compression": "zlib"}}),
+    ('{"execute": "migrate-set-capabilities", "arguments": {"capabilities": [{"capability": "xbzrle", "state": false}]}}', OK),
+    ('{"execute": "migrate-set-capabilities", "arguments": {"capabilities": [{"capability": "postcopy-ram", "state": true}]}}',
+     error("The capability 'postcopy-ram' is not supported")),
+    ('{"execute": "migrate-set-capabilities", "arguments": {"capabilities": [{"capability": "frob", "state": false}]}}',
+     error("There is no capability 'frob'")),
+    ('{"execute": "migrate-set-capabilities", "arguments": {"capabilities": [{"capability": null}, 1]}}',
+     error("Each of 'capabilities' has .*")),
     ('{"execute": "migrate", "arguments": {"uri": "frob:x"}}', error("'frob:x' is no place for a machine's state.*")),
     ('{"execute": "human-monitor-command", "arguments": {"command-line": "info status"}}',
      {"return": "VM status: running\r\n"}),
@@ -346,6 +366,60 @@ def migrates(program):
             peer.send('{"execute": "quit"}')
 
 
+def ended(peer):
+    """What query-migrate says at a migration's end; events are passed over."""
+    deadline, status = time.monotonic() + 20, {"status": "setup"}
+    while status["status"] in ("setup", "active") and time.monotonic() < deadline:
+        peer.send('{"execute": "query-migrate"}')
+        answer = json.loads(peer.file.readline())
+        while "event" in answer:
+            answer = json.loads(peer.file.readline())
+        status = answer["return"]
+        time.sleep(0.01)
+    return status
+
+
+def arrives_when_told(program):
+    """-incoming defer, migrate-incoming, and a sender that keeps to its bandwidth until it is let go."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {name: os.path.join(folder, name) for name in ("from", "to", "state")}
+        with open(os.path.join(folder, "load"), "wb") as load:
+            load.write(os.urandom(16 << 20))
+        with machine(program, "-incoming", "defer", "-qmp", f"unix:{paths['to']},server,nowait"), \
+                machine(program, "-device", f"loader,file={load.name},addr=0x44000000,force-raw=on", "-qmp",
+                        f"unix:{paths['from']},server,nowait"):
+            to, sender = Peer(paths["to"]), Peer(paths["from"])
+            to.expect("defer", GREETING)
+            to.send(CAPS + '{"execute": "query-status"}{"execute": "migrate-incoming", "arguments": {"uri": "unix:%s"}}'
+                    '{"execute": "query-migrate"}{"execute": "migrate-incoming", "arguments": {"uri": "unix:x"}}' % paths["state"])
+            to.expect("defer", OK, {"return": {"status": "inmigrate", "singlestep": False, "running": False}}, OK,
+                      {"return": {"status": "active"}}, error("this machine does not wait for a saved state"))
+            sender.expect("bandwidth", GREETING)
+            sender.send(CAPS + '{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 1048576}}'
+                        '{"execute": "migrate", "arguments": {"uri": "unix:%s"}}' % paths["state"])
+            sender.expect("bandwidth", OK, OK, OK)
+            time.sleep(1)  # what it must not use for more than it may
+            sender.send('{"execute": "query-migrate"}')
+            status = json.loads(sender.file.readline())["return"]
+            if status["status"] != "active" or not 1 << 16 < status["ram"]["transferred"] < 8 << 20 or \
+                    not 0 < status["ram"]["mbps"] < 64:
+                fail(f"at a limit of 1 MiB/s: {status}")
+            sender.send('{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 0}}')
+            sender.expect("bandwidth", OK)
+            status = ended(sender)
+            if status["status"] != "completed" or not {"total-time", "setup-time", "downtime", "ram"} <= status.keys():
+                fail(f"without a limit: {status}")
+            if ended(to) != {"status": "completed"}:
+                fail("the receiver does not say that all has come")
+            to.send('{"execute": "query-status"}')
+            while "event" in (answer := json.loads(to.file.readline())):
+                pass
+            if not answer["return"]["running"]:
+                fail("the machine does not run where it has come to")
+            for peer in (sender, to):
+                peer.send('{"execute": "quit"}')
+
+
 def waits_for_its_own(program):
     """A migration that QMP's human monitor began does not keep another monitor waiting."""
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as deaf:
@@ -382,7 +456,8 @@ def pretty(program):
 
 
 def main():
-    for part in (at_once, keys, lists, stopped_at_start, several, migrates, waits_for_its_own, pretty):
+    for part in (at_once, keys, lists, stopped_at_start, several, migrates, arrives_when_told, waits_for_its_own,
+                 pretty):
         part(sys.argv[1])
     print("QMP answers over standard input and sockets")
 

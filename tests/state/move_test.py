@@ -14,6 +14,8 @@ import time
 
 OPTIONS = ["-m", "16", "-smp", "2", "-display", "none", "-serial", "null", "-monitor", "stdio"]
 
+QUIET = "exec >/dev/null 2>&1"  # a command that is left behind holds no pipe of ours
+
 
 class Fault(Exception):
     """Something was not as it should be."""
@@ -127,16 +129,19 @@ def refusals(program, folder, state):
 
 def monitor_words(program, folder):
     out, _, _ = talk(program, ["migrate", "migrate nowhere", "info migrate", "migrate_cancel",
-                               "migrate_set_parameter speed 3", "migrate_set_parameter multifd-compression lzo",
+                               "migrate_set_parameter speed 3", "migrate_set_parameter max-bandwidth 2",
+                               "migrate_set_parameter downtime-limit 40", "info migrate_parameters", "migrate_set_parameter multifd-compression lzo",
                                "savevm x", "loadvm x", "delvm x", "savevm", "info snapshots", "migrate_incoming file:x",
                                f"migrate file:{folder}/no/such", "info migrate", "info status", "quit"])
     wanted("monitor", out, "Error: migrate needs an address")
     wanted("monitor", out, "Error: 'nowhere' is no place for a machine's state")
-    wanted("monitor", out, "Error: the only parameter is multifd-compression")
+    wanted("monitor", out, "Error: the parameters are max-bandwidth, downtime-limit and multifd-compression")
+    wanted("monitor", out, r"max-bandwidth: 2097152 bytes/second\ndowntime-limit: 40 ms\nmultifd-compression: none")
     wanted("monitor", out, "Error: multifd-compression is none, zlib or zstd")
     wanted("monitor", out, r"(Error: no disk of this machine can hold a snapshot(.|\n)*){3}Error: a snapshot needs a name")
     wanted("monitor", out, "There is no snapshot available")
     wanted("monitor", out, "Error: this machine does not wait for a saved state")
+    wanted("monitor", out, r"migrate file:.*/no/such\nError: cannot open '.*/no/such': No such file")
     wanted("monitor", out, r"Migration status: failed \(cannot open '.*/no/such': No such file")
     wanted("monitor", out, r"VM status: running\n\(qemu\) quit")
 
@@ -180,6 +185,77 @@ def changed(program, folder):
             ask_until(process, "info status", "VM status: running")
 
 
+def last_part(program, folder):
+    """The machine stands and its state is not yet with the receiver: it is not continued; after a failure it is."""
+    go, load = os.path.join(folder, "go"), os.path.join(folder, "load")
+    for status, end, state in (("0", "completed", "paused"), ("1", "failed", "running")):
+        with monitored(program, "-device", f"loader,file={load},addr=0x40400000,force-raw=on") as process:
+            ask(process, f"migrate -d exec:{QUIET}; cat; until [ -e {go} ] || [ ! -d {folder} ]; do sleep 0.01; done; exit {status}")
+            ask_until(process, "info status", "VM status: paused")
+            ask_until(process, "info migrate", "Migration status: active")
+            wanted("amid the last part", ask(process, "cont"), "Error: the migration is not finished")
+            wanted("amid the last part", ask(process, "info status"), "VM status: paused")
+            with open(go, "w", encoding="ascii"):
+                pass
+            ask_until(process, "info migrate", f"Migration status: {end}")
+            ask_until(process, "info status", f"VM status: {state}")
+            ask(process, "cont")  # whoever says so now knows
+            ask_until(process, "info status", "VM status: running")
+        os.unlink(go)
+
+
+def stubborn(program, folder):
+    """A command that does not end when it is told to: neither a cancel nor the end waits for it."""
+    load = os.path.join(folder, "load")
+    for command in ("trap '' TERM; exec sleep 100", "trap '' TERM; cat; exec sleep 100"):
+        with monitored(program, "-device", f"loader,file={load},addr=0x40400000,force-raw=on") as process:
+            for way in ("cancel", "quit"):
+                ask(process, f"migrate -d exec:{QUIET}; {command}")
+                ask_until(process, "info migrate", "Migration status: active")
+                if "cat" in command:
+                    ask_until(process, "info status", "VM status: paused")
+                if way == "cancel":
+                    ask(process, "migrate_cancel")
+                    ask_until(process, "info migrate", "Migration status: cancelled")
+                    ask_until(process, "info status", "VM status: running")
+
+
+def table_of(image):
+    """Where the disk's active table is, by its header: another place after a snapshot was loaded."""
+    with open(image, "rb") as stream:
+        return stream.read(48)[40:]
+
+
+def unharmed(program, folder):
+    """A loadvm that cannot work is known to be so before a disk is changed, and the machine runs on."""
+    disks = [os.path.join(folder, name + ".qcow2") for name in "ab"]
+    for disk in disks:
+        subprocess.run([program, "img", "create", "-q", "-f", "qcow2", disk, "1M"], check=True)
+    drives = [word for disk in disks for word in ("-drive", f"if=none,id={disk[-7]},format=qcow2,file={disk}")]
+    out, _, _ = talk(program, ["savevm one", "loadvm one", "savevm two", "info status", "quit"], *drives)
+    wanted("savevm", out, r"savevm two\n\(qemu\) info status\nVM status: running")
+    subprocess.run([program, "img", "snapshot", "-d", "two", disks[1]], check=True)
+    tables = [table_of(disk) for disk in disks]
+    for name, more, text in (("one", ["-m", "32"], "the saved machine has ram=16777216, this one has ram=33554432"),
+                             ("two", [], "disk 'b' has no snapshot 'two'")):
+        out, _, _ = talk(program, [f"loadvm {name}", "info status", "quit"], *drives, *more)
+        wanted("loadvm", out, f"Error: {text}")
+        wanted("loadvm", out, "VM status: running")
+        if [table_of(disk) for disk in disks] != tables:
+            raise Fault(f"loadvm {name} has changed a disk")
+
+
+def sandboxed(program, folder):
+    """The socket that a machine's state came by is removed in the sandbox, too."""
+    path, env = os.path.join(folder, "boxed"), "ASAN_OPTIONS"
+    os.environ[env] = os.environ.get(env, "") + ":detect_leaks=0"
+    with monitored(program, "-incoming", f"unix:{path}", "-sandbox", "on") as process:
+        talk(program, [f"migrate unix:{path}", "quit"])
+        ask_until(process, "info status", "VM status: running")
+        if os.path.exists(path):
+            raise Fault("the socket is left behind in the sandbox")
+
+
 def deferred(program, state):
     out, err, status = talk(program, ["info status", f"migrate_incoming file:{state}", "system_reset", "quit"], "-incoming",
                             "defer")
@@ -216,6 +292,10 @@ def main():
             monitor_words(program, folder)
             cancelled(program, folder)
             changed(program, folder)
+            last_part(program, folder)
+            stubborn(program, folder)
+            unharmed(program, folder)
+            sandboxed(program, folder)
             deferred(program, state)
             over_tcp(program)
         except Fault as fault:
