@@ -89,9 +89,18 @@ static int connect_gdb(struct cli *cli, struct error *err)
     return 0;
 }
 
+// Without a word about networks a machine has a card on a user-mode network, as with QEMU.
+static int add_network(struct cli *cli, struct error *err)
+{
+    const struct machine_config *m = &cli->machine;
+    if (cli->nodefaults || m->nic_count || m->net_count || m->netdev_count || m->kernel_data || !strcmp(m->board, "none"))
+        return 0;
+    return cli_add(cli, cli->nics, &cli->machine.nic_count, "-nic", "user", "type", err);
+}
+
 // Without -serial or -monitor, the terminal is both, as with QEMU's -nographic; we have no window to put them
 // in.
-static int add_defaults(struct cli *cli)
+static int add_defaults(struct cli *cli, struct error *err)
 {
     if (!cli->nodefaults && !cli->has_serial) {
         cli->serial[cli->serial_count++] =
@@ -100,7 +109,7 @@ static int add_defaults(struct cli *cli)
             if (!strcmp(cli->monitor[i], "stdio"))
                 cli->serial[cli->serial_count - 1] = "null";
     }
-    return 0;
+    return add_network(cli, err);
 }
 
 int cli_parse(struct cli *cli, int argc, char *const argv[], FILE *out, enum cli_action *ret_action,
@@ -137,8 +146,9 @@ int cli_parse(struct cli *cli, int argc, char *const argv[], FILE *out, enum cli
     if (cli->incoming && cli->loadvm)
         return error_set(err, -EINVAL, "-incoming and -loadvm exclude each other");
     cli->machine.incoming = cli->incoming || cli->loadvm;
-    add_defaults(cli);
-    r = connect_serials(cli, err);
+    r = add_defaults(cli, err);
+    if (!r)
+        r = connect_serials(cli, err);
     if (!r)
         r = connect_monitors(cli, err);
     return r ? r : connect_gdb(cli, err);

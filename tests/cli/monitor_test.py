@@ -74,8 +74,19 @@ def over_mux(program):
         sys.exit(f"Ctrl-A x ended with {done.returncode}")
 
 
+def default_network(program):
+    """Like QEMU: a card and a user-mode network, unless the command line speaks of networks or wants no defaults."""
+    for options, wanted in (([], "nic0: type=user,.*"), (["-nic", "none"], ""), (["-net", "none"], ""), (["-nodefaults"], ""),
+                            (["-netdev", "user,id=mine"], "mine: type=user,.*"), (["-M", "none"], "")):
+        done = subprocess.run([program, "-S", *options, "-serial", "null", "-monitor", "stdio"], input="info network\nquit\n",
+                              capture_output=True, text=True, timeout=20)
+        answer = done.stdout.replace("\r", "").split("(qemu) ")[1].split("\n", 1)[-1].split("\n", 1)[0]
+        if done.returncode or not re.fullmatch(wanted, answer):
+            sys.exit(f"{' '.join(options)}: status {done.returncode}, info network answered '{answer}', wanted {wanted}")
+
+
 def main():
-    for way in (over_stdio, over_mux):
+    for way in (over_stdio, over_mux, default_network):
         way(sys.argv[1])
     print("the monitor answers over standard input and a shared terminal")
 
