@@ -11,11 +11,13 @@
 
 #include <llvm-c/Analysis.h>
 #include <llvm-c/ErrorHandling.h>
+#include <llvm-c/Support.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +91,14 @@ static void on_fatal_error(const char *reason)
         longjmp(*fatal_to, 1);
 }
 
+// A constant that is hoisted is opaque to the folds of code generation, of which some then undo each other for ever (exclusive ors
+// with two constants of which one is the other's neighbour, LLVM 19.1). LLVM has one set of such switches a process, each to be set once.
+static void set_switches(void)
+{
+    static const char *const switches[] = { "isomer", "-disable-constant-hoisting" };
+    LLVMParseCommandLineOptions(ARRAY_SIZE(switches), switches, NULL);
+}
+
 static int create(const struct optimiser_config *config, struct optimiser **ret_optimiser, struct error *err)
 {
     struct optimiser *o = calloc(1, sizeof *o);
@@ -103,6 +113,8 @@ static int create(const struct optimiser_config *config, struct optimiser **ret_
         destroy(o);
         return r;
     }
+    static pthread_once_t switched = PTHREAD_ONCE_INIT;
+    pthread_once(&switched, set_switches);
     o->pass_options = LLVMCreatePassBuilderOptions();
     LLVMResetFatalErrorHandler();
     LLVMInstallFatalErrorHandler(on_fatal_error);

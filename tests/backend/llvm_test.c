@@ -80,3 +80,11 @@ Test(llvm_diff, vectors_on_sse) { run_many(RANDOM_INT | RANDOM_VEC | RANDOM_AES,
 Test(llvm_diff, vectors) { run_many(RANDOM_INT | RANDOM_VEC | RANDOM_AES, UINT64_MAX, 15); }
 Test(llvm_diff, everything) { run_many(RANDOM_ALL, UINT64_MAX, 15); }
 Test(llvm_diff, everything_on_sse) { run_many(RANDOM_ALL, sse_only, 5); }
+
+// Units that were found to go wrong, as long as the generator makes the same of their seeds.
+Test(llvm_diff, found)
+{
+    llvm_engine_create(&engine, UINT64_MAX);
+    run_one(0x6619276f36d2a, RANDOM_ALL, IR_RN); // LLVM's code generation went in circles over hoisted constants
+    llvm_engine_destroy(&engine);
+}
