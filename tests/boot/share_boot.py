@@ -14,7 +14,7 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
 from isotools import guest  # noqa: E402
 
-MODULES = ["virtio_mmio", "9pnet_virtio", "9p"]
+MODULES = ["virtio_mmio", "virtio_pci", "9pnet_virtio", "9p"]
 FILES = 300
 SCRIPT = """mkdir -p /none /map /ro
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=131072 plain /none || echo "@mount none failed"
@@ -118,7 +118,7 @@ def boot(emulator, options, folder):
         "host": md5(big) + "  -", "made": md5(read(plain, "made")) + "  -", "count": f"{FILES} {md5(numbers)}  -",
         "renamed": "deep", "over": "new 0", "links": "2", "gone": "", "held": "", "attr": "640 1000000000",
         "size": "5000", "append": "appended", "away": "/etc/passwd 0", "up": "", "planted": "", "dev": "refused",
-        "ro": md5(big) + "  -", "packed": "011", "umount": "0", "errors": "0"}
+        "ro": md5(big) + "  -", "packed": "0011", "umount": "0", "errors": "0"}
     if model:
         wanted |= {"owned": "12 34 4711", "link": "owned text", "special": "1,3 character special file fifo",
                    "folder": "5 6 directory"}
