@@ -24,6 +24,8 @@ static bool allocate(struct backend *b)
            scratch((void **)&c->next_use, X64_MAX_INSNS, sizeof(*c->next_use)) &&
            scratch((void **)&c->barriers, X64_MAX_INSNS, sizeof(*c->barriers)) &&
            scratch((void **)&c->fields, X64_MAX_FIELDS, sizeof(*c->fields)) &&
+           scratch((void **)&c->events, X64_MAX_INSNS, sizeof(*c->events)) &&
+           scratch((void **)&c->block_events, IR_MAX_BLOCKS, sizeof(*c->block_events)) &&
            scratch((void **)&c->block_offset, IR_MAX_BLOCKS, sizeof(*c->block_offset)) &&
            scratch((void **)&c->block_order, IR_MAX_BLOCKS, sizeof(*c->block_order)) &&
            scratch((void **)&c->block_rank, IR_MAX_BLOCKS, sizeof(*c->block_rank)) &&
@@ -45,7 +47,7 @@ static void destroy(struct backend *b)
     if (!b)
         return;
     struct x64_compile *c = &b->compile;
-    void *const all[] = { c->values, c->cells, c->next_use, c->barriers, c->fields, c->block_offset, c->block_order,
+    void *const all[] = { c->values, c->cells, c->next_use, c->barriers, c->fields, c->events, c->block_events, c->block_offset, c->block_order,
                           c->block_rank, c->block_scratch, c->block_preds, c->loop_end, c->block_map, c->maps, c->join_insns, c->sites, c->snapshots, c->snapshot_owner, c->refs.list, b->cold_buffer };
     for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
         free(all[i]);
@@ -75,6 +77,10 @@ static int create(const struct backend_config *config, struct code_buffer *code,
     c->layout = config->guest->layout;
     c->has = has;
     c->refs.capacity = X64_MAX_REFS;
+    for (unsigned f = 0; f < X64_MAX_FIELDS; f++) {
+        c->fields[f].cell = IR_NO_VALUE;
+        c->fields[f].next_event = X64_NO_POS;
+    }
     *ret_backend = b;
     return 0;
 }
