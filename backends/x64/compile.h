@@ -127,6 +127,7 @@ struct x64_compile {
     struct backend_eval_site *sites; // placed behind the cold code
     uint32_t site_count;
     bool too_large;
+    bool some_evaluated; // the configuration wants operations evaluated that have host code
 
     uint32_t pos;   // instruction being lowered
     uint32_t block, block_end;

@@ -186,7 +186,7 @@ void x64_prepare(struct x64_compile *c)
         c->values[i] = (struct x64_value){ .cell = i };
         c->values[i].address = may_be_displacement(c, &u->insns[i]);
         note_address_uses(c, &u->insns[i]);
-        c->cells[i] = (struct x64_cell){ -1, false, -1, -1, 0, 0, X64_NO_FIELD };
+        c->cells[i] = (struct x64_cell){ -1, false, -1, -1, 0, 0, X64_NO_FIELD, 0 };
         value_next[i] = X64_NO_POS;
     }
     for (unsigned w = 0; w < X64_MAX_FIELDS / 64; w++) // what the last unit left

@@ -76,6 +76,7 @@ static int create(const struct backend_config *config, struct code_buffer *code,
     c->backend = b;
     c->layout = config->guest->layout;
     c->has = has;
+    c->some_evaluated = config->evaluate_fp || config->evaluate_vectors;
     c->refs.capacity = X64_MAX_REFS;
     for (unsigned f = 0; f < X64_MAX_FIELDS; f++) {
         c->fields[f].cell = IR_NO_VALUE;
@@ -98,7 +99,7 @@ void x64_lower(struct x64_compile *c, uint32_t pos)
     const struct ir_insn *insn = &c->unit->insns[pos];
     c->pos = pos;
     x64_begin_insn(c);
-    if (evaluated(&c->backend->config, insn)) {
+    if (c->some_evaluated && evaluated(&c->backend->config, insn)) {
         x64_clobber_flags(c);
         x64_lower_eval(c, insn);
     } else if (!x64_lower_int(c, insn) && !x64_lower_flags(c, insn) && !x64_lower_mem(c, insn) &&
@@ -182,7 +183,9 @@ static int compile(struct backend *b, const struct ir_unit *unit, struct code_bu
         x64_begin_block(c, block);
         c->block_offset[block] = x64_pos(&c->hot);
         for (uint32_t i = unit->blocks[block].first; i < c->block_end; i++)
-            if (!c->values[i].done)
+            if (unit->insns[i].op == IR_OP_insn)
+                c->insn_offset = (uint32_t)unit->insns[i].imm;
+            else if (!c->values[i].done)
                 x64_lower(c, i);
         if (c->too_large || c->refs.full || c->cold.full || c->exit_count > BACKEND_MAX_EXITS)
             return -E2BIG;

@@ -247,11 +247,16 @@ static inline void renumber(const struct ir_rewrite *rw, const struct ir_insn *f
 
 static inline void rewrite_insn(struct ir_rewrite *rw, uint32_t id)
 {
+    const struct ir_insn *from = &rw->unit->insns[id];
     struct ir_insn insn;
     uint32_t value = IR_NO_VALUE;
-    renumber(rw, &rw->unit->insns[id], &insn);
-    if (insn.op == IR_OP_nop)
+    if (from->op == IR_OP_nop)
         return;
+    if (from->op == IR_OP_insn) { // one in five: none of the steps has to do with it
+        rw->map[id] = append(rw, from);
+        return;
+    }
+    renumber(rw, from, &insn);
     if ((rw->steps & IR_STEP_STATE) && forward_state(rw, &insn, &value))
         rw->map[id] = value;
     else
