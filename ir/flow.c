@@ -94,6 +94,12 @@ void ir_flow_build(const struct ir_unit *unit, void *memory, struct ir_flow *ret
     ret_flow->idom = at + 2 * n;
     ret_flow->pred_first = at + 3 * n;
     ret_flow->pred = at + 4 * n + 1;
+    if (n == 1 && unit->insns[unit->blocks[0].first + unit->blocks[0].count - 1].op != IR_OP_br &&
+        unit->insns[unit->blocks[0].first + unit->blocks[0].count - 1].op != IR_OP_brif) { // many a unit of a guest
+        ret_flow->rpo[0] = ret_flow->order[0] = ret_flow->idom[0] = ret_flow->pred_first[0] = ret_flow->pred_first[1] = 0;
+        ret_flow->count = 1;
+        return;
+    }
     order_blocks(unit, ret_flow, ret_flow->pred);
     list_predecessors(unit, ret_flow);
     find_dominators(ret_flow);

@@ -127,6 +127,7 @@ struct x64_compile {
     struct backend_eval_site *sites; // placed behind the cold code
     uint32_t site_count;
     bool too_large;
+    bool some_evaluated; // the configuration wants operations evaluated that have host code
 
     uint32_t pos;   // instruction being lowered
     uint32_t block, block_end;
@@ -152,6 +153,9 @@ struct x64_compile {
     struct x64_field *fields;
     uint16_t touched[X64_MAX_FIELDS]; // fields whose next_event is set
     uint32_t touched_count;
+    uint32_t *events;        // gets and puts, of each block from its last
+    uint32_t event_count;
+    uint32_t *block_events;  // by block: its first of them
     uint32_t *block_offset;  // in hot code
     uint32_t *block_order;   // blocks in the order they are lowered
     uint32_t *block_rank;    // where each comes in that order
@@ -210,7 +214,13 @@ void x64_store_dirty(struct x64_compile *c);  // writes dirty fields to env; the
 void x64_flush(struct x64_compile *c);        // writes them and marks them clean
 void x64_forget_fields(struct x64_compile *c); // drops every binding
 void x64_evict_all(struct x64_compile *c, uint32_t mask); // frees these registers, values kept in slots
-unsigned x64_type_log2(enum ir_type type); // of a field or value in memory
+// Log2 of the bytes of a field or value in memory. Of flags, all named bits are in the low half.
+static inline unsigned x64_type_log2(enum ir_type type)
+{
+    static const uint8_t sizes[IR_TYPE_COUNT] = { [IR_I1] = 0, [IR_I8] = 0, [IR_I16] = 1, [IR_F16] = 1, [IR_FLAGS] = 1, [IR_I32] = 2,
+                                                  [IR_F32] = 2, [IR_I64] = 3, [IR_F64] = 3, [IR_V128] = 4 };
+    return sizes[type];
+}
 // Memory form of a value: writes it to [m], 8 or 16 bytes, upper bits zero (union ir_value).
 void x64_store_value(struct x64_compile *c, uint32_t value, struct x64_mem m);
 void x64_load_value(struct x64_compile *c, uint32_t value, struct x64_mem m); // into its (defined) register

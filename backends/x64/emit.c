@@ -17,7 +17,8 @@ void x64_rel32(struct x64_emit *e, enum x64_ref_kind kind, uint32_t target, unsi
     x64_u32(e, 0);
 }
 
-static void modrm_mem(struct x64_emit *e, unsigned reg, struct x64_mem m, unsigned tail)
+// Bytes that may be wanted are written, then skipped or not: cheaper here than branches, and there is room.
+static inline void modrm_mem(struct x64_emit *e, unsigned reg, struct x64_mem m, unsigned tail)
 {
     unsigned r = (reg & 7) << 3;
     if (m.base == X64_RIP) {
@@ -28,35 +29,35 @@ static void modrm_mem(struct x64_emit *e, unsigned reg, struct x64_mem m, unsign
     unsigned base = m.base & 7;
     bool sib = m.index != X64_NONE || base == 4;
     unsigned mod = m.disp == 0 && base != 5 ? 0 : m.disp == (int8_t)m.disp ? 1 : 2;
-    x64_u8(e, mod << 6 | r | (sib ? 4 : base));
-    if (sib)
-        x64_u8(e, (unsigned)m.scale << 6 | (m.index == X64_NONE ? 4u : (unsigned)m.index & 7) << 3 | base);
-    if (mod == 1)
-        x64_u8(e, (uint32_t)m.disp);
-    else if (mod == 2)
-        x64_u32(e, (uint32_t)m.disp);
+    uint8_t *p = e->p;
+    p[0] = (uint8_t)(mod << 6 | r | (sib ? 4 : base));
+    p[1] = (uint8_t)((unsigned)m.scale << 6 | (m.index == X64_NONE ? 4u : (unsigned)m.index & 7) << 3 | base);
+    p += 1 + sib;
+    __builtin_memcpy(p, &m.disp, 4);
+    e->p = p + mod * mod; // 0, 1 or 4 bytes
 }
 
-static void prefixes(struct x64_emit *e, uint32_t op, unsigned rex, bool force)
+static inline void prefixes(struct x64_emit *e, uint32_t op, unsigned rex, bool force)
 {
     static const uint8_t mandatory[4] = { 0, 0x66, 0xf3, 0xf2 };
-    if (op & X64_LOCK)
-        x64_u8(e, 0xf0);
-    if (op & X64_O16)
-        x64_u8(e, 0x66);
-    if (op & X64_PP)
-        x64_u8(e, mandatory[(op & X64_PP) >> 10]);
+    if (op & (X64_LOCK | X64_O16 | X64_PP)) {
+        if (op & X64_LOCK)
+            x64_u8(e, 0xf0);
+        if (op & X64_O16)
+            x64_u8(e, 0x66);
+        if (op & X64_PP)
+            x64_u8(e, mandatory[(op & X64_PP) >> 10]);
+    }
     if (op & X64_W)
         rex |= 8;
-    if (rex || force)
-        x64_u8(e, 0x40 | rex);
+    *e->p = (uint8_t)(0x40 | rex);
+    e->p += rex || force;
     unsigned map = (op & X64_MAP) >> 8;
-    if (map)
+    if (map) {
         x64_u8(e, 0x0f);
-    if (map == 2)
-        x64_u8(e, 0x38);
-    if (map == 3)
-        x64_u8(e, 0x3a);
+        if (map > 1)
+            x64_u8(e, map == 2 ? 0x38 : 0x3a);
+    }
     x64_u8(e, op);
 }
 

@@ -291,11 +291,12 @@ void x64_begin_block(struct x64_compile *c, uint32_t block)
     unsigned s = block % X64_SNAPSHOTS;
     x64_clear_events(c);
     uint32_t first = u->blocks[block].first;
-    for (uint32_t i = first + u->blocks[block].count; i-- > first;)
-        if (u->insns[i].op == IR_OP_get || u->insns[i].op == IR_OP_put)
-            x64_set_event(c, (uint32_t)u->insns[i].imm, i, u->insns[i].op == IR_OP_put);
     c->pos = first;
     c->block_end = first + u->blocks[block].count;
+    for (uint32_t k = c->block_events[block]; k < c->event_count && c->events[k] >= first && c->events[k] < c->block_end; k++) {
+        const struct ir_insn *insn = &u->insns[c->events[k]];
+        x64_set_event(c, (uint32_t)insn->imm, c->events[k], insn->op == IR_OP_put);
+    }
     c->flags_value = c->flags_bool = c->arith = IR_NO_VALUE;
     find_hot(c, block);
     for (uint32_t i = 0; i < c->global_count; i++)

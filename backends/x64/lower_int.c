@@ -453,7 +453,6 @@ bool x64_lower_int(struct x64_compile *c, const struct ir_insn *insn)
     bool done = true;
     switch (insn->op) {
     case IR_OP_nop: return true;
-    case IR_OP_insn: c->insn_offset = (uint32_t)insn->imm; return true;
     case IR_OP_const:
     case IR_OP_vconst: x64_def_const(c, c->pos); return true;
     case IR_OP_get: x64_get_field(c, c->pos, (uint32_t)insn->imm); return true;

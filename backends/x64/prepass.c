@@ -94,23 +94,24 @@ static uint32_t live_until(const struct x64_compile *c, uint32_t value, uint32_t
 // Does this use take an integer of `width` bytes from a vector register as well as from a general one?
 static void note_vector_use(struct x64_compile *c, const struct ir_insn *user, unsigned k, uint32_t value)
 {
+    if (user->op != IR_OP_st && user->op != IR_OP_bitcast && user->op != IR_OP_vzext)
+        return;
     enum ir_type type = x64_type(c, value);
-    unsigned size = x64_type_log2(type);
     if (type != IR_I32 && type != IR_I64)
         return;
-    if ((user->op == IR_OP_bitcast && x64_in_xmm(user->type)) || user->op == IR_OP_vzext)
+    if (user->op == IR_OP_vzext || (user->op == IR_OP_bitcast && x64_in_xmm(user->type)))
         c->values[value].float_uses++;
     else if (user->op == IR_OP_st && k == 1 && !(user->attr & (IR_MEM_BE | IR_MEM_RELEASE)) &&
-             (user->attr & IR_MEM_SIZE) == size)
+             (user->attr & IR_MEM_SIZE) == x64_type_log2(type))
         c->values[value].store_uses++;
 }
 
 // After all uses: where will the value live?
 static bool lives_in_xmm(const struct x64_compile *c, const struct ir_insn *insn, const struct x64_value *v)
 {
-    unsigned size = x64_type_log2(insn->type);
-    if ((insn->type != IR_I32 && insn->type != IR_I64) || v->float_uses + v->store_uses != v->uses || !v->uses)
+    if (!v->uses || v->float_uses + v->store_uses != v->uses || (insn->type != IR_I32 && insn->type != IR_I64))
         return false;
+    unsigned size = x64_type_log2(insn->type);
     if (insn->op == IR_OP_ld)
         return v->float_uses && (insn->attr & (IR_MEM_SIZE | IR_MEM_SIGNED | IR_MEM_BE)) == size;
     if (insn->op == IR_OP_vget)
@@ -139,6 +140,7 @@ static void scan_block(struct x64_compile *c, uint32_t block, uint32_t *value_ne
     const struct ir_unit *u = c->unit;
     uint32_t first = u->blocks[block].first, end = first + u->blocks[block].count;
     x64_clear_events(c);
+    c->block_events[block] = c->event_count;
     for (uint32_t i = end; i-- > first;) {
         const struct ir_insn *insn = &u->insns[i];
         struct x64_value *v = &c->values[i];
@@ -152,6 +154,7 @@ static void scan_block(struct x64_compile *c, uint32_t block, uint32_t *value_ne
             c->next_use[i][3] = field->next_event == X64_NO_POS ? X64_NO_POS
                                                                 : field->next_event << 1 | field->next_is_put;
             x64_set_event(c, (uint32_t)insn->imm, i, insn->op == IR_OP_put);
+            c->events[c->event_count++] = i;
         }
         for (unsigned k = 0; k < 4; k++) {
             if (insn->arg[k] == IR_NO_VALUE || v->address)
@@ -183,15 +186,14 @@ void x64_prepare(struct x64_compile *c)
         c->values[i] = (struct x64_value){ .cell = i };
         c->values[i].address = may_be_displacement(c, &u->insns[i]);
         note_address_uses(c, &u->insns[i]);
-        c->cells[i] = (struct x64_cell){ -1, false, -1, -1, 0, 0, X64_NO_FIELD };
+        c->cells[i] = (struct x64_cell){ -1, false, -1, -1, 0, 0, X64_NO_FIELD, 0 };
         value_next[i] = X64_NO_POS;
     }
-    for (uint32_t f = 0; f < c->layout->count; f++) {
-        c->fields[f].cell = IR_NO_VALUE;
-        c->fields[f].next_event = X64_NO_POS;
-        c->fields[f].next_is_put = false;
-    }
-    c->touched_count = c->loop_count = c->global_count = 0;
+    for (unsigned w = 0; w < X64_MAX_FIELDS / 64; w++) // what the last unit left
+        for (uint64_t bits = c->bound[w]; bits; bits &= bits - 1)
+            c->fields[w * 64 + (unsigned)__builtin_ctzll(bits)].cell = IR_NO_VALUE;
+    x64_clear_events(c);
+    c->event_count = c->loop_count = c->global_count = 0;
     order_blocks(c);
     for (uint32_t k = u->block_count; k-- > 0;)
         if (u->blocks[c->block_order[k]].count)

@@ -11,21 +11,6 @@
 
 #include <string.h>
 
-unsigned x64_type_log2(enum ir_type type)
-{
-    switch (type) {
-    case IR_I1:
-    case IR_I8: return 0;
-    case IR_I16:
-    case IR_F16:
-    case IR_FLAGS: return 1; // all named bits are in the low half
-    case IR_I32:
-    case IR_F32: return 2;
-    case IR_V128: return 4;
-    default: return 3;
-    }
-}
-
 // ---- cells -------------------------------------------------------------------------------------------------------
 
 static struct x64_cell *cell_of(struct x64_compile *c, uint32_t value)

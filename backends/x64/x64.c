@@ -24,6 +24,8 @@ static bool allocate(struct backend *b)
            scratch((void **)&c->next_use, X64_MAX_INSNS, sizeof(*c->next_use)) &&
            scratch((void **)&c->barriers, X64_MAX_INSNS, sizeof(*c->barriers)) &&
            scratch((void **)&c->fields, X64_MAX_FIELDS, sizeof(*c->fields)) &&
+           scratch((void **)&c->events, X64_MAX_INSNS, sizeof(*c->events)) &&
+           scratch((void **)&c->block_events, IR_MAX_BLOCKS, sizeof(*c->block_events)) &&
            scratch((void **)&c->block_offset, IR_MAX_BLOCKS, sizeof(*c->block_offset)) &&
            scratch((void **)&c->block_order, IR_MAX_BLOCKS, sizeof(*c->block_order)) &&
            scratch((void **)&c->block_rank, IR_MAX_BLOCKS, sizeof(*c->block_rank)) &&
@@ -45,7 +47,7 @@ static void destroy(struct backend *b)
     if (!b)
         return;
     struct x64_compile *c = &b->compile;
-    void *const all[] = { c->values, c->cells, c->next_use, c->barriers, c->fields, c->block_offset, c->block_order,
+    void *const all[] = { c->values, c->cells, c->next_use, c->barriers, c->fields, c->events, c->block_events, c->block_offset, c->block_order,
                           c->block_rank, c->block_scratch, c->block_preds, c->loop_end, c->block_map, c->maps, c->join_insns, c->sites, c->snapshots, c->snapshot_owner, c->refs.list, b->cold_buffer };
     for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
         free(all[i]);
@@ -74,7 +76,12 @@ static int create(const struct backend_config *config, struct code_buffer *code,
     c->backend = b;
     c->layout = config->guest->layout;
     c->has = has;
+    c->some_evaluated = config->evaluate_fp || config->evaluate_vectors;
     c->refs.capacity = X64_MAX_REFS;
+    for (unsigned f = 0; f < X64_MAX_FIELDS; f++) {
+        c->fields[f].cell = IR_NO_VALUE;
+        c->fields[f].next_event = X64_NO_POS;
+    }
     *ret_backend = b;
     return 0;
 }
@@ -92,7 +99,7 @@ void x64_lower(struct x64_compile *c, uint32_t pos)
     const struct ir_insn *insn = &c->unit->insns[pos];
     c->pos = pos;
     x64_begin_insn(c);
-    if (evaluated(&c->backend->config, insn)) {
+    if (c->some_evaluated && evaluated(&c->backend->config, insn)) {
         x64_clobber_flags(c);
         x64_lower_eval(c, insn);
     } else if (!x64_lower_int(c, insn) && !x64_lower_flags(c, insn) && !x64_lower_mem(c, insn) &&
@@ -176,7 +183,9 @@ static int compile(struct backend *b, const struct ir_unit *unit, struct code_bu
         x64_begin_block(c, block);
         c->block_offset[block] = x64_pos(&c->hot);
         for (uint32_t i = unit->blocks[block].first; i < c->block_end; i++)
-            if (!c->values[i].done)
+            if (unit->insns[i].op == IR_OP_insn)
+                c->insn_offset = (uint32_t)unit->insns[i].imm;
+            else if (!c->values[i].done)
                 x64_lower(c, i);
         if (c->too_large || c->refs.full || c->cold.full || c->exit_count > BACKEND_MAX_EXITS)
             return -E2BIG;

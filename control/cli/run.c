@@ -33,7 +33,7 @@ static int add_file(struct cli *cli, const char *path, struct error *err)
     case FILE_CPIO: return take(&cli->machine.initrd, path, "initial RAM disks", err);
     case FILE_RAW: break;
     }
-    const char *text = cli_keep(cli, "if=virtio,format=raw,id=disk%zu,file=", cli->machine.drive_count);
+    const char *text = cli_keep(cli, "if=virtio,id=disk%zu,file=", cli->machine.drive_count);
     if (!text)
         return error_set(err, -EINVAL, "run: too many files");
     r = cli_add(cli, cli->drives, &cli->machine.drive_count, "run", text, NULL, err);
@@ -62,8 +62,10 @@ int cli_parse_run(struct cli *cli, int argc, char *const argv[], struct error *e
         cli->machine.append = cli->machine.drive_count && !cli->machine.initrd
                                   ? "console=ttyAMA0 earlycon root=/dev/vda rw"
                                   : "console=ttyAMA0 earlycon";
+    if (!r && !cli->machine.kernel && !cli->machine.bios && cli->machine.drive_count)
+        cli->machine.bios = "AAVMF_CODE.fd"; // UEFI, where Debian has it: starts what the disk holds
     if (!r && !cli->machine.kernel && !cli->machine.bios)
-        r = error_set(err, -EINVAL, "run: none of the files is a kernel");
+        r = error_set(err, -EINVAL, "run: none of the files is a kernel or a disk");
     return r;
 }
 

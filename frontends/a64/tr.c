@@ -176,13 +176,12 @@ uint32_t a64_branch_address(struct a64_tr *t, uint32_t target)
 {
     bool tbi0 = t->key & A64_KEY_TBI0, tbi1 = t->key & A64_KEY_TBI1;
 
-    // At EL0 and EL1, bit 55 of the address chooses between TBI0 and TBI1.
+    // At EL0 and EL1, bit 55 of the address chooses between TBI0 and TBI1; it is the sign of what is cleaned.
     if (!tbi0 && !tbi1)
         return target;
     uint32_t clean = a64_bits_op(t, IR_OP_sbfx, IR_I64, 0, 56, target, IR_NO_VALUE);
     if (tbi0 && tbi1)
         return clean;
-    uint32_t upper = a64_bits_op(t, IR_OP_ubfx, IR_I64, 55, 1, target, IR_NO_VALUE);
-    upper = ir_op1(t->u, IR_OP_trunc, IR_I1, upper);
+    uint32_t upper = ir_icmp(t->u, IR_CSLT, clean, ir_const(t->u, IR_I64, 0));
     return ir_op3(t->u, IR_OP_select, IR_I64, upper, tbi1 ? clean : target, tbi0 ? clean : target);
 }

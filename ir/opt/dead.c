@@ -13,7 +13,7 @@ enum { WORDS = 4 }; // 256 fields
 struct walk {
     struct ir_unit *unit;
     bool puts, values; // what to remove
-    uint8_t *used;     // by value id
+    uint8_t *used;     // by ir_operand_at
     uint64_t live[WORDS];
 };
 
@@ -54,8 +54,8 @@ static inline void visit(struct walk *w, uint32_t id)
     } else if (sees_state(w->unit, insn)) {
         memset(w->live, 0xff, sizeof w->live);
     }
-    for (unsigned i = 0; i < 4; i++) // one entry more takes IR_NO_VALUE
-        w->used[insn->arg[i] < w->unit->insn_count ? insn->arg[i] : w->unit->insn_count] = 1;
+    for (unsigned i = 0; i < 4; i++)
+        w->used[ir_operand_at(insn->arg[i])] = 1;
 }
 
 // What no path reaches uses nothing any more; the block stays for the numbering until a rewriting pass drops
@@ -85,7 +85,7 @@ static void sweep(struct ir_unit *unit, struct ir_opt *opt, bool puts, bool valu
         empty_unreached(unit, &flow);
     uint64_t(*live_in)[WORDS] = (uint64_t(*)[WORDS])(at + flow_size);
     struct walk w = {
-        .unit = unit, .puts = puts, .values = values, .used = (uint8_t *)at + flow_size + live_size};
+        .unit = unit, .puts = puts, .values = values, .used = (uint8_t *)at + flow_size + live_size + 1};
     memset(w.used, !values, unit->insn_count);
     for (uint32_t i = flow.count; i--;) {
         uint32_t b = flow.rpo[i], next[2];

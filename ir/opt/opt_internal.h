@@ -12,6 +12,13 @@
 #include "ir/opt/passes.h"
 
 
+// Where a table by value ids has the entry of an operand: that of IR_NO_VALUE is before the first, so that there is nothing to
+// compare.
+static inline int32_t ir_operand_at(uint32_t arg)
+{
+    return (int32_t)arg;
+}
+
 struct ir_rewrite {
     struct ir_unit *unit;
     struct ir_opt *opt;
@@ -19,7 +26,7 @@ struct ir_rewrite {
     unsigned steps;
     struct ir_insn *out;
     uint32_t count, capacity;
-    uint32_t *map;      // by old id: new id; one more entry for IR_NO_VALUE
+    uint32_t *map;      // by old id: new id; ir_operand_at(IR_NO_VALUE) is one more entry
     uint16_t *home;     // by new id: old block number
     uint32_t block;     // old number of the block being written
     uint32_t *table;    // CSE: new ids by hash, direct-mapped
@@ -56,8 +63,9 @@ struct ir_span_group {
     bool write;
 };
 enum { IR_NO_GROUP = UINT16_MAX };
-// Fills group_of (by old id) and groups (capacity max); returns how many groups there are.
-uint32_t ir_find_spans(const struct ir_unit *unit, const struct ir_flow *flow, uint16_t *group_of,
+// Fills group_of (by old id) and groups (capacity max); returns whether a walk would change
+// the unit: a group has more than one access, or there is a nop.
+bool ir_find_spans(const struct ir_unit *unit, const struct ir_flow *flow, uint16_t *group_of,
                        struct ir_span_group *groups, uint32_t max);
 
 static inline struct ir_insn ir_insn_make(enum ir_op op, enum ir_type type, uint32_t a, uint32_t b)

@@ -233,27 +233,30 @@ static uint32_t use_span(struct ir_rewrite *rw, const struct span_tables *spans,
     return group->token;
 }
 
-// Copies the instruction with its operands renumbered. The map's last entry stands for IR_NO_VALUE, so that
-// there is no branch to mispredict.
+// Copies the instruction with its operands renumbered.
 static inline void renumber(const struct ir_rewrite *rw, const struct ir_insn *from, struct ir_insn *to)
 {
-    const uint32_t n = rw->unit->insn_count;
     to->op = from->op;
     to->type = from->type;
     to->sub = from->sub;
     to->attr = from->attr;
     to->imm = from->imm;
     for (unsigned i = 0; i < 4; i++)
-        to->arg[i] = rw->map[from->arg[i] < n ? from->arg[i] : n];
+        to->arg[i] = rw->map[ir_operand_at(from->arg[i])];
 }
 
 static inline void rewrite_insn(struct ir_rewrite *rw, uint32_t id)
 {
+    const struct ir_insn *from = &rw->unit->insns[id];
     struct ir_insn insn;
     uint32_t value = IR_NO_VALUE;
-    renumber(rw, &rw->unit->insns[id], &insn);
-    if (insn.op == IR_OP_nop)
+    if (from->op == IR_OP_nop)
         return;
+    if (from->op == IR_OP_insn) { // one in five: none of the steps has to do with it
+        rw->map[id] = append(rw, from);
+        return;
+    }
+    renumber(rw, from, &insn);
     if ((rw->steps & IR_STEP_STATE) && forward_state(rw, &insn, &value))
         rw->map[id] = value;
     else
@@ -342,8 +345,8 @@ static bool prepare(struct ir_rewrite *rw, struct span_tables *spans)
         return false;
     rw->out = rw->opt->insns;
     ir_flow_build(unit, at, &rw->flow);
-    rw->map = (uint32_t *)(at += flow);
-    rw->map[n] = IR_NO_VALUE;
+    rw->map = (uint32_t *)(at += flow) + 1;
+    rw->map[ir_operand_at(IR_NO_VALUE)] = IR_NO_VALUE;
     rw->home = (uint16_t *)(at += map);
     rw->table = (uint32_t *)(at += home);
     rw->table_mask = slots - 1;
@@ -362,8 +365,9 @@ void ir_rewrite(struct ir_unit *unit, struct ir_opt *opt, unsigned steps)
         return;
     if (steps & IR_STEP_STATE)
         scan_puts(&rw);
-    if (steps & IR_STEP_SPANS)
-        ir_find_spans(unit, &rw.flow, spans.group_of, spans.groups, unit->insn_count);
+    if ((steps & IR_STEP_SPANS) && !ir_find_spans(unit, &rw.flow, spans.group_of, spans.groups, unit->insn_count) &&
+        steps == IR_STEP_SPANS)
+        return;
     for (uint32_t i = 0; i < rw.flow.count; i++) {
         const struct ir_block *block = &unit->blocks[rw.flow.rpo[i]];
         rw.block = rw.flow.rpo[i];

@@ -50,10 +50,11 @@ static bool joins(struct ir_span_group *group, uint32_t base, uint32_t mmu, int6
     return true;
 }
 
-uint32_t ir_find_spans(const struct ir_unit *unit, const struct ir_flow *flow, uint16_t *group_of,
+bool ir_find_spans(const struct ir_unit *unit, const struct ir_flow *flow, uint16_t *group_of,
                        struct ir_span_group *groups, uint32_t max)
 {
     uint32_t count = 0;
+    bool work = false;
     for (uint32_t i = 0; i < flow->count; i++) {
         const struct ir_block *block = &unit->blocks[flow->rpo[i]];
         uint32_t open = count; // first group of the running segment
@@ -63,8 +64,10 @@ uint32_t ir_find_spans(const struct ir_unit *unit, const struct ir_flow *flow, u
             group_of[id] = IR_NO_GROUP;
             if (ends_spans(unit, insn))
                 open = count;
-            if (!plain_access(insn))
+            if (!plain_access(insn)) {
+                work |= insn->op == IR_OP_nop;
                 continue;
+            }
             uint32_t base = address_base(unit->insns, insn->arg[0], &offset), g;
             int64_t end = offset + ir_mem_bytes(insn->attr);
             if (offset < INT32_MIN / 2 || end > INT32_MAX / 2)
@@ -78,10 +81,10 @@ uint32_t ir_find_spans(const struct ir_unit *unit, const struct ir_flow *flow, u
                     (struct ir_span_group){base, insn->attr & IR_MEM_MMU, offset, end, 0, IR_NO_VALUE, false};
                 open = count - open > OPEN_GROUPS ? count - OPEN_GROUPS : open;
             }
-            groups[g].count++;
+            work |= groups[g].count++ > 0;
             groups[g].write |= insn->op == IR_OP_st;
             group_of[id] = (uint16_t)g;
         }
     }
-    return count;
+    return work;
 }

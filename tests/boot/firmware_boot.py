@@ -6,11 +6,13 @@ u-boot     U-Boot reaches its prompt from -bios, finds a virtio disk and PCI fun
            there in the next run.
 efi-shell  EDK2 reaches its shell, where it lists PCI functions and a disk; a variable that it keeps in flash is there in the
            next run, and so are SMBIOS strings.
+efi-run    "isomer run" with nothing but a qcow2 disk ends in EDK2's shell, which reads the disk's content.
 efi-usb    EDK2 finds a USB disk, and its shell obeys a USB keyboard.
 efi-linux  EDK2 starts a kernel that it was given by -kernel; Linux finds its devices by ACPI and hears the power button.
 """
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -104,6 +106,22 @@ def efi_shell(emulator, folder):
     return []
 
 
+def efi_run(emulator, folder):
+    disk = os.path.join(folder, "disk")
+    subprocess.run([emulator, "img", "create", "-f", "qcow2", disk, "16M"], check=True, stdout=subprocess.DEVNULL)
+    with Console([emulator, "run", disk, "-nographic", "-nic", "none"]) as console:
+        console.expect("Press .*ESC", PATIENCE)
+        console.send("\x1b")
+        console.expect("Shell> ", PATIENCE)
+        console.send("dblk BLK0 0 1\r")
+        console.expect(r"00000000: (00 ){7}00[-\s](00 ){7}00", PATIENCE)
+        console.expect("Shell> ", PATIENCE)
+        console.send("reset -s\r")
+        if console.wait(PATIENCE):
+            return ["reset -s gives another exit status than 0"]
+    return []
+
+
 def efi_usb(emulator, folder):
     disk = os.path.join(folder, "disk")
     with open(disk, "wb") as stream:
@@ -163,7 +181,7 @@ def efi_linux(emulator, folder):
 def main():
     emulator, scenario = sys.argv[1:3]
     run, needs = {"u-boot": (u_boot, [UBOOT]), "efi-shell": (efi_shell, [CODE, VARS]),
-                  "efi-usb": (efi_usb, [CODE, VARS]),
+                  "efi-usb": (efi_usb, [CODE, VARS]), "efi-run": (efi_run, [CODE]),
                   "efi-linux": (efi_linux, [CODE, VARS])}[scenario]
     for path in needs:
         if not os.path.exists(path):
