@@ -40,6 +40,7 @@ struct accel_config {
     const struct optimiser_ops *optimiser; // NULL: the module beside the program, if it is there
     bool one_pass_regions;               // let the backend compile regions, for tests without an optimiser
     uint64_t host_feature_mask;          // backend features allowed
+    bool exact_exclusives;               // see accel/jit/monitor.c; needs ACCEL_TIER_FAST
     bool perf_map;                       // write /tmp/perf-PID.map
     uint32_t without;                    // 1 << enum accel_technique each: what to do without
     struct accel_events events;

@@ -57,6 +57,7 @@ struct backend_config {
     const struct ir_runtime *runtime; // slow paths, called from cold code
     const struct log *log;            // out_asm
     uint64_t feature_mask;            // host features allowed, all ones for those present; see the backend's header
+    bool marked_exclusives;           // loads of IR_MEM_EXCLUSIVE go to the runtime, always
     bool evaluate_fp, evaluate_vectors; // by ir_eval instead of host code, to measure against
 };
 

@@ -55,6 +55,7 @@ struct machine_config {
     bool one_pass_regions;
     bool perf_map;
     uint32_t without; // as accel_config
+    bool exact_exclusives; // as accel_config
     const char *kernel, *initrd, *append, *dtb, *bios;
     const uint8_t *kernel_data; // a kernel in memory, borrowed, where kernel is NULL
     size_t kernel_size;         // bytes

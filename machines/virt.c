@@ -286,6 +286,7 @@ static int create_cpus(struct machine *m, struct error *err)
                                         .host_feature_mask = ~0ull,
                                         .perf_map = m->config.perf_map,
                                         .without = m->config.without,
+                                        .exact_exclusives = m->config.exact_exclusives,
                                         .events = {m, machine_vcpu_stopped}};
     r = accel_create(&config, &m->accel, err);
     free(cpus);

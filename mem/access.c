@@ -129,6 +129,8 @@ static void ram_written(struct mem_space *space, struct mem_ram *ram, uint64_t o
 {
     for (uint64_t page = offset >> MEM_PAGE_BITS; page <= (offset + len - 1) >> MEM_PAGE_BITS; page++)
         atomic_store_explicit(&ram->dirty[page], 1, memory_order_relaxed);
+    if (space->watcher.written)
+        space->watcher.written(space->watcher.opaque, ram, offset, len);
     if (space->watcher.code_written && mem_has_code(ram, offset, len))
         space->watcher.code_written(space->watcher.opaque, ram, offset, len);
 }

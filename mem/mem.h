@@ -80,6 +80,7 @@ struct mem_view {
 // path.
 struct mem_watcher {
     void (*code_written)(void *opaque, struct mem_ram *ram, uint64_t offset, uint64_t len);
+    void (*written)(void *opaque, struct mem_ram *ram, uint64_t offset, uint64_t len); // any RAM, or NULL
     void *opaque;
 };
 

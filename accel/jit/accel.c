@@ -22,6 +22,11 @@ static void code_written(void *opaque, struct mem_ram *ram, uint64_t offset, uin
     accel_code_written(opaque, ram, offset, len);
 }
 
+static void written(void *opaque, struct mem_ram *ram, uint64_t offset, uint64_t len)
+{
+    monitor_written(opaque, NULL, ram->host + offset, len);
+}
+
 static int make_write_maps(struct accel *accel, struct error *err)
 {
     const struct mem_view *view = atomic_load(&accel->mem->view);
@@ -129,7 +134,8 @@ int accel_create(const struct accel_config *config, struct accel **ret_accel, st
         r = wrap_helpers(accel, err);
     if (!r)
         r = jit_create(accel, err);
-    accel->mem->watcher = (struct mem_watcher){.code_written = code_written, .opaque = accel};
+    accel->mem->watcher = (struct mem_watcher){.code_written = code_written, .opaque = accel,
+                                                 .written = config->exact_exclusives ? written : NULL};
     for (unsigned i = 0; !r && i < accel->cpu_count; i++) {
         int e = pthread_create(&accel->cpus[i].thread, NULL, vcpu_main, &accel->cpus[i]);
         if (e)

@@ -76,7 +76,7 @@ static void fill_inline(struct vcpu *vcpu, uint64_t va, enum guest_access access
     }
     if (prot & GUEST_R)
         e->read = tag;
-    if (access != GUEST_WRITE || !x->write_ok)
+    if (access != GUEST_WRITE || !x->write_ok || vcpu->accel->config.exact_exclusives)
         return;
     _Atomic uint64_t *slot = code_write_slot(vcpu->accel, x->range->ram, x->offset >> MEM_PAGE_BITS);
     uint64_t seen = atomic_load(slot), mine = tag | 2;
@@ -277,13 +277,28 @@ static bool read_part(struct vcpu *vcpu, const struct xlat *x, uint64_t va, unsi
     return true;
 }
 
+// Also where there is code: the new bytes are compared with the old.
+static void write_exactly(struct vcpu *vcpu, const struct xlat *x, const uint8_t *bytes, unsigned size)
+{
+    uint8_t old[16];
+    monitor_enter(vcpu->accel, x->host, size);
+    access_load_host(old, x->host, size);
+    access_store_host(x->host, bytes, size);
+    monitor_written(vcpu->accel, vcpu, x->host, size);
+    monitor_leave(vcpu->accel, x->host, size);
+    if (memcmp(old, bytes, size))
+        wrote(vcpu, x, size);
+}
+
 static bool write_part(struct vcpu *vcpu, const struct xlat *x, uint64_t va, unsigned size, uint8_t *bytes)
 {
     if (!x->host)
         return mmio(vcpu, x, va, size, true, bytes);
     if (x->range->flags & MEM_READONLY)
         return true;
-    if (x->write_ok) {
+    if (vcpu->accel->config.exact_exclusives) {
+        write_exactly(vcpu, x, bytes, size);
+    } else if (x->write_ok) {
         access_store_host(x->host, bytes, size);
         wrote(vcpu, x, size);
     } else {
@@ -308,6 +323,22 @@ static bool access_bytes(struct vcpu *vcpu, uint64_t va, unsigned size, unsigned
     x.map = &first_map;
     return access_translate(vcpu, va + first, access, mmu, &y) && check_device(vcpu, &y, va, size, access) &&
            part(vcpu, &x, va, first, bytes) && part(vcpu, &y, va + first, size - first, bytes + first);
+}
+
+// A load-exclusive under exact exclusives. It is aligned, so it is in one page.
+static bool load_marked(struct vcpu *vcpu, uint64_t va, unsigned size, unsigned mmu, uint8_t *bytes)
+{
+    struct xlat x;
+    if (!check_watch(vcpu, va, size, GUEST_READ, mmu) || !access_translate(vcpu, va, GUEST_READ, mmu, &x) ||
+        !check_device(vcpu, &x, va, size, GUEST_READ))
+        return false;
+    if (!x.host) // a store-exclusive there faults
+        return mmio(vcpu, &x, va, size, false, bytes);
+    monitor_enter(vcpu->accel, x.host, size);
+    access_load_host(bytes, x.host, size);
+    monitor_mark(vcpu, x.host);
+    monitor_leave(vcpu->accel, x.host, size);
+    return true;
 }
 
 static void reverse(uint8_t *bytes, unsigned size)
@@ -344,14 +375,16 @@ int vcpu_load(struct ir_env *env, uint64_t va, uint32_t attr, union ir_value *re
 {
     unsigned size = ir_mem_bytes(attr);
     ret_value->v = (union v128){0};
-    const uint8_t *host = inline_hit(env, va, attr, false);
+    bool marks = attr & IR_MEM_EXCLUSIVE && vcpu_of(env)->accel->config.exact_exclusives;
+    const uint8_t *host = marks ? NULL : inline_hit(env, va, attr, false);
     if (host) {
         access_load_host(ret_value->v.b, host, size);
     } else {
         struct vcpu *vcpu = vcpu_of(env);
         vcpu->stats.slow_loads++;
         if (!check_alignment(vcpu, va, attr, GUEST_READ) ||
-            !access_bytes(vcpu, va, size, ir_mem_mmu(attr), false, ret_value->v.b))
+            !(marks ? load_marked(vcpu, va, size, ir_mem_mmu(attr), ret_value->v.b)
+                    : access_bytes(vcpu, va, size, ir_mem_mmu(attr), false, ret_value->v.b)))
             return IR_EXIT_FAULT;
     }
     finish_load(ret_value, attr);
@@ -431,8 +464,19 @@ static int jit_cas(struct ir_env *env, uint64_t va, uint32_t attr, const union i
         reverse(e.b, size);
         reverse(d.b, size);
     }
-    if (cas_host(x.host, size, &e, &d) && memcmp(&e, &d, size))
-        wrote(vcpu_of(env), &x, size);
+    struct vcpu *vcpu = vcpu_of(env);
+    monitor_enter(vcpu->accel, x.host, size);
+    if (attr & IR_MEM_EXCLUSIVE && vcpu->accel->config.exact_exclusives && !monitor_use(vcpu, x.host)) {
+        monitor_leave(vcpu->accel, x.host, size);
+        e.b[0] ^= 1; // anything but what was expected
+    } else {
+        bool swapped = cas_host(x.host, size, &e, &d);
+        if (swapped)
+            monitor_written(vcpu->accel, vcpu, x.host, size);
+        monitor_leave(vcpu->accel, x.host, size);
+        if (swapped && memcmp(&e, &d, size))
+            wrote(vcpu, &x, size);
+    }
     union ir_value old = {.i = 0};
     memcpy(&old, &e, size);
     finish_load(&old, attr);
@@ -464,7 +508,9 @@ static int jit_rmw(struct ir_env *env, uint64_t va, uint32_t attr, enum ir_rmw k
     struct xlat x;
     if (!atomic_translate(vcpu_of(env), va, attr, &x))
         return IR_EXIT_FAULT;
+    struct vcpu *vcpu = vcpu_of(env);
     union v128 old = {0}, next;
+    monitor_enter(vcpu->accel, x.host, size);
     access_load_host(old.b, x.host, size);
     union ir_value seen;
     do {
@@ -476,8 +522,10 @@ static int jit_rmw(struct ir_env *env, uint64_t va, uint32_t attr, enum ir_rmw k
         if (attr & IR_MEM_BE)
             reverse(next.b, size);
     } while (!cas_host(x.host, size, &old, &next));
+    monitor_written(vcpu->accel, vcpu, x.host, size);
+    monitor_leave(vcpu->accel, x.host, size);
     if (memcmp(&old, &next, size))
-        wrote(vcpu_of(env), &x, size);
+        wrote(vcpu, &x, size);
     finish_load(&seen, attr);
     *ret_old = seen;
     return IR_EXIT_NONE;
@@ -508,7 +556,10 @@ int vcpu_zero(struct ir_env *env, uint64_t va, uint64_t len, unsigned mmu, bool 
         *ret_done = false;
         return IR_EXIT_NONE;
     }
+    monitor_enter(vcpu->accel, x.host, (unsigned)len);
     zero_host(x.host, len);
+    monitor_written(vcpu->accel, vcpu, x.host, len);
+    monitor_leave(vcpu->accel, x.host, (unsigned)len);
     wrote(vcpu, &x, len);
     return IR_EXIT_NONE;
 }

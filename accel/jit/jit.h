@@ -152,6 +152,8 @@ struct vcpu {
     uint32_t yields; // ever; its own thread only
     bool step;
 
+    _Atomic uintptr_t monitor; // monitor.c: host address of the granule marked, 0 none
+
     // own thread only
     struct guest_fault fault;
     struct mem_rom *rom; // of a fault AGAIN
@@ -297,6 +299,8 @@ struct accel {
     } write_maps[8];
     unsigned write_map_count;
 
+    atomic_bool monitor_locks[256]; // monitor.c, by granule
+
     _Atomic(uint64_t *) breakpoints; // sorted, first word is the count; NULL when there are none
 };
 
@@ -304,6 +308,16 @@ static inline struct vcpu *vcpu_of(const struct ir_env *env)
 {
     return (struct vcpu *)env->vcpu;
 }
+
+// ---- monitor.c: nothing without exact exclusives -------------------------------------------------------------------
+// Around an access of up to 64 bytes by a vCPU to RAM that must be one step for others' exclusives.
+void monitor_enter(struct accel *accel, const uint8_t *host, unsigned size);
+void monitor_leave(struct accel *accel, const uint8_t *host, unsigned size);
+// len bytes were written by self, which is between the two above, or by somebody who is no vCPU (NULL; any thread).
+void monitor_written(struct accel *accel, const struct vcpu *self, const uint8_t *host, uint64_t len);
+// Between the two: a load-exclusive marks; a store-exclusive uses the mark up, false if there was none.
+void monitor_mark(struct vcpu *vcpu, const uint8_t *host);
+bool monitor_use(struct vcpu *vcpu, const uint8_t *host);
 
 // ---- safepoint.c ---------------------------------------------------------------------------------------------------
 // Any thread: sets request bits and makes the vCPU leave translated code or its sleep.

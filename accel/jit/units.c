@@ -107,6 +107,7 @@ int jit_create(struct accel *accel, struct error *err)
                                     .runtime = accel->config.engine == ACCEL_LOCKSTEP ? &lockstep_runtime : &jit_runtime,
                                     .log = accel->log,
                                     .feature_mask = accel->config.host_feature_mask,
+                                    .marked_exclusives = accel->config.exact_exclusives,
                                     .evaluate_fp = accel_without(accel, ACCEL_INLINE_FP),
                                     .evaluate_vectors = accel_without(accel, ACCEL_INLINE_VECTORS)};
     jit->opt.without = passes_without(accel);

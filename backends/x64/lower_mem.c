@@ -206,9 +206,10 @@ static void guard(struct x64_compile *c, const struct ir_insn *insn, unsigned ad
 }
 
 // 16 bytes big-endian never go inline.
-static bool always_slow(const struct ir_insn *insn)
+static bool always_slow(const struct x64_compile *c, const struct ir_insn *insn)
 {
-    return (insn->attr & IR_MEM_BE) && (insn->attr & IR_MEM_SIZE) == 4;
+    return ((insn->attr & IR_MEM_BE) && (insn->attr & IR_MEM_SIZE) == 4) ||
+           (c->backend->config.marked_exclusives && (insn->attr & IR_MEM_EXCLUSIVE));
 }
 
 static void lower_load(struct x64_compile *c, const struct ir_insn *insn)
@@ -220,7 +221,7 @@ static void lower_load(struct x64_compile *c, const struct ir_insn *insn)
     bool vector = x64_in_xmm(insn->type) || c->values[c->pos].in_xmm;
     unsigned dst = vector ? x64_def_xmm(c, c->pos) : x64_def_over(c, c->pos, base);
     uint32_t cold = x64_pos(&c->cold);
-    if (always_slow(insn)) {
+    if (always_slow(c, insn)) {
         x64_jmp(c->e, X64_REF_COLD, cold);
     } else {
         guard(c, insn, addr, token, false, cold);
@@ -254,7 +255,7 @@ static void lower_store(struct x64_compile *c, const struct ir_insn *insn)
     else if ((insn->attr & (IR_MEM_BE | IR_MEM_RELEASE)) || !x64_imm32(c, value, &imm))
         x64_use(c, value);
     uint32_t cold = x64_pos(&c->cold);
-    if (always_slow(insn)) {
+    if (always_slow(c, insn)) {
         x64_jmp(c->e, X64_REF_COLD, cold);
     } else {
         guard(c, insn, addr, token, true, cold);

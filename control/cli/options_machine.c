@@ -61,6 +61,19 @@ static int set_without(struct cli *cli, const char *names, struct error *err)
     return 0;
 }
 
+// Exact ones are the business of the one-pass tier.
+static int set_exclusives(struct cli *cli, const char *how, bool tier_said, struct error *err)
+{
+    cli->machine.exact_exclusives = how && !strcmp(how, "exact");
+    if (how && !cli->machine.exact_exclusives && strcmp(how, "fast"))
+        return error_set(err, -EINVAL, "-accel: exclusives=%s is neither fast nor exact", how);
+    if (cli->machine.exact_exclusives && tier_said && cli->machine.tier != ACCEL_TIER_FAST)
+        return error_set(err, -EINVAL, "-accel: exclusives=exact needs tier=fast");
+    if (cli->machine.exact_exclusives)
+        cli->machine.tier = ACCEL_TIER_FAST;
+    return 0;
+}
+
 static void list_accels(struct cli *cli)
 {
     fprintf(cli->out, "Accelerators supported:\n"
@@ -72,6 +85,8 @@ static void list_accels(struct cli *cli)
                       "Properties of jit and lockstep:\n"
                       "tier=fast|auto|opt   whether hot code is compiled again: no; in the background; at once.\n"
                       "                     auto for jit, fast for lockstep unless said\n"
+                      "exclusives=fast|exact  whether a store-exclusive compares values, or fails after any write to the\n"
+                      "                     granule by another; exact is slow, and for interp, too\n"
                       "tb-size=SIZE         memory for code, in MiB\n"
                       "perf-map=on          write /tmp/perf-PID.map for perf\n"
                       "one-pass-regions=on  compile hot code without LLVM, for tests\n"
@@ -104,6 +119,8 @@ int cli_on_accel(struct cli *cli, const char *arg, enum cli_action *action, stru
         r = error_set(err, -EINVAL, "-accel: thread=%s is neither single nor multi", thread);
     if (!r)
         r = set_tier(cli, keyval_get(&list, "tier"), err);
+    if (!r)
+        r = set_exclusives(cli, keyval_get(&list, "exclusives"), keyval_get(&list, "tier") != NULL, err);
     if (!r)
         r = keyval_bool(&list, "one-pass-regions", &cli->machine.one_pass_regions, err);
     if (!r)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Translates exclusive, acquire and release accesses. The monitor is the address, size and value of the last
 // exclusive load; a store-exclusive is a compare-and-swap of that value, so a plain store that restored the
-// old value in between goes unseen. Arm ARM (DDI 0487) B2.9.
+// old value in between goes unseen, unless the runtime lets it fail (accel_config.exact_exclusives). Arm ARM (DDI 0487) B2.9.
 #include "frontends/a64/tr.h"
 
 enum { ACQUIRE = IR_MEM_ACQUIRE, RELEASE = IR_MEM_RELEASE };

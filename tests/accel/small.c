@@ -82,7 +82,7 @@ struct small *small_make(const struct small_config *from)
     const struct accel_config accel = {
         .engine = from->engine, .tier = from->tier, .backend = &x64_backend, .isa = from->isa ? from->isa : &a64_isa,
         .mem = small->mem, .log = &no_log, .cpu_count = cpus, .cpus = config, .code_cache_size = from->code_size,
-        .without = from->without,
+        .without = from->without, .exact_exclusives = from->exact_exclusives,
         .optimiser = from->optimiser, .one_pass_regions = from->one_pass_regions, .host_feature_mask = ~0ull};
     cr_assert_eq(accel_create(&accel, &small->accel, &err), 0, "%s", err.text);
     return small;

@@ -22,7 +22,7 @@ struct small_config {
     uint64_t ram_size;
     size_t code_size; // bytes of the code buffer, 0 for the default
     enum accel_tier tier;
-    bool one_pass_regions;
+    bool one_pass_regions, exact_exclusives; // as accel_config
     uint32_t without;                      // as accel_config
     const struct optimiser_ops *optimiser; // as accel_config
     const struct guest_isa *isa;           // NULL: a64_isa

@@ -185,7 +185,7 @@ Test(mem, writes_to_code_lines_are_reported)
     struct report r = {0};
     cr_assert_eq(mem_add_ram(space, "ram", (struct gpa){0x100000}, 0x4000, 0, &ram, NULL), 0);
     mem_commit(space);
-    space->watcher = (struct mem_watcher){code_written, &r};
+    space->watcher = (struct mem_watcher){.code_written = code_written, .opaque = &r};
     atomic_store(&ram->code_lines[1], 1ull << 2 | 1ull << 63); // 0x1080-0x10bf, 0x1fc0-0x1fff
     static const struct {
         uint64_t offset, len;
