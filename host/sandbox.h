@@ -27,6 +27,7 @@ struct sandbox_path {
 struct sandbox_config {
     const struct sandbox_path *paths; // those that do not exist are passed over
     size_t path_count;
+    bool any_file; // who commands the machine may name files that nobody can know yet: none is out of reach
 };
 
 // 0 and, in ret_missing (as much as fits, perhaps ""), a sentence for what this kernel does not have; or a negative

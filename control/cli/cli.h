@@ -13,6 +13,9 @@ enum { CLI_MAX_ITEMS = 64, CLI_MAX_MONITORS = 8 };
 // What to do instead of, or before, running a machine.
 enum cli_action { CLI_RUN, CLI_EXIT };
 
+// What a running machine keeps, see control/cli/sandbox.c. As needed unless -sandbox says otherwise.
+enum cli_sandbox { CLI_SANDBOX_AS_NEEDED, CLI_SANDBOX_ON, CLI_SANDBOX_OFF };
+
 struct cli_monitor {
     const char *chardev;
     bool control, pretty; // QMP; over several lines
@@ -35,7 +38,7 @@ struct cli {
     struct cli_monitor monitor_kind[CLI_MAX_MONITORS];
     size_t monitor_text_count;
     bool nographic, nodefaults, daemonize, has_serial, has_monitor;
-    bool sandbox;
+    enum cli_sandbox sandbox;
     uint8_t escape;             // of a multiplexed terminal
     char *texts[CLI_MAX_ITEMS]; // strings made here
     size_t text_count;
@@ -62,7 +65,7 @@ int cli_parse_demo(struct cli *cli, int argc, char *const argv[], enum cli_actio
 int cli_chardev(struct cli *cli, const char *text, const char *id, const char **ret_id, bool *ret_monitor,
                 struct error *err);
 
-// -sandbox on: everything is open, and nothing has run. What this kernel lacks is said on standard error.
+// Everything is open, and nothing has run. What this kernel lacks is said on standard error.
 int cli_enter_sandbox(struct cli *cli, struct error *err);
 
 // The list that -h prints.

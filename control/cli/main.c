@@ -154,7 +154,7 @@ static int run_machine(struct cli *cli, struct error *err)
         r = open_gdb(cli->gdb_chardev, machine, &gdb, err);
     if (!r && cli->pid_file)
         r = write_pid(cli->pid_file, err);
-    if (!r && cli->sandbox)
+    if (!r)
         r = cli_enter_sandbox(cli, err);
     if (!r)
         report_up(parent, null);

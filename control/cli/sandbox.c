@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Owns -sandbox: what of a command line has to stay reachable by name once the machine is set up. Everything else is open
 // by then.
+//
+// "on" leaves the files of the command line and no new programs. Without the option a machine that nobody can command has
+// the same; where there is a monitor or a debugger, files that its commands may name stay in reach, and only programs and the
+// other system calls that no machine needs are out of it.
 #include "host/sandbox.h"
 #include "base/error.h"
 #include "control/cli/options.h"
@@ -19,10 +23,12 @@ int cli_on_sandbox(struct cli *cli, const char *arg, enum cli_action *action, st
     int r = keyval_parse(arg, "enable", &list, err);
     if (r)
         return error_prefix(err, r, "-sandbox");
-    r = keyval_bool(&list, "enable", &cli->sandbox, err);
+    bool on = false;
+    r = keyval_bool(&list, "enable", &on, err);
+    cli->sandbox = on ? CLI_SANDBOX_ON : CLI_SANDBOX_OFF;
     for (size_t i = 0; !r && i < sizeof parts / sizeof *parts; i++) {
         const char *value = keyval_get(&list, parts[i]);
-        if (value && strcmp(value, "deny") && cli->sandbox)
+        if (value && strcmp(value, "deny") && on)
             r = error_set(err, -ENOTSUP, "%s=%s is not supported (only deny)", parts[i], value);
     }
     if (!r && keyval_unused(&list))
@@ -40,9 +46,18 @@ static const char *folder_of(struct cli *cli, const char *path)
     return cli_keep(cli, "%.*s", slash == path ? 1 : (int)(slash - path), path);
 }
 
+// A sanitizer makes system calls of its own.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { UNASKED = false };
+#else
+enum { UNASKED = true };
+#endif
+
 int cli_enter_sandbox(struct cli *cli, struct error *err)
 {
-    enum { MAX = 3 * CLI_MAX_ITEMS + 3 };
+    if (cli->sandbox == CLI_SANDBOX_OFF || (cli->sandbox == CLI_SANDBOX_AS_NEEDED && !UNASKED))
+        return 0;
+    enum { MAX = 5 * CLI_MAX_ITEMS + 4 };
     struct sandbox_path paths[MAX];
     size_t n = 0;
     char program[PATH_MAX], missing[256];
@@ -70,13 +85,25 @@ int cli_enter_sandbox(struct cli *cli, struct error *err)
         if (path)
             paths[n++] = (struct sandbox_path){path, SANDBOX_SERVE};
     }
+    struct keyval_list *const cards[] = {cli->netdevs, cli->nics};
+    const size_t counts[] = {cli->machine.netdev_count, cli->machine.nic_count};
+    for (size_t k = 0; k < sizeof cards / sizeof *cards; k++)
+        for (size_t i = 0; i < counts[k]; i++) {
+            const char *path = keyval_get(&cards[k][i], "tftp");
+            if (path)
+                paths[n++] = (struct sandbox_path){path, SANDBOX_READ};
+        }
+    const char *programs = keyval_get(&cli->machine.semihosting, "folder");
+    if (programs)
+        paths[n++] = (struct sandbox_path){programs, SANDBOX_SERVE};
     for (size_t i = 0; i < n; i++)
         if (!paths[i].path)
             return error_set(err, -ENOMEM, "-sandbox: out of memory");
-    struct sandbox_config config = {.paths = paths, .path_count = n};
+    struct sandbox_config config = {.paths = paths, .path_count = n,
+                                    .any_file = cli->sandbox == CLI_SANDBOX_AS_NEEDED && (cli->monitor_count || cli->gdb_chardev)};
     int r = sandbox_enter(&config, missing, sizeof missing, err);
     if (r)
-        return error_prefix(err, r, "-sandbox");
+        return error_prefix(err, r, "-sandbox (off does without it)");
     if (*missing)
         fprintf(stderr, "isomer: -sandbox: %s\n", missing);
     return 0;

@@ -93,7 +93,8 @@ static int run_command(struct channel *c, const char *command, bool write, struc
     c->fd = ends[write ? 1 : 0];
     if (e) {
         c->child = 0;
-        return error_set(err, -e, "cannot run '%s': %s", command, strerror(e));
+        return error_set(err, -e, "cannot run '%s': %s%s", command, strerror(e),
+                         e == EPERM ? " (-sandbox off lets the machine start programs)" : "");
     }
     c->child_fd = pidfd_open(c->child, 0);
     if (c->child_fd < 0)

@@ -48,6 +48,8 @@ static const uint16_t plain[] = {
     SYS_ppoll, SYS_pselect6, SYS_epoll_create1, SYS_epoll_ctl, SYS_epoll_pwait, SYS_eventfd2, SYS_pipe2,
     SYS_timerfd_create, SYS_timerfd_settime, SYS_timerfd_gettime, SYS_signalfd4, SYS_getdents64, SYS_getcwd,
     SYS_readlinkat, SYS_faccessat, SYS_faccessat2, SYS_unlinkat, SYS_fstatfs, SYS_statfs,
+    // a child that there was before
+    SYS_wait4, SYS_waitid,
     // sockets that exist, and new ones of the kinds below
     SYS_accept, SYS_accept4, SYS_bind, SYS_connect, SYS_listen, SYS_shutdown, SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg,
     SYS_sendto, SYS_sendmsg, SYS_sendmmsg, SYS_getsockname, SYS_getpeername, SYS_getsockopt, SYS_setsockopt,

@@ -13,6 +13,9 @@ int sandbox_enter(const struct sandbox_config *config, char *ret_missing, size_t
         serve |= config->paths[i].use == SANDBOX_SERVE;
         write |= config->paths[i].use == SANDBOX_WRITE;
     }
+    *ret_missing = 0;
+    if (config->any_file)
+        return sandbox_limit_calls(true, true, err);
     int r = sandbox_limit_files(config, err);
     if (r && r != -ENOSYS)
         return r;

@@ -150,7 +150,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         initrd = os.path.join(folder, "initrd")
         guest.make_initrd(initrd, files, run=WORK)
-        options = ["-M", f"virt,gic-version={sys.argv[2]}", "-kernel", files.kernel, "-initrd", initrd, "-append", "console=ttyAMA0 quiet nokaslr", *sys.argv[3:]]
+        options = ["-M", f"virt,gic-version={sys.argv[2]}", "-kernel", files.kernel, "-initrd", initrd, "-append", "console=ttyAMA0 quiet nokaslr",
+                   "-sandbox", "off", *sys.argv[3:]]  # since exec: starts programs
         started, said = time.monotonic(), ""
         try:
             said = chain(sys.argv[1], options, folder)

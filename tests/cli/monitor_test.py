@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: MIT
 """Talks to the human monitor the ways that tools do: all commands in one piece over standard input,
 and over a terminal shared with the serial line. monitor_test.py PROGRAM"""
+import os
 import re
 import subprocess
 import sys
+import tempfile
 
 TALK = [
     ("info status", r"VM status: running"),
@@ -85,8 +87,37 @@ def default_network(program):
             sys.exit(f"{' '.join(options)}: status {done.returncode}, info network answered '{answer}', wanted {wanted}")
 
 
+def default_sandbox(program):
+    """A filter of system calls unless that is refused; with a monitor, files by any name but no programs, without one only
+    those of the command line."""
+    with tempfile.TemporaryDirectory() as folder:
+        state = os.path.join(folder, "state")
+        for options, filtered in (([], True), (["-sandbox", "on"], True), (["-sandbox", "off"], False)):
+            with subprocess.Popen([program, "-S", "-m", "16", "-nodefaults", *options, "-monitor", "stdio"], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, text=True) as process:
+                process.stdin.write("info status\n")
+                process.stdin.flush()
+                while "VM status" not in process.stdout.readline():
+                    pass
+                with open(f"/proc/{process.pid}/maps", encoding="ascii") as maps:
+                    sanitized = re.search("lib[at]san", maps.read())
+                with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
+                    mode = re.search(r"Seccomp:\s+(\d)", status.read()).group(1)
+                answer, _ = process.communicate(f"migrate exec:true\ninfo migrate\nmigrate file:{state}\nquit\n", timeout=20)
+            if sanitized and not options:  # which the default leaves alone
+                continue
+            facts = {"filter": (filtered, mode == "2"), "status": (0, process.returncode),
+                     "refusal": (filtered, "-sandbox off lets the machine start programs" in answer),
+                     "file": (options != ["-sandbox", "on"], os.path.exists(state))}
+            wrong = {k: v for k, v in facts.items() if v[0] != v[1]}
+            if wrong and not (sanitized and "status" in wrong):
+                sys.exit(f"{' '.join(options) or 'without -sandbox'}: {wrong}\n{answer}")
+            if os.path.exists(state):
+                os.unlink(state)
+
+
 def main():
-    for way in (over_stdio, over_mux, default_network):
+    for way in (over_stdio, over_mux, default_network, default_sandbox):
         way(sys.argv[1])
     print("the monitor answers over standard input and a shared terminal")
 

@@ -12,7 +12,8 @@ import tempfile
 import threading
 import time
 
-OPTIONS = ["-m", "16", "-smp", "2", "-display", "none", "-serial", "null", "-monitor", "stdio"]
+OPTIONS = ["-m", "16", "-smp", "2", "-display", "none", "-serial", "null", "-monitor", "stdio",
+           "-sandbox", "off"]  # since exec: starts programs
 
 QUIET = "exec >/dev/null 2>&1"  # a command that is left behind holds no pipe of ours
 
