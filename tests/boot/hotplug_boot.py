@@ -20,6 +20,7 @@ for round in 1 2; do
     until [ -b /dev/vda ]; do sleep 0.1; done
     echo "@there $(md5sum < /dev/vda | sed 's/ .*//')"
     while [ -b /dev/vda ]; do sleep 0.1; done
+    for wait in $(seq 100); do [ $(ls /sys/bus/pci/devices | wc -l) = 2 ] && break; sleep 0.1; done  # the function goes after its disk
     echo "@gone $(ls /sys/bus/pci/devices | wc -l)"
 done
 echo "@errors $(dmesg | grep -cE 'I/O error|BUG:|WARNING:|Link Down|surprise')"
