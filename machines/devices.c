@@ -254,6 +254,7 @@ static const struct device_kind kinds[] = {
     {"virtserialport", "port of a virtio console", "bus=<str>\nchardev=<str>\nname=<str>\nnr=<uint32>\n",
      devices_create_virtserialport},
     {"virtio-balloon-device", "memory balloon", "deflate-on-oom=<bool>\n", devices_create_virtio_balloon},
+    {"vhost-vsock-device", "sockets between guest and host", "guest-cid=<uint32>\nsocket=<str>\n", devices_create_vsock},
     {"virtio-keyboard-device", "virtio keyboard", "", devices_create_virtio_keyboard},
     {"virtio-mouse-device", "virtio mouse", "", devices_create_virtio_mouse},
     {"virtio-tablet-device", "virtio tablet", "", devices_create_virtio_tablet},

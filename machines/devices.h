@@ -18,7 +18,7 @@ void devices_forget_virtio(struct machine *machine, const struct device *dev);
 typedef int devices_create(struct machine *machine, struct keyval_list *options, struct error *err);
 devices_create devices_create_virtio_9p; // fsdevs.c
 devices_create devices_create_virtio_serial, devices_create_virtconsole,
-    devices_create_virtserialport, devices_create_virtio_balloon, devices_create_virtio_keyboard,
+    devices_create_virtserialport, devices_create_virtio_balloon, devices_create_vsock, devices_create_virtio_keyboard,
     devices_create_virtio_mouse, devices_create_virtio_tablet; // devices_virtio.c
 devices_create devices_create_xhci, devices_create_usb_kbd, devices_create_usb_mouse,
     devices_create_usb_tablet, devices_create_usb_storage; // devices_usb.c

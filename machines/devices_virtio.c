@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Owns the -device rows of virtio consoles, with each port on one, of the balloon and of input devices; and
+// Owns the -device rows of virtio consoles, with each port on one, of sockets, of the balloon and of input devices; and
 // what the control layer wants of these.
 #include "hw/virtio/virtio_balloon.h"
 #include "hw/virtio/virtio_console.h"
 #include "hw/virtio/virtio_input.h"
+#include "hw/virtio/virtio_vsock.h"
+#include "host/vsock.h"
 #include "machines/devices.h"
 
 #include <errno.h>
@@ -102,6 +104,29 @@ int devices_create_virtio_balloon(struct machine *m, struct keyval_list *o, stru
     if (!r)
         m->balloon = vdev;
     return r;
+}
+
+// By QEMU's name, though it is not the host's kernel that does the work: the host's end are Unix sockets.
+int devices_create_vsock(struct machine *m, struct keyval_list *o, struct error *err)
+{
+    enum { FIRST_CID = 3 };
+    const char *driver = keyval_get(o, "driver"), *path = keyval_get(o, "socket");
+    uint64_t cid = 0;
+    int r = keyval_u64(o, "guest-cid", &cid, err);
+    if (!r && (cid < FIRST_CID || cid >= UINT32_MAX))
+        r = error_set(err, -EINVAL, "device %s needs guest-cid= of %d to %u", driver, FIRST_CID, UINT32_MAX - 1);
+    if (!r && !path)
+        r = error_set(err, -EINVAL, "device %s needs socket=, the path of the Unix socket that leads to the guest", driver);
+    if (r)
+        return r;
+    char name[48];
+    snprintf(name, sizeof name, "/virtio-vsock/%u", (unsigned)cid);
+    struct virtio_vsock_config config = {.path = name, .mem = m->mem, .loop = m->loop, .guest_cid = (uint32_t)cid};
+    struct virtio_device *vdev;
+    r = vsock_create(path, m->loop, &config.vsock, err);
+    if (!r)
+        r = virtio_vsock_create(&config, &vdev, err);
+    return r ? r : devices_plug_virtio(m, vdev, err);
 }
 
 enum { BALLOON_PAGE = 4096 };

@@ -57,7 +57,7 @@ int cli_enter_sandbox(struct cli *cli, struct error *err)
 {
     if (cli->sandbox == CLI_SANDBOX_OFF || (cli->sandbox == CLI_SANDBOX_AS_NEEDED && !UNASKED))
         return 0;
-    enum { MAX = 5 * CLI_MAX_ITEMS + 4 };
+    enum { MAX = 6 * CLI_MAX_ITEMS + 4 };
     struct sandbox_path paths[MAX];
     size_t n = 0;
     char program[PATH_MAX], missing[256];
@@ -79,6 +79,11 @@ int cli_enter_sandbox(struct cli *cli, struct error *err)
         const char *path = keyval_get(&cli->drives[i], "file");
         if (path)
             paths[n++] = (struct sandbox_path){path, SANDBOX_WRITE};
+    }
+    for (size_t i = 0; i < cli->machine.device_count; i++) {
+        const char *path = keyval_get(&cli->devices[i], "socket"); // of a socket device, a server's as well
+        if (path)
+            paths[n++] = (struct sandbox_path){folder_of(cli, path), SANDBOX_REMOVE};
     }
     for (size_t i = 0; i < cli->machine.fsdev_count; i++) {
         const char *path = keyval_get(&cli->fsdevs[i], "path");

@@ -15,8 +15,13 @@
 #include "hw/virtio/virtio_mmio.h"
 #include "hw/virtio/virtio_net.h"
 #include "hw/virtio/virtio_rng.h"
+#include "hw/virtio/virtio_vsock.h"
+#include "host/vsock.h"
 #include "tests/fuzz/rig.h"
 
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum {
@@ -162,8 +167,39 @@ static void make_input(struct bench *b, uint8_t kind)
     FUZZ_CHECK(!virtio_input_create(&config, &b->vdev, NULL));
 }
 
+static struct sockaddr_un vsock_address(void)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    snprintf(a.sun_path, sizeof a.sun_path, "%s/v", rig_folder());
+    return a;
+}
+
+static void make_vsock(struct bench *b, uint8_t kind)
+{
+    struct virtio_vsock_config config = {.path = "/v", .mem = b->rig->mem, .loop = b->rig->loop, .guest_cid = 3};
+    FUZZ_CHECK(!vsock_create(vsock_address().sun_path, b->rig->loop, &config.vsock, NULL));
+    FUZZ_CHECK(!virtio_vsock_create(&config, &b->vdev, NULL));
+}
+
+// Somebody at the host says something and, as a rule, stays for a while.
+static void knock(struct bench *b, bool again, const uint8_t *bytes, size_t len)
+{
+    static int fd = -1;
+    const struct sockaddr_un a = vsock_address();
+    if (fd < 0 || again) {
+        if (fd >= 0)
+            close(fd);
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        if (connect(fd, (const struct sockaddr *)&a, sizeof a) || send(fd, "CONNECT 1\n", 10, MSG_NOSIGNAL) < 0)
+            return;
+    }
+    if (send(fd, bytes, len, MSG_NOSIGNAL) < 0)
+        return;
+    rig_pass(b->rig, 1000);
+}
+
 static void (*const makers[])(struct bench *b, uint8_t kind) = {make_blk, make_net,     make_console, make_9p,
-                                                                make_rng, make_balloon, make_input};
+                                                                make_rng, make_balloon, make_input, make_vsock};
 
 static void host_event(struct bench *b, struct fuzz_input *in)
 {
@@ -194,6 +230,8 @@ static void host_event(struct bench *b, struct fuzz_input *in)
         struct input_event events[8] = {{0}};
         memcpy(events, bytes, len < sizeof events ? len : sizeof events);
         virtio_input_send(b->vdev, events, 1 + what % 8);
+    } else if (!strcmp(type, "virtio-vsock")) {
+        knock(b, what & 1, bytes, len);
     } else if (!strcmp(type, "virtio-balloon")) {
         uint64_t stats[VIRTIO_BALLOON_STATS];
         virtio_balloon_stats(b->vdev, stats);
