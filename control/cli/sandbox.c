@@ -53,10 +53,25 @@ enum { UNASKED = false };
 enum { UNASKED = true };
 #endif
 
+// A network that starts a program for each connection (guestfwd=…-cmd:PROGRAM) needs what the sandbox takes away.
+static bool starts_programs(const struct keyval_list *lists, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < lists[i].count; k++)
+            if (!strcmp(lists[i].items[k].key, "guestfwd") && strstr(lists[i].items[k].value, "-cmd:"))
+                return true;
+    return false;
+}
+
 int cli_enter_sandbox(struct cli *cli, struct error *err)
 {
-    if (cli->sandbox == CLI_SANDBOX_OFF || (cli->sandbox == CLI_SANDBOX_AS_NEEDED && !UNASKED))
+    bool unasked = cli->sandbox == CLI_SANDBOX_AS_NEEDED;
+    if (cli->sandbox == CLI_SANDBOX_OFF || (unasked && !UNASKED))
         return 0;
+    if (unasked && (starts_programs(cli->netdevs, cli->machine.netdev_count) || starts_programs(cli->nics, cli->machine.nic_count))) {
+        fprintf(stderr, "isomer: no sandbox, since guestfwd=…-cmd: starts programs\n");
+        return 0;
+    }
     enum { MAX = 6 * CLI_MAX_ITEMS + 4 };
     struct sandbox_path paths[MAX];
     size_t n = 0;
@@ -105,7 +120,7 @@ int cli_enter_sandbox(struct cli *cli, struct error *err)
         if (!paths[i].path)
             return error_set(err, -ENOMEM, "-sandbox: out of memory");
     struct sandbox_config config = {.paths = paths, .path_count = n,
-                                    .any_file = cli->sandbox == CLI_SANDBOX_AS_NEEDED && (cli->monitor_count || cli->gdb_chardev)};
+                                    .any_file = unasked && (cli->monitor_count || cli->gdb_chardev)};
     int r = sandbox_enter(&config, missing, sizeof missing, err);
     if (r)
         return error_prefix(err, r, "-sandbox (off does without it)");

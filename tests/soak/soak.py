@@ -28,7 +28,7 @@ COMPLAINTS = "BUG:|WARNING:|Oops|rcu.*(stall|detected)|soft lockup|hung_task|Une
 ROUNDS = (
     "--cpu 1 --cpu-method all --switch 1 --futex 1",
     "--vm 1 --vm-bytes 24M --vm-method all --pipe 1 --matrix 1 --matrix-size 64",
-    "--atomic 1 --mmap 1 --mmap-bytes 16M --fork 1",
+    "--atomic 1 --mmap 1 --mmap-bytes 16M --io 1 --fork 1",
     "--fp 1 --memcpy 1 --signal 1",
     "--qsort 1 --qsort-size 16384 --crypt 1 --hash 1",
     "--vecmath 1 --mutex 1 --sem 1",
