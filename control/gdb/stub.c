@@ -122,8 +122,8 @@ static void on_stopped(struct gdb *gdb, const struct machine_event *event)
     if (gdb->dropping) {
         gdb->dropping = false;
         gdb_remove_points(gdb);
-        machine_request(gdb->machine, MACHINE_CONT);
-        return;
+        if (!gdb->connected)
+            machine_request(gdb->machine, MACHINE_CONT);
     }
     if (!gdb->connected)
         return;
@@ -186,9 +186,13 @@ static void hang_up(struct gdb *gdb)
     bool was_resumed = gdb->resumed;
     gdb->connected = gdb->resumed = gdb->held = gdb->borrowed = gdb->interrupt = false;
     gdb->pending_at = gdb->pending_len = 0;
+    if (gdb->stop_asked) { // nobody is there any more who would let it run after the stop that is to come
+        gdb->dropping = true;
+        return;
+    }
     if (!gdb->point_count)
         return;
-    if (was_resumed || gdb->stop_asked || machine_running(gdb->machine)) {
+    if (was_resumed || machine_running(gdb->machine)) {
         gdb->dropping = true;
         ask_to_stop(gdb);
     } else {

@@ -409,8 +409,25 @@ Test(gdb, connections)
     cr_expect(rig.machine.running);
     cr_expect_eq(rig.machine.accel.breaks + rig.machine.accel.watches, 0);
 
+    // It is gone before the machine has stopped for it: at once, with a packet on the way, after Ctrl-C.
+    static const char *const last_words[] = {"", "$qC#b4", "\x03"};
+    for (size_t i = 0; i < ARRAY_SIZE(last_words); i++) {
+        chardev_notify(&rig.channel.chardev, CHARDEV_OPENED);
+        if (i) {
+            fake_machine_turn(&rig.machine);
+            EXPECT_REPLY(&rig, i == 1 ? "D" : "c", i == 1 ? "+$OK" : "+");
+            chardev_deliver(&rig.channel.chardev, (const uint8_t *)last_words[i], strlen(last_words[i]));
+        }
+        chardev_notify(&rig.channel.chardev, CHARDEV_CLOSED);
+        fake_machine_turn(&rig.machine);
+        cr_expect(rig.machine.running, "last words %zu", i);
+    }
+    // Somebody else takes its place: the stop is for him.
+    chardev_notify(&rig.channel.chardev, CHARDEV_OPENED);
     chardev_notify(&rig.channel.chardev, CHARDEV_OPENED);
     fake_machine_turn(&rig.machine);
+    cr_expect_not(rig.machine.running);
+
     EXPECT_REPLY(&rig, "vKill;1", "+$OK");
     cr_expect_eq(rig.machine.quit_status, 0);
     rig_close(&rig);
